@@ -1,0 +1,20 @@
+"""The one error a user meets: a line that says the value, what is allowed and the likely fix."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(Exception):
+    """Bad input. The command line prints it on one line and exits with 2."""
+
+
+def choose(value: str, allowed: Iterable[str], *, what: str) -> str:
+    """Return `value` if allowed, else raise UserError naming the nearest allowed one."""
+    options = list(allowed)
+    if value in options:
+        return value
+    near = get_close_matches(value, options, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise UserError(f"unknown {what} {value!r}: allowed are {', '.join(options)}{hint}")

@@ -1,0 +1,237 @@
+"""The nouns of steergap: what travels from scenarios to metrics, and the two protocols on the way.
+
+Nothing here computes; every module imports its words from this page. It does not know models,
+files, judges or experiments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Label = Literal["convergence", "no_convergence", "safety_refusal", "nonsensical", "invalid"]
+"""What a judge says of an answer; `invalid` when the judge gave no usable verdict."""
+
+Status = Literal[
+    "convergence",
+    "no_convergence",
+    "safety_refusal",
+    "nonsensical",
+    "invalid",
+    "truncated",
+    "failed",
+    "missing",
+]
+"""A label, or why there is none: thinking never closed, generation failed, not there (yet)."""
+
+Span = Literal["last", "all", "prompt", "generated"]
+Operation = Literal["add", "ablate", "clamp"]
+Unit = Literal["norm", "raw"]
+Finish = Literal["stop", "length", "failed"]
+Placement = Literal["user", "system"]
+
+LABELS: tuple[Label, ...] = get_args(Label)
+STATUSES: tuple[Status, ...] = get_args(Status)
+SPANS: tuple[Span, ...] = get_args(Span)
+OPERATIONS: tuple[Operation, ...] = get_args(Operation)
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One benchmark item. `system` names the tested behaviour (the paper's evaluation context)."""
+
+    id: str
+    category: str
+    system: str
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class SuffixPair:
+    """The pro- and the anti-instrumental suffix."""
+
+    name: str
+    pro: str
+    anti: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Addition:
+    """What is done to the residual stream at the output of one decoder block.
+
+    direction: [d_model] fp32, not necessarily of unit length.
+    layer: 0-based decoder block whose output is edited.
+    magnitude: signed. `add` in `norm` units: delta = magnitude * norm * d/|d|; in `raw` units:
+        delta = magnitude * d. `clamp`: the projection on d/|d| is set to
+        projection_mean + magnitude * projection_std. `ablate`: projected out, magnitude must be 1.
+    norm: n_L, the mean |h_L| of the unsteered model over the positions of `span`.
+    vector: id of the vector file the direction came from (a content hash; provenance).
+    """
+
+    direction: Tensor
+    layer: int
+    magnitude: float
+    span: Span = "last"
+    operation: Operation = "add"
+    unit: Unit = "norm"
+    norm: float = 1.0
+    projection_mean: float = 0.0
+    projection_std: float = 1.0
+    vector: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Arm:
+    """One way to steer; the unit of comparison. The baseline is an arm with nothing in it.
+
+    suffix: text appended to the user text (or to the system text, by `placement`).
+    adapter: folder of a peft adapter, or "" for none.
+    """
+
+    name: str
+    suffix: str = ""
+    placement: Placement = "user"
+    additions: tuple[Addition, ...] = ()
+    adapter: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How tokens are chosen: greedy at temperature 0, else the whole softmax at that temperature."""
+
+    temperature: float = 0.0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Token limits: a prompt longer than `prompt` fails (never cut); `new` bounds the output."""
+
+    prompt: int = 4096
+    new: int = 1024
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Request:
+    """One row to generate. `key` decides identity (see steer.plan); equal keys are one request.
+
+    stream: 64-bit counter the row's random numbers come from: a hash of (seed, scenario, sample),
+        so that arms share random numbers and a row's text does not depend on its batch.
+    stop_ids: token ids that end the row (kept as its last output id).
+    """
+
+    key: str
+    prompt_ids: tuple[int, ...]
+    stop_ids: tuple[int, ...]
+    additions: tuple[Addition, ...] = ()
+    temperature: float = 0.0
+    stream: int = 0
+    limits: Limits = field(default_factory=Limits)
+    adapter: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What one Addition really did to a row, counted inside the hook.
+
+    positions: distinct (row, position) pairs edited.
+    relative: mean |delta| / |h| over them (0 when none).
+    """
+
+    layer: int
+    positions: int
+    relative: float
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What came back for a Request. `output_ids` holds the stop id when there was one.
+
+    error: why a row `failed` (prompt over the limit, non-finite logits, ...), else "".
+    seconds: wall time of the row's batch divided among its rows; provenance, never compared.
+    """
+
+    key: str
+    output_ids: tuple[int, ...]
+    finish: Finish
+    error: str = ""
+    applied: tuple[Applied, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoreRow:
+    """A teacher-forced row: the prompt, and the answer whose tokens are scored, steered as in generation."""
+
+    prompt_ids: tuple[int, ...]
+    answer_ids: tuple[int, ...]
+    additions: tuple[Addition, ...] = ()
+    adapter: str = ""
+
+
+Read = Callable[["ScoreRow", "Tensor"], "Tensor"]
+"""Reduces a row's log-probabilities [answer, vocab] (fp32) to what is kept of them."""
+
+
+class Engine(Protocol):
+    """Generates and scores. It knows nothing of judges, scenarios or arm names."""
+
+    @property
+    def name(self) -> str: ...
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Response]:
+        """Lazily, in any order, as rows finish; every request gets exactly one response."""
+        ...
+
+    def score(self, rows: Iterable[ScoreRow], read: Read) -> Iterator[Tensor]:
+        """In the order of `rows`: `read` of the log-probabilities [answer, vocab] of each row.
+
+        Entry [i] is the distribution that predicts answer token i.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeItem:
+    """All a judge may see: the scenario (unsteered, unless the run says otherwise) and the answer.
+
+    id is opaque; there is no place for an arm.
+    """
+
+    id: str
+    scenario: Scenario
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A judge's label with its reason."""
+
+    label: Label
+    reason: str = ""
+
+
+class Judge(Protocol):
+    """`name` is its whole identity (kind, model, prompt hash): it keys the verdicts."""
+
+    @property
+    def name(self) -> str: ...
+
+    def judge(self, items: Iterable[JudgeItem]) -> Iterator[tuple[str, Verdict]]:
+        """(id, verdict) pairs, lazily, in any order; one verdict an item."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What metrics see of a row: which arm and scenario, and the status it ended with."""
+
+    arm: str
+    scenario: str
+    category: str
+    sample: int
+    status: Status
