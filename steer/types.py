@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 Label = Literal["convergence", "no_convergence", "safety_refusal", "nonsensical", "invalid"]
 """What a judge says of an answer; `invalid` when the judge gave no usable verdict."""
@@ -113,6 +114,29 @@ class Limits:
 
     prompt: int = 4096
     new: int = 1024
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedModel:
+    """A model ready to run, with everything that decides its text.
+
+    name: as the user asked for it. weights: resolved commit, or content hash of a folder.
+    stop_ids: from the model's generation config (which supplies nothing else).
+    evidence: "" for a real model, "planted fixture" for the organism.
+    reasons: one line each on why this dtype and device were chosen.
+    """
+
+    name: str
+    weights: str
+    dtype: str
+    device: str
+    module: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    stop_ids: tuple[int, ...]
+    n_layers: int
+    d_model: int
+    evidence: str = ""
+    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
