@@ -245,6 +245,11 @@ class Judge(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def remote(self) -> bool:
+        """Whether judging leaves this machine idle, so that it can overlap generation."""
+        ...
+
     def judge(self, items: Iterable[JudgeItem]) -> Iterator[tuple[str, Verdict]]:
         """(id, verdict) pairs, lazily, in any order; one verdict an item."""
         ...

@@ -1,0 +1,145 @@
+"""From scenarios and arms to requests: what will be generated, and the key that decides its text.
+
+A key is the sha256 of canonical JSON of everything that decides a row's tokens: weights, dtype,
+prompt token ids, what is added where, sampling, limits, stop ids, sample. Arm names are not in it,
+so arms that are equal are generated once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from steer.chat import render
+from steer.sampling import stream_of
+from steer.store import PlanRow, Prompt
+from steer.suffixes import compose
+from steer.types import Addition, Arm, Limits, LoadedModel, Request, Sampling, Scenario
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Planned:
+    """A plan: one row a (scenario, arm, sample); its prompts and requests, each once."""
+
+    rows: tuple[PlanRow, ...]
+    prompts: dict[str, Prompt]
+    requests: dict[str, Request]
+
+    @property
+    def prompt_tokens(self) -> int:
+        return sum(len(r.prompt_ids) for r in self.requests.values())
+
+
+def digest(value: Any) -> str:
+    """sha256 of canonical JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def direction_digest(addition: Addition) -> str:
+    """sha256 of the direction's fp32 bytes."""
+    return hashlib.sha256(
+        addition.direction.detach().float().cpu().contiguous().numpy().tobytes()
+    ).hexdigest()
+
+
+def addition_content(addition: Addition) -> dict[str, Any]:
+    """Everything of an addition that decides the text; the vector's id is provenance, not content."""
+    return {
+        "direction": direction_digest(addition),
+        "layer": addition.layer,
+        "magnitude": addition.magnitude,
+        "span": addition.span,
+        "operation": addition.operation,
+        "unit": addition.unit,
+        "norm": addition.norm if addition.unit == "norm" else None,
+        "projection": [addition.projection_mean, addition.projection_std]
+        if addition.operation == "clamp"
+        else None,
+    }
+
+
+def arm_content(arm: Arm) -> dict[str, Any]:
+    """The canonical content of an arm, without its name: what a run's configuration records."""
+    return {
+        "suffix": arm.suffix,
+        "placement": arm.placement if arm.suffix else None,
+        "additions": [addition_content(a) | {"vector": a.vector} for a in arm.additions if is_effective(a)],
+        "adapter": arm.adapter,
+    }
+
+
+def is_effective(addition: Addition) -> bool:
+    """False for an `add` of magnitude 0: such an arm is the baseline and shares its rows."""
+    return addition.operation != "add" or addition.magnitude != 0
+
+
+def prompt_texts(scenario: Scenario, arm: Arm, *, context: bool) -> tuple[str, str]:
+    """(system, user) as sent under `arm`; without `context` the scenario's system text is left out."""
+    system, user = scenario.system if context else "", scenario.user
+    if arm.placement == "system":
+        return compose(system, arm.suffix).strip() if arm.suffix else system, user
+    return system, compose(user, arm.suffix)
+
+
+def plan(
+    loaded: LoadedModel,
+    scenarios: Sequence[Scenario],
+    arms: Sequence[Arm],
+    *,
+    sampling: Sequence[Sampling] = (Sampling(),),
+    samples: int = 1,
+    limits: Limits,
+    thinking: bool = False,
+    context: bool = True,
+) -> Planned:
+    """Cross scenarios, arms and samplings. A greedy sampling runs one sample.
+
+    With several samplings an arm's rows are named `ARM@TEMPERATURE`.
+    """
+    rows: list[PlanRow] = []
+    prompts: dict[str, Prompt] = {}
+    requests: dict[str, Request] = {}
+    contents = [[addition_content(a) for a in arm.additions if is_effective(a)] for arm in arms]
+    rendered: dict[tuple[str, str], tuple[int, ...]] = {}
+    for scenario in scenarios:
+        for arm, content in zip(arms, contents, strict=True):
+            system, user = prompt_texts(scenario, arm, context=context)
+            if (system, user) not in rendered:
+                rendered[system, user] = render(loaded, system, user, thinking=thinking)
+            ids = rendered[system, user]
+            prompt = Prompt(digest([system, user, list(ids)]), system, user, ids)
+            prompts[prompt.id] = prompt
+            additions = tuple(a for a in arm.additions if is_effective(a))
+            for chosen in sampling:
+                name = arm.name if len(sampling) == 1 else f"{arm.name}@{chosen.temperature:g}"
+                for sample in range(samples if chosen.temperature > 0 else 1):
+                    stream = stream_of(chosen.seed, scenario.id, sample) if chosen.temperature > 0 else 0
+                    request = Request(
+                        key=digest(
+                            {
+                                "weights": loaded.weights,
+                                "dtype": loaded.dtype,
+                                "prompt": list(ids),
+                                "additions": content,
+                                "adapter": arm.adapter,
+                                "temperature": chosen.temperature,
+                                "stream": stream,
+                                "limits": [limits.prompt, limits.new],
+                                "stop": sorted(loaded.stop_ids),
+                            }
+                        ),
+                        prompt_ids=ids,
+                        stop_ids=loaded.stop_ids,
+                        additions=additions,
+                        temperature=chosen.temperature,
+                        stream=stream,
+                        limits=limits,
+                        adapter=arm.adapter,
+                    )
+                    requests.setdefault(request.key, request)
+                    rows.append(PlanRow(scenario.id, name, sample, request.key, prompt.id))
+    return Planned(tuple(rows), prompts, requests)
