@@ -1,0 +1,27 @@
+# make demo | make test | make test-slow: each sets up what it needs in .venv
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test test-slow clean
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info[:2] < (3, 14), "steergap wants Python 3.11 to 3.13: make PYTHON=python3.12"'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,inspect,lora,figures]'
+	touch .venv/ready
+
+demo: .venv/ready
+	$(BIN)/python cli.py suffix
+
+test: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/python -m pytest
+
+test-slow: .venv/ready
+	$(BIN)/python -m pytest -m slow
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache

@@ -1,0 +1,212 @@
+"""steergap's commands: parse, call, print. No logic here, and nothing heavy at the top."""
+
+import inspect
+import json
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from experiments.options import Context, EngineName, JudgeSees, Options, paper_protocol
+from steer.errors import UserError
+
+app = typer.Typer(
+    help="How far does a prompt suffix move a language model, how far a steering vector, "
+    "at what cost, and how sure are we?",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def read_config(ctx: typer.Context, path: Path | None) -> Path | None:
+    """Flags of a finished run's `run.yaml` become the defaults; flags on the command line win."""
+    if path is not None:
+        import yaml
+
+        try:
+            values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise UserError(f"--config {str(path)!r} cannot be read as YAML: {error}") from error
+        if not isinstance(values, dict):
+            raise UserError(f"--config {str(path)!r}: expected a mapping of flags, as run.yaml holds")
+        values.pop("command", None)
+        known = {p.name for p in ctx.command.params}
+        if unknown := sorted(set(values) - known):
+            raise UserError(
+                f"--config {str(path)!r} names {unknown[0]!r}: allowed are {', '.join(sorted(known))}"
+            )
+        ctx.default_map = values
+    return path
+
+
+def shared_flags(
+    *,
+    model: Annotated[str, typer.Option(help="Alias (`models` lists them), hub id or folder.")] = "organism",
+    revision: Annotated[str | None, typer.Option(help="Commit, tag or branch of a hub model.")] = None,
+    dtype: Annotated[str, typer.Option(help="auto, float32, float64, bfloat16 or float16.")] = "auto",
+    device: Annotated[
+        str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, or balanced (all GPUs).")
+    ] = "auto",
+    scenarios: Annotated[
+        str | None,
+        typer.Option(help="organism, instrumental-eval, a folder of CSV files, a CSV or a JSONL file."),
+    ] = None,
+    per_category: Annotated[int | None, typer.Option(help="At most this many scenarios a category.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the scenario sample and of sampled tokens.")] = 0,
+    context: Annotated[Context, typer.Option(help="none: leave the scenario's system message out.")] = "full",
+    protocol: Annotated[
+        Literal["steergap", "paper"], typer.Option(help="paper: everything arXiv 2601.01584 did.")
+    ] = "steergap",
+    suffixes: Annotated[str, typer.Option(help="default, paper, or a JSON file.")] = "default",
+    judge: Annotated[
+        str, typer.Option(help="rubric, openai:MODEL, hf:MODEL, human:NAME or panel:A,B,C.")
+    ] = "rubric",
+    judge_sees: Annotated[
+        JudgeSees, typer.Option(help="steered: the prompt with its suffix, as in the paper (not blind).")
+    ] = "unsteered",
+    base_url: Annotated[str | None, typer.Option(help="Of an OpenAI-compatible judge.")] = None,
+    max_calls: Annotated[int | None, typer.Option(help="Stop cleanly after so many judge calls.")] = None,
+    engine: Annotated[EngineName, typer.Option(help="How to generate.")] = "auto",
+    batch: Annotated[int | None, typer.Option(help="Rows at once; fitted to memory if left out.")] = None,
+    prompt_tokens: Annotated[int, typer.Option(help="A longer prompt fails; it is never cut.")] = 4096,
+    new_tokens: Annotated[int | None, typer.Option(help="Default 1024, thinking models 8096.")] = None,
+    thinking: Annotated[bool | None, typer.Option(help="Default: what the model does by itself.")] = None,
+    temperature: Annotated[list[float] | None, typer.Option(help="One or several; 0 is greedy.")] = None,
+    samples: Annotated[int, typer.Option(help="Answers a scenario at temperatures above 0.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="Run folder; default under runs/.")] = None,
+    force: Annotated[bool, typer.Option(help="Foreign scenarios on the organism all the same.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    json_only: Annotated[bool, typer.Option("--json", help="Print the summary alone, as JSON.")] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="A run.yaml; flags win.", is_eager=True, callback=read_config),
+    ] = None,
+) -> Options:
+    options = Options(
+        model=model,
+        revision=revision,
+        dtype=dtype,
+        device=device,
+        scenarios=scenarios,
+        per_category=per_category,
+        seed=seed,
+        context=context,
+        suffixes=suffixes,
+        judge=judge,
+        judge_sees=judge_sees,
+        base_url=base_url,
+        max_calls=max_calls,
+        engine=engine,
+        batch=batch,
+        prompt_tokens=prompt_tokens,
+        new_tokens=new_tokens,
+        thinking=thinking,
+        temperatures=tuple(temperature) if temperature else (0.0,),
+        samples=samples,
+        out=out,
+        force=force,
+        dry_run=dry_run,
+        quiet=json_only,
+    )
+    return paper_protocol(options) if protocol == "paper" else options
+
+
+def experiment(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the shared flags: its `options` parameter is built from them."""
+    flags = inspect.signature(shared_flags).parameters
+    own = {n: p for n, p in inspect.signature(command).parameters.items() if n not in ("options", "ctx")}
+
+    @wraps(command)
+    def run(ctx: typer.Context, **values: Any) -> None:
+        options = shared_flags(**{name: values.pop(name) for name in flags})
+        command(ctx=ctx, options=options, **values)
+
+    context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    keyword = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in (*own.values(), *flags.values())]
+    parameters = [context, *keyword]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    return run
+
+
+def conclude(ctx: typer.Context, options: Options, summary: dict[str, Any], folder: Path | None) -> None:
+    """Write run.yaml beside the results, so that the run can be repeated; print JSON if asked."""
+    if folder is not None:
+        from experiments.repeat import write_run_file
+
+        write_run_file(folder, ctx.command.name or "", ctx.params)
+    if options.quiet:
+        print(json.dumps(summary, indent=1, ensure_ascii=False))
+
+
+@app.command(
+    epilog="Examples: python cli.py suffix  |  python cli.py suffix --model qwen3-4b --judge openai:gpt-5.2"
+)
+@experiment
+def suffix(ctx: typer.Context, options: Options) -> None:
+    """How far a prompt suffix moves the model: baseline, neutral, pro and anti."""
+    from experiments.suffix import suffix as run
+
+    conclude(ctx, options, *run(options))
+
+
+@app.command(epilog="Example: python cli.py fetch instrumental-eval")
+def fetch(
+    what: Annotated[str, typer.Argument(help="instrumental-eval, paper-suffixes or paper-runs.")],
+) -> None:
+    """Bring published data from its pinned public commit into the user's cache, checked by checksum."""
+    from steer.fetch import fetch as run
+
+    print(run(what))
+
+
+@app.command(epilog="Example: python cli.py models")
+def models() -> None:
+    """The model aliases."""
+    from steer.models import ALIASES
+    from steer.screen import Screen
+
+    rows = [[alias, hub] for alias, hub in ALIASES.items()]
+    Screen().table("Models (or any hub id, or a local folder)", ["alias", "weights"], rows)
+
+
+def spread(arguments: list[str], flag: str = "--temperature") -> list[str]:
+    """Let one flag take several values: `--temperature 0 0.7` becomes two flags."""
+    out: list[str] = []
+    taking = False
+    for argument in arguments:
+        if argument == flag:
+            taking = True
+            continue
+        if taking and argument.replace(".", "", 1).replace("-", "", 1).isdigit():
+            out += [flag, argument]
+            continue
+        taking = False
+        out.append(argument)
+    return out
+
+
+def main() -> int:
+    """Run a command. A UserError is one line and exit code 2; Ctrl-C keeps every finished row."""
+    try:
+        return app(spread(sys.argv[1:]), standalone_mode=False, prog_name="cli.py") or 0
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except typer.TyperException as error:
+        message = " ".join(error.format_message().split())
+        print(f"error: {message} (-h shows what is allowed)", file=sys.stderr)
+        return 2
+    except (KeyboardInterrupt, typer.Abort):
+        print("interrupted: finished rows are kept; the same command continues", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""What every experiment is told, before anything is resolved or loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from steer.errors import UserError
+
+EngineName = Literal["auto", "slots", "nnsight"]
+JudgeSees = Literal["unsteered", "steered"]
+Context = Literal["full", "none"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The flags that all commands share.
+
+    scenarios: None is the model's own set (the organism's) or InstrumentalEval.
+    new_tokens: None is 1024, or 8096 for a thinking model.
+    thinking: None is what the model does by itself.
+    temperatures: greedy at 0; `samples` applies to those above 0.
+    out: None is a folder under runs/ named after the configuration.
+    """
+
+    model: str = "organism"
+    revision: str | None = None
+    dtype: str = "auto"
+    device: str = "auto"
+    scenarios: str | None = None
+    per_category: int | None = None
+    seed: int = 0
+    context: Context = "full"
+    suffixes: str = "default"
+    judge: str = "rubric"
+    judge_sees: JudgeSees = "unsteered"
+    base_url: str | None = None
+    max_calls: int | None = None
+    engine: EngineName = "auto"
+    batch: int | None = None
+    prompt_tokens: int = 4096
+    new_tokens: int | None = None
+    thinking: bool | None = None
+    temperatures: tuple[float, ...] = (0.0,)
+    samples: int = 1
+    out: Path | None = None
+    force: bool = False
+    dry_run: bool = False
+    quiet: bool = False
+
+    def __post_init__(self) -> None:
+        counts = {
+            "--per-category": self.per_category,
+            "--batch": self.batch,
+            "--prompt-tokens": self.prompt_tokens,
+            "--new-tokens": self.new_tokens,
+            "--samples": self.samples,
+            "--max-calls": self.max_calls,
+        }
+        for flag, count in counts.items():
+            if count is not None and count <= 0:
+                raise UserError(f"{flag} {count}: allowed are whole numbers from 1; give one or leave it out")
+        if not self.temperatures:
+            raise UserError("--temperature without a value: allowed are numbers from 0; give at least one")
+        for temperature in self.temperatures:
+            if not 0 <= temperature < float("inf"):
+                raise UserError(
+                    f"--temperature {temperature:g}: allowed are finite numbers from 0 (0 is greedy)"
+                )
+        if len(set(self.temperatures)) < len(self.temperatures):
+            raise UserError(f"--temperature {self.temperatures} repeats a value: give each once")
+
+
+def paper_protocol(options: Options) -> Options:
+    """Everything arXiv 2601.01584 did, as a preset: scenarios, sampling of 71, suffixes, unblinded judge."""
+    return replace(
+        options,
+        scenarios=options.scenarios or "instrumental-eval",
+        per_category=15,
+        seed=123,
+        context="full",
+        suffixes="paper" if options.suffixes == "default" else options.suffixes,
+        judge="openai:gpt-5.2" if options.judge == "rubric" else options.judge,
+        judge_sees="steered",
+        prompt_tokens=4096,
+        temperatures=(0.0,),
+        samples=1,
+    )

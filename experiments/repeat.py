@@ -1,0 +1,26 @@
+"""The `run.yaml` that lets a finished run be repeated exactly: `python cli.py COMMAND --config run.yaml`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+NOT_REPEATED = {"config", "json_only", "dry_run", "out", "ctx"}
+
+
+def write_run_file(folder: Path, command: str, flags: Mapping[str, Any]) -> Path:
+    """The flags of a command as YAML, in `folder`; where to write and what to print are left out."""
+    import yaml
+
+    kept = {
+        name: str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
+        for name, value in flags.items()
+        if name not in NOT_REPEATED and value is not None
+    }
+    path = folder / "run.yaml"
+    draft = folder / ".run.yaml.part"
+    draft.write_text(yaml.safe_dump({"command": command, **kept}, sort_keys=False), encoding="utf-8")
+    os.replace(draft, path)
+    return path

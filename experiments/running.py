@@ -1,0 +1,72 @@
+"""What every experiment does with its arms: plan, say what it will cost, run, summarise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments.session import Session, configuration, open_store, plan_arms, run_folder
+from steer import pipeline, summary
+from steer.store import RunStore
+from steer.types import Arm
+
+
+def dry_run(session: Session, command: str, arms: Sequence[Arm], **config: Any) -> dict[str, Any]:
+    """The plan in numbers, printed; nothing is generated, judged or written."""
+    planned = plan_arms(session, arms)
+    resolved = configuration(session, command, arms, **config)
+    numbers = {
+        "arms": len(arms),
+        "scenarios": len(session.scenarios),
+        "rows": len(planned.rows),
+        "generations": len(planned.requests),
+        "prompt_tokens": planned.prompt_tokens,
+        "new_tokens_at_most": sum(r.limits.new for r in planned.requests.values()),
+        "judge_calls_at_most": len(planned.requests),
+        "folder": str(run_folder(session, resolved)),
+    }
+    if not session.options.quiet:
+        session.screen.table("Plan", ["", ""], [[k.replace("_", " "), str(v)] for k, v in numbers.items()])
+    return {"plan": numbers, "config": resolved}
+
+
+def run_arms(
+    session: Session, command: str, arms: Sequence[Arm], *, folder: Path | None = None, **config: Any
+) -> tuple[Path, RunStore]:
+    """Plan, claim the folder, generate and judge what it lacks. The store comes back open."""
+    planned = plan_arms(session, arms)
+    resolved = configuration(session, command, arms, **config)
+    folder = folder or run_folder(session, resolved)
+    store = open_store(session, folder, resolved, arms, planned)
+    try:
+        generate_and_judge(session, store, planned)
+    except BaseException:
+        store.close()
+        raise
+    return folder, store
+
+
+def generate_and_judge(session: Session, store: RunStore, planned: pipeline.Planned) -> None:
+    missing = len(planned.requests.keys() - store.done())
+    kept = len(planned.requests) - missing
+    if kept:
+        session.screen.note(f"{kept} of {len(planned.requests)} rows are already in {store.folder}")
+    unjudged = missing + sum(1 for _ in store.unjudged(session.judge.name))
+    with session.screen.progress(generate=missing, judge=unjudged) as tick:
+        pipeline.run(
+            store,
+            planned,
+            session.loaded,
+            session.engine,
+            session.judge,
+            judge_sees=session.options.judge_sees,
+            tick=tick,
+        )
+
+
+def finish(session: Session, store: RunStore) -> dict[str, Any]:
+    """The run's summary, also written beside its store."""
+    found = summary.summarise(store, session.judge.name)
+    summary.write(store.folder, found)
+    return found

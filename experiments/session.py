@@ -1,0 +1,173 @@
+"""Opening a run: options to scenarios, judge, model, engine and store; the configuration that names it.
+
+Cheap checks come first, so that a typing mistake is answered before a model is loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from experiments.options import Options
+from steer import chat, models, scenarios, suffixes
+from steer.errors import UserError
+from steer.judges import make as make_judge
+from steer.plan import Planned, arm_content, digest, plan
+from steer.screen import Screen
+from steer.store import RunStore
+from steer.suffixes import SuffixSet
+from steer.types import Arm, Engine, Judge, Limits, LoadedModel, Sampling, Scenario
+
+VERSION = "0.1.0"
+PACKAGES = ("torch", "transformers", "nnsight")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Session:
+    """Everything resolved: what an experiment plans with."""
+
+    options: Options
+    loaded: LoadedModel
+    engine: Engine
+    judge: Judge
+    scenarios: tuple[Scenario, ...]
+    suffixes: SuffixSet
+    limits: Limits
+    thinking: bool
+    screen: Screen
+
+
+def open_session(options: Options) -> Session:
+    """Resolve and load. Raises UserError before loading for everything that can be known before."""
+    screen = Screen(quiet=options.quiet)
+    models.resolve(options.model, revision=options.revision)
+    chosen_suffixes = suffixes.load(options.suffixes)
+    source = options.scenarios or ("organism" if options.model == "organism" else "instrumental-eval")
+    items = scenarios.load(source, per_category=options.per_category, seed=options.seed)
+    judge = make_judge(
+        options.judge,
+        base_url=options.base_url,
+        max_calls=options.max_calls,
+        preflight=not options.dry_run,
+    )
+    loaded = models.load(options.model, revision=options.revision, dtype=options.dtype, device=options.device)
+    for reason in loaded.reasons:
+        screen.note(reason)
+    if loaded.evidence and not options.force:
+        _refuse_foreign(items, source)
+    thinking = chat.is_thinking(loaded) if options.thinking is None else options.thinking
+    new_tokens = options.new_tokens or (8096 if thinking else 1024)
+    from steer.engines import make_engine
+
+    engine = make_engine(options.engine, loaded, batch=options.batch, say=screen.note)
+    return Session(
+        options=options,
+        loaded=loaded,
+        engine=engine,
+        judge=judge,
+        scenarios=tuple(items),
+        suffixes=chosen_suffixes,
+        limits=Limits(prompt=options.prompt_tokens, new=new_tokens),
+        thinking=thinking,
+        screen=screen,
+    )
+
+
+def _refuse_foreign(items: Sequence[Scenario], source: str) -> None:
+    from organism.language import is_in_language
+
+    foreign = [s.id for s in items if not is_in_language(s.user)]
+    if foreign:
+        raise UserError(
+            f"{len(foreign)} of {len(items)} scenarios of {source!r} are outside the organism's language "
+            f"(first: {foreign[0]!r}): its answers to them mean nothing; name a real --model, or --force"
+        )
+
+
+def configuration(session: Session, command: str, arms: Sequence[Arm], **more: Any) -> dict[str, Any]:
+    """The resolved configuration: all that decides a run's rows and numbers, none of how fast."""
+    options = session.options
+    return {
+        "command": command,
+        "version": VERSION,
+        "model": {
+            "name": session.loaded.name,
+            "weights": session.loaded.weights,
+            "dtype": session.loaded.dtype,
+        },
+        "scenarios": {
+            "identity": scenarios.identity(session.scenarios),
+            "n": len(session.scenarios),
+            "per_category": options.per_category,
+            "context": options.context,
+        },
+        "suffixes": options.suffixes,
+        "arms": {arm.name: arm_content(arm) for arm in arms},
+        "sampling": {
+            "temperatures": list(options.temperatures),
+            "samples": options.samples,
+            "seed": options.seed,
+        },
+        "limits": {"prompt": session.limits.prompt, "new": session.limits.new},
+        "thinking": session.thinking,
+        "judge": {"name": session.judge.name, "sees": options.judge_sees},
+        **more,
+    }
+
+
+def provenance(session: Session) -> dict[str, Any]:
+    """What should not decide a text but may be asked for later: engine, device, versions."""
+    return {
+        "engine": session.engine.name,
+        "device": session.loaded.device,
+        "python": platform.python_version(),
+        **{package: version(package) for package in PACKAGES},
+    }
+
+
+def plan_arms(session: Session, arms: Sequence[Arm]) -> Planned:
+    options = session.options
+    return plan(
+        session.loaded,
+        session.scenarios,
+        arms,
+        sampling=[Sampling(t, options.seed) for t in options.temperatures],
+        samples=options.samples,
+        limits=session.limits,
+        thinking=session.thinking,
+        context=options.context == "full",
+    )
+
+
+def run_folder(session: Session, config: dict[str, Any]) -> Path:
+    """--out, or runs/COMMAND-MODEL-HASH, so that the same command finds its run again."""
+    if session.options.out is not None:
+        return session.options.out
+    model = session.loaded.name.rstrip("/").split("/")[-1]
+    return Path("runs") / f"{config['command']}-{model}-{digest(config)[:8]}"
+
+
+def open_store(
+    session: Session, folder: Path, config: dict[str, Any], arms: Sequence[Arm], planned: Planned
+) -> RunStore:
+    """Claim the folder for this configuration and put the plan in it."""
+    store = RunStore(folder)
+    try:
+        store.claim(config)
+        store.add_plan(session.scenarios, planned.prompts.values(), planned.rows)
+        names = [arm.name for arm in arms]
+        if len(session.options.temperatures) > 1:
+            names = [f"{name}@{t:g}" for t in session.options.temperatures for name in names]
+        store.set_meta("arms", json.dumps(names))
+        store.set_meta("suffix_texts", json.dumps({arm.name: arm.suffix for arm in arms if arm.suffix}))
+        store.set_meta("evidence", session.loaded.evidence)
+        store.set_meta("provenance", json.dumps(provenance(session)))
+    except BaseException:
+        store.close()
+        raise
+    return store

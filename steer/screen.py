@@ -1,0 +1,141 @@
+"""What a person at a terminal sees: notes, progress with rate and time left, tables.
+
+Text that a model wrote passes through `plain` before it is printed anywhere.
+"""
+
+from __future__ import annotations
+
+import time
+import unicodedata
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+PLAIN_LINE_SECONDS = 10.0
+
+
+def plain(text: str) -> str:
+    """Hostile text made harmless for a terminal: control and direction characters shown, not obeyed."""
+    return "".join(
+        c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co") else f"\\u{ord(c):04x}"
+        for c in text
+    )
+
+
+class Screen:
+    """stderr for notes and progress, stdout for results; `quiet` (with --json) drops the former."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        from rich.console import Console
+
+        self.quiet = quiet
+        self.err = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.out = Console(highlight=False)
+
+    def note(self, text: str) -> None:
+        if not self.quiet:
+            self.err.print(plain(text), markup=False, style="dim")
+
+    def line(self, text: str) -> None:
+        self.out.print(text, markup=False, soft_wrap=True)
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """First column left, numbers right; never wider than the terminal asks."""
+        self.out.print(make_table(title, columns, rows))
+
+    @contextmanager
+    def progress(self, *, generate: int, judge: int) -> Iterator[_Ticker]:
+        """A bar each for rows to generate and to judge; plain lines where there is no terminal."""
+        ticker = _Ticker(self, {"generate": generate, "judge": judge})
+        try:
+            with ticker.live():
+                yield ticker
+        finally:
+            ticker.close()
+
+
+class _Ticker:
+    def __init__(self, screen: Screen, totals: dict[str, int]) -> None:
+        self.screen, self.totals = screen, totals
+        self.done = dict.fromkeys(totals, 0)
+        self.start = self.last = time.monotonic()
+        self.bars: dict[str, object] = {}
+        self.rich: object | None = None
+
+    @contextmanager
+    def live(self) -> Iterator[None]:
+        if self.screen.quiet or not self.screen.err.is_terminal:
+            yield
+            return
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=self.screen.err,
+        )
+        with bars:
+            for name, total in self.totals.items():
+                if total:
+                    self.bars[name] = bars.add_task(name, total=total, rate="")
+            self.rich = bars
+            yield
+
+    def __call__(self, what: Literal["generate", "judge"], rows: int) -> None:
+        self.done[what] += rows
+        now = time.monotonic()
+        rate = self.done[what] / max(now - self.start, 1e-9)
+        if self.rich is not None:
+            if what in self.bars:
+                self.rich.update(self.bars[what], advance=rows, rate=f"{rate:.1f} rows/s")  # type: ignore[attr-defined]
+        elif now - self.last >= PLAIN_LINE_SECONDS:
+            self.last = now
+            left = (self.totals[what] - self.done[what]) / max(rate, 1e-9)
+            self.screen.note(
+                f"{what}: {self.done[what]}/{self.totals[what]} rows, {rate:.1f} rows/s, {left:.0f} s left"
+            )
+
+    def close(self) -> None:
+        took = time.monotonic() - self.start
+        if self.done["generate"]:
+            rate = self.done["generate"] / max(took, 1e-9)
+            self.screen.note(f"generated {self.done['generate']} rows in {took:.1f} s, {rate:.1f} rows/s")
+
+
+def make_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="left" if i == 0 else "right")
+    for row in rows:
+        table.add_row(*(Text(plain(cell)) for cell in row))
+    return table
+
+
+def percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f}"
+
+
+def interval(ci: Sequence[float] | None, *, scale: float = 1.0) -> str:
+    return "–" if ci is None else f"[{scale * ci[0]:.1f}, {scale * ci[1]:.1f}]"
+
+
+def p_value(p: float | None) -> str:
+    if p is None:
+        return "–"
+    return "<0.001" if p < 0.001 else f"{p:.3f}"

@@ -1,0 +1,90 @@
+"""From a run store to `summary.json`: the one account of a run that tables, reports and exports share."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from steer import judges, metrics
+from steer.store import RunStore
+from steer.suffixes import echo
+from steer.types import Outcome
+
+GAPS = (
+    ("pro", "anti"),
+    ("pro", "baseline"),
+    ("baseline", "anti"),
+    ("pro", "neutral"),
+    ("neutral", "anti"),
+)
+
+
+def determinism(dtype: str) -> str:
+    """What a repetition of the run may be held to."""
+    if dtype in ("float32", "float64"):
+        return "exact text (fp32 up to ties of the two likeliest tokens under 1e-4)"
+    return "statistical: batching moves 16-bit logits, so single answers may differ and rates agree"
+
+
+def summarise(store: RunStore, judge: str, *, gaps: Sequence[tuple[str, str]] = GAPS) -> dict[str, Any]:
+    """Arms, gaps, categories, configuration and what is promised, as plain JSON values."""
+    outcomes = store.outcomes(judge)
+    config = store.config()
+    temperatures: list[float] = config["sampling"]["temperatures"]
+    names = store.arms()
+    pairs = [
+        (f"{first}{at}", f"{second}{at}")
+        for at in ([""] if len(temperatures) == 1 else [f"@{t:g}" for t in temperatures])
+        for first, second in gaps
+        if f"{first}{at}" in names and f"{second}{at}" in names
+    ]
+    costs = _costs(store, judge)
+    return {
+        "arms": {n: asdict(m) | costs[n] for n, m in metrics.arm_metrics(outcomes).items()},
+        "gaps": {f"{g.first}-{g.second}": asdict(g) for g in metrics.gaps(outcomes, pairs)},
+        "categories": by_category(outcomes),
+        "judge": {"name": judge, "known_error": judges.known_error(judge)},
+        "config": config,
+        "provenance": json.loads(store.meta("provenance") or "{}"),
+        "determinism": determinism(config["model"]["dtype"]),
+        "evidence": store.meta("evidence") or "",
+    }
+
+
+def by_category(outcomes: Sequence[Outcome]) -> dict[str, dict[str, Any]]:
+    """{category: {arm: its metrics}}."""
+    categories = dict.fromkeys(o.category for o in outcomes)
+    return {
+        c: {n: asdict(m) for n, m in metrics.arm_metrics([o for o in outcomes if o.category == c]).items()}
+        for c in categories
+    }
+
+
+def _costs(store: RunStore, judge: str) -> dict[str, dict[str, Any]]:
+    """Per arm: tokens, seconds, answers cut by the limit, answers that repeat five words of the suffix."""
+    suffixes: dict[str, str] = json.loads(store.meta("suffix_texts") or "{}")
+    costs: dict[str, dict[str, Any]] = {}
+    for name in store.arms():
+        suffix = suffixes.get(name.split("@")[0], "")
+        total = {"prompt_tokens": 0, "answer_tokens": 0, "seconds": 0.0, "cut": 0, "echo": 0}
+        for row in store.rows(judge, arm=name):
+            total["prompt_tokens"] += row.prompt_tokens
+            total["answer_tokens"] += row.answer_tokens
+            total["seconds"] += row.seconds
+            total["cut"] += row.finish == "length"
+            total["echo"] += bool(suffix) and echo(suffix, row.answer)
+        costs[name] = total | {"seconds": round(total["seconds"], 3)}
+    return costs
+
+
+def write(folder: Path, summary: dict[str, Any]) -> Path:
+    """`summary.json`, replaced whole."""
+    path = folder / "summary.json"
+    draft = folder / ".summary.json.part"
+    draft.write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(draft, path)
+    return path
