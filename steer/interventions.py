@@ -1,0 +1,282 @@
+"""What is done to the residual stream: one affine edit a row, a layer and a position.
+
+Every Addition has one form on the unit direction u = d/|d|:
+
+    h' = h + shift * u + gain * (h . u) * u
+
+    add     shift = magnitude * norm (norm units) or magnitude * |d| (raw), gain = 0
+    ablate  shift = 0, gain = -1
+    clamp   shift = projection_mean + magnitude * projection_std, gain = -1
+
+`edit` is the pure function every engine calls; `Steering` holds the edits of a batch of rows, and
+counts, inside the hook, what was really done. It does not know where a direction came from, how
+tokens are chosen, or which engine runs the model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from steer.errors import UserError
+from steer.types import OPERATIONS, SPANS, Addition, Applied, Span
+
+if TYPE_CHECKING:
+    from torch import Tensor, dtype, nn
+
+NEVER = 2**62
+"""Past every position: the stop of a span without an end."""
+
+LAYER_PATHS = ("model.layers", "model.language_model.layers", "transformer.h", "gpt_neox.layers")
+
+
+def decoder_layers(module: nn.Module) -> tuple[str, list[nn.Module]]:
+    """The attribute path and the decoder blocks of a causal language model."""
+    for path in LAYER_PATHS:
+        found: object = module
+        for name in path.split("."):
+            found = getattr(found, name, None)
+        if found is not None:
+            return path, list(cast("nn.ModuleList", found))
+    raise UserError(
+        f"cannot find the decoder layers of {type(module).__name__}: looked for the attributes "
+        f"{', '.join(LAYER_PATHS)}; use a decoder-only model of transformers"
+    )
+
+
+def validate(addition: Addition, *, n_layers: int, d_model: int) -> None:
+    """Raise UserError unless the addition can be made to a model of this shape."""
+    import torch
+
+    direction, layer, magnitude = addition.direction, addition.layer, addition.magnitude
+    if not 0 <= layer < n_layers:
+        raise UserError(f"layer {layer} is not in the model: allowed are 0 to {n_layers - 1}")
+    if tuple(direction.shape) != (d_model,):
+        raise UserError(
+            f"direction of shape {tuple(direction.shape)}: this model needs ({d_model},); "
+            "was the vector extracted from another model?"
+        )
+    if not bool(torch.isfinite(direction).all()):
+        raise UserError(f"direction of layer {layer} holds NaN or infinity; extract the vector again")
+    if float(direction.double().norm()) == 0.0:
+        raise UserError(f"direction of layer {layer} is zero; a selection of nothing steers nothing")
+    if not math.isfinite(magnitude):
+        raise UserError(f"magnitude {magnitude} is not a finite number")
+    if addition.span not in SPANS:
+        raise UserError(f"unknown span {addition.span!r}: allowed are {', '.join(SPANS)}")
+    if addition.operation not in OPERATIONS:
+        raise UserError(f"unknown operation {addition.operation!r}: allowed are {', '.join(OPERATIONS)}")
+    if addition.operation == "ablate" and magnitude != 1.0:
+        raise UserError(f"magnitude {magnitude} with ablate: it projects out, so magnitude must be 1")
+
+
+def affine(addition: Addition) -> tuple[Tensor, Tensor, float]:
+    """(shift * u [d_model] fp64, u [d_model] fp64, gain) of an addition."""
+    direction = addition.direction.detach().cpu().double()
+    length = direction.norm()
+    unit = direction / length
+    if addition.operation == "ablate":
+        return unit * 0.0, unit, -1.0
+    if addition.operation == "clamp":
+        target = addition.projection_mean + addition.magnitude * addition.projection_std
+        return target * unit, unit, -1.0
+    size = addition.norm if addition.unit == "norm" else float(length)
+    return (addition.magnitude * size) * unit, unit, 0.0
+
+
+def span_range(span: Span, prompt: int) -> tuple[int, int]:
+    """First position edited and the one after the last, for a prompt of `prompt` tokens.
+
+    Positions are 0-based among the row's own tokens, so pads have none; position 0 is never edited.
+    `generated` starts at the first generated token's own position: it is fed at the second forward,
+    so that token was chosen before.
+    """
+    return {
+        "all": (1, NEVER),
+        "prompt": (1, prompt),
+        "last": (max(prompt - 1, 1), NEVER),
+        "generated": (max(prompt, 1), NEVER),
+    }[span]
+
+
+def span_mask(positions: Tensor, start: Tensor, stop: Tensor) -> Tensor:
+    """Which positions are edited. positions: [row, position], -1 at pads; start, stop: [row]."""
+    return (positions >= start[:, None]) & (positions < stop[:, None])
+
+
+@dataclass(slots=True, eq=False)
+class Slab:
+    """At most one edit a row, all at one layer.
+
+    delta: [row, d_model] shift * u, cast once to the stream's dtype; zero where a row has no edit.
+    unit: [row, d_model] u, and gain: [row]; None while every row only adds. fp32 or wider.
+    start, stop: [row] the positions edited, as `span_range` gives them; 0, 0 where there is no edit.
+    positions, relative: [row] edited positions so far, and the sum of |delta| / |h| over them.
+    """
+
+    delta: Tensor
+    start: Tensor
+    stop: Tensor
+    positions: Tensor
+    relative: Tensor
+    unit: Tensor | None = None
+    gain: Tensor | None = None
+
+    def first(self, rows: int) -> Slab:
+        """The slab of the first rows, as views."""
+        unit, gain = self.unit, self.gain
+        return Slab(
+            self.delta[:rows],
+            self.start[:rows],
+            self.stop[:rows],
+            self.positions[:rows],
+            self.relative[:rows],
+            unit if unit is None else unit[:rows],
+            gain if gain is None else gain[:rows],
+        )
+
+    def tensors(self) -> list[Tensor]:
+        held = (self.delta, self.start, self.stop, self.positions, self.relative, self.unit, self.gain)
+        return [tensor for tensor in held if tensor is not None]
+
+
+def change(hidden: Tensor, slab: Slab) -> Tensor:
+    """The edit's delta before masking: [row, position or 1, d_model], in the stream's dtype."""
+    delta = slab.delta[:, None]
+    if slab.unit is None or slab.gain is None:
+        return delta
+    unit = slab.unit[:, None]
+    projection = (hidden.to(unit.dtype) * unit).sum(-1, keepdim=True)
+    return (delta + slab.gain[:, None, None] * projection * unit).to(hidden.dtype)
+
+
+def edit(hidden: Tensor, slab: Slab, mask: Tensor) -> Tensor:
+    """Apply a slab. hidden: [row, position, d_model]; mask: [row, position] bool.
+
+    Unmasked positions come back bit for bit (a choice, not a product: 0 * NaN and -0 stay out).
+    """
+    return mask[..., None].where(hidden + change(hidden, slab), hidden)
+
+
+class Steering:
+    """The edits of a batch of rows, by layer, and the record of what they did.
+
+    Rows are set, cleared and moved by their engine; `begin` takes the positions of the coming
+    forward, and `edit` is called at the output of each layer in `layers`. A row's k-th addition at
+    a layer lies in the layer's k-th slab, and slabs are applied in order.
+    """
+
+    def __init__(self, layers: Sequence[nn.Module], *, rows: int, d_model: int, dtype: dtype) -> None:
+        import torch
+
+        self._devices = [next(layer.parameters()).device for layer in layers]
+        self._rows, self._d_model, self._dtype = rows, d_model, dtype
+        self._wide = torch.float64 if dtype == torch.float64 else torch.float32
+        self._slabs: dict[tuple[int, int], Slab] = {}
+        self._users: dict[tuple[int, int], int] = {}
+        # of each row: its additions' layers in order, and the slab each lies in (None: out of its reach)
+        self._places: list[list[tuple[int, tuple[int, int] | None]]] = [[] for _ in range(rows)]
+        self._coming: dict[int, list[tuple[Slab, Tensor]]] = {}
+
+    @property
+    def layers(self) -> list[int]:
+        """The layers at which any row has an edit, ascending."""
+        return sorted({layer for layer, _ in self._slabs})
+
+    def set(self, row: int, additions: Sequence[Addition], prompt: int, *, since: int = 0) -> None:
+        """Give a row its additions; those whose positions all lie before `since` are left out."""
+        self.clear(row)
+        depth: dict[int, int] = {}
+        for addition in additions:
+            validate(addition, n_layers=len(self._devices), d_model=self._d_model)
+            layer = addition.layer
+            start, stop = span_range(addition.span, prompt)
+            if stop <= max(start, since):
+                self._places[row].append((layer, None))
+                continue
+            place = (layer, depth.get(layer, 0))
+            depth[layer] = place[1] + 1
+            self._places[row].append((layer, place))
+            self._users[place] = self._users.get(place, 0) + 1
+            slab = self._slab(place)
+            shift, unit, gain = affine(addition)
+            slab.delta[row] = shift.to(self._dtype).to(slab.delta.device)
+            slab.start[row], slab.stop[row] = start, stop
+            if gain != 0.0 and slab.unit is None:
+                slab.unit = slab.delta.new_zeros(slab.delta.shape, dtype=self._wide)
+                slab.gain = slab.unit.new_zeros(self._rows)
+            if gain != 0.0 and slab.unit is not None and slab.gain is not None:
+                slab.unit[row] = unit.to(self._wide).to(slab.unit.device)
+                slab.gain[row] = gain
+
+    def clear(self, row: int) -> None:
+        """Take a row's additions away, and forget what they did."""
+        for _, place in self._places[row]:
+            if place is None:
+                continue
+            self._users[place] -= 1
+            if self._users[place] == 0:
+                del self._slabs[place], self._users[place]
+                continue
+            for tensor in self._slabs[place].tensors():
+                tensor[row] = 0
+        self._places[row] = []
+
+    def move(self, source: int, target: int) -> None:
+        """Move a row, with its record, to a cleared one."""
+        for _, place in self._places[source]:
+            if place is not None:
+                for tensor in self._slabs[place].tensors():
+                    tensor[target] = tensor[source]
+                    tensor[source] = 0
+        self._places[target], self._places[source] = self._places[source], []
+
+    def begin(self, positions: Tensor) -> None:
+        """Take the positions of the coming forward: [row, position], -1 at pads; the first rows only."""
+        self._coming = {}
+        for (layer, _), slab in sorted(self._slabs.items(), key=lambda item: item[0]):
+            part = slab.first(positions.shape[0])
+            mask = span_mask(positions.to(part.start.device), part.start, part.stop)
+            self._coming.setdefault(layer, []).append((part, mask))
+
+    def edit(self, layer: int, hidden: Tensor) -> Tensor:
+        """The edited output of a layer, [row, position, d_model]; counts what it does."""
+        for slab, mask in self._coming.get(layer, ()):
+            delta = change(hidden, slab)
+            relative = delta.norm(dim=-1) / hidden.norm(dim=-1)  # [row, position]
+            slab.positions += mask.sum(-1)
+            slab.relative += mask.where(relative.to(slab.relative.dtype), 0.0).sum(-1)
+            hidden = mask[..., None].where(hidden + delta, hidden)
+        return hidden
+
+    def applied(self, row: int) -> tuple[Applied, ...]:
+        """What each of a row's additions did, in their order."""
+        record: list[Applied] = []
+        for layer, place in self._places[row]:
+            if place is None:
+                record.append(Applied(layer, 0, 0.0))
+                continue
+            slab = self._slabs[place]
+            positions, total = int(slab.positions[row]), float(slab.relative[row])
+            record.append(Applied(layer, positions, total / positions if positions else 0.0))
+        return tuple(record)
+
+    def _slab(self, place: tuple[int, int]) -> Slab:
+        import torch
+
+        if place not in self._slabs:
+            device, rows = self._devices[place[0]], self._rows
+
+            def zeros(*shape: int, dtype: dtype) -> Tensor:
+                return torch.zeros(shape, dtype=dtype, device=device)
+
+            self._slabs[place] = Slab(
+                delta=zeros(rows, self._d_model, dtype=self._dtype),
+                start=zeros(rows, dtype=torch.int64),
+                stop=zeros(rows, dtype=torch.int64),
+                positions=zeros(rows, dtype=torch.int64),
+                relative=zeros(rows, dtype=torch.float32),
+            )
+        return self._slabs[place]
