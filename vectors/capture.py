@@ -1,0 +1,257 @@
+"""Reads the residual stream: token rows in, `[slot, layer, d_model]` fp32 on the CPU out, through nnsight.
+
+One forward a batch, reduced over positions inside the trace, stopped after the last layer needed.
+It does not know contrasts, recipes or files.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from steer.errors import UserError
+from steer.types import SPANS, LoadedModel, Span
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+BATCH_TOKENS = 8192
+"""Most tokens (pads included) of one forward, unless one row alone is longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Token ids, and the half-open range `[start, end)` of positions whose residual stream is averaged.
+
+    Rows with the same `slot` are averaged with equal weight: paraphrases of one prompt, say.
+    """
+
+    ids: tuple[int, ...]
+    start: int
+    end: int
+    slot: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.end <= len(self.ids):
+            raise ValueError(f"row of {len(self.ids)} tokens cannot be read at [{self.start}, {self.end})")
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredRow:
+    """A prompt and the answer that followed it (perhaps none): what span statistics are taken over."""
+
+    prompt_ids: tuple[int, ...]
+    answer_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SpanStatistics:
+    """Of the unsteered residual stream at one layer over the positions of one span.
+
+    norm: mean |h| (n_L). projection_mean, projection_std: of h on d/|d|, nan without a direction.
+    """
+
+    norm: float
+    projection_mean: float
+    projection_std: float
+    positions: int
+
+
+def retained_bytes(pairs: int, layers: int, d_model: int) -> int:
+    """Bytes a contrast keeps on the CPU: two sides of `[pairs, layers, d_model]` fp32."""
+    return 2 * pairs * layers * d_model * 4
+
+
+def parse_layers(text: str, n_layers: int) -> tuple[int, ...]:
+    """`all`, `7`, `10-20` (both ends included) or a comma-separated mixture, ascending and distinct."""
+    allowed = f"allowed are all, 0 to {n_layers - 1}, ranges such as 0-{n_layers - 1}, and lists of them"
+    if text.strip() == "all":
+        return tuple(range(n_layers))
+    found: set[int] = set()
+    for part in text.split(","):
+        low, dash, high = (p.strip() for p in part.partition("-"))
+        if not low.isdecimal() or (dash and not high.isdecimal()):
+            raise UserError(f"cannot read layers {text!r}: {allowed}")
+        first, last = int(low), int(high or low)
+        if first > last:
+            raise UserError(f"layers {part.strip()!r} run backwards: did you mean {last}-{first}?")
+        found.update(range(first, last + 1))
+    check_layers(found, n_layers)
+    return tuple(sorted(found))
+
+
+def check_layers(layers: Sequence[int] | set[int], n_layers: int) -> None:
+    """Raise UserError unless there is a layer and every one exists."""
+    if not layers:
+        raise UserError(f"no layer was chosen: allowed are 0 to {n_layers - 1}")
+    wrong = sorted(layer for layer in layers if not 0 <= layer < n_layers)
+    if wrong:
+        raise UserError(
+            f"layer {wrong[0]} is out of range: the model's layers are 0 to {n_layers - 1} (0-based decoder blocks)"
+        )
+
+
+def batches(lengths: Sequence[int], *, batch_tokens: int = BATCH_TOKENS) -> Iterator[list[int]]:
+    """Row numbers in batches of like length, longest first; rows x longest row <= batch_tokens."""
+    order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
+    start = 0
+    while start < len(order):
+        size = max(1, batch_tokens // lengths[order[start]])
+        yield order[start : start + size]
+        start += size
+
+
+def _encode(loaded: LoadedModel, rows: Sequence[tuple[int, ...]]) -> tuple[dict[str, Tensor], list[int]]:
+    """Pad on the tokenizer's side; returns the forward's inputs and the number of pads before each row."""
+    import torch
+
+    width = max(len(ids) for ids in rows)
+    left = loaded.tokenizer.padding_side == "left"
+    offsets = [width - len(ids) if left else 0 for ids in rows]
+    input_ids = torch.zeros(len(rows), width, dtype=torch.long)  # pads are masked: any id will do
+    mask = torch.zeros(len(rows), width, dtype=torch.long)
+    for i, (ids, offset) in enumerate(zip(rows, offsets, strict=True)):
+        input_ids[i, offset : offset + len(ids)] = torch.tensor(ids)
+        mask[i, offset : offset + len(ids)] = 1
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    encoded = {"input_ids": input_ids, "attention_mask": mask, "position_ids": positions}
+    return {name: tensor.to(loaded.module.device) for name, tensor in encoded.items()}, offsets
+
+
+def _trace(
+    loaded: LoadedModel,
+    rows: Sequence[tuple[int, ...]],
+    layers: Sequence[int],
+    read: Callable[[int, Tensor, list[int]], Tensor],
+) -> Tensor:
+    """One forward; `read(k, hidden [row, position, d_model], pads before each row)` at the k-th of `layers`.
+
+    Returns the readings stacked along a new first axis: `[layer, ...]` on the CPU.
+    """
+    import torch
+    from nnsight import TransformersModel
+
+    if not hasattr(getattr(loaded.module, "model", None), "layers"):
+        raise UserError(
+            f"{loaded.name}: no decoder blocks at `model.layers`; other layouts are not supported"
+        )
+    lm: Any = TransformersModel(loaded.module, tokenizer=loaded.tokenizer)
+    encoded, offsets = _encode(loaded, rows)
+    with torch.inference_mode():
+        with lm.trace(encoded, use_cache=False) as tracer:
+            kept: list[Tensor] = []
+            for k, layer in enumerate(layers):
+                kept.append(read(k, lm.model.layers[layer].output, offsets))
+            out: Any = torch.stack(kept).cpu().save()
+            tracer.stop()
+    return out
+
+
+def capture(
+    loaded: LoadedModel,
+    rows: Sequence[Row],
+    *,
+    layers: Sequence[int],
+    slots: int,
+    batch_tokens: int = BATCH_TOKENS,
+    progress: Callable[[int], None] | None = None,
+) -> Tensor:
+    """Mean residual stream at the output of each of `layers` (ascending), per slot.
+
+    Returns `[slots, layers, d_model]` fp32 on the CPU; every slot must have a row. `progress` is told
+    how many rows each batch finished.
+    """
+    import torch
+
+    check_layers(layers, loaded.n_layers)
+    if list(layers) != sorted(set(layers)):
+        raise ValueError(f"layers must ascend without repeats: {list(layers)}")
+    counts = torch.zeros(slots)
+    for row in rows:
+        counts[row.slot] += 1
+    if (counts == 0).any():
+        raise ValueError("a slot without a row cannot be averaged")
+    total = torch.zeros(slots, len(layers), loaded.d_model)
+    for batch in batches([len(row.ids) for row in rows], batch_tokens=batch_tokens):
+        chosen = [rows[i] for i in batch]
+
+        def read(k: int, hidden: Tensor, offsets: list[int], chosen: list[Row] = chosen) -> Tensor:
+            means = [
+                hidden[i, offset + row.start : offset + row.end].mean(0, dtype=torch.float32)
+                for i, (row, offset) in enumerate(zip(chosen, offsets, strict=True))
+            ]
+            return torch.stack(means)  # [row, d_model]
+
+        found = _trace(loaded, [row.ids for row in chosen], layers, read)  # [layer, row, d_model]
+        for i, row in enumerate(chosen):
+            total[row.slot] += found[:, i] / counts[row.slot]
+        if progress is not None:
+            progress(len(batch))
+    return total
+
+
+def span_range(span: Span, prompt: int, total: int) -> tuple[int, int]:
+    """Positions `[start, end)` of `span` in a row of `total` tokens, `prompt` of them prompt; never position 0."""
+    start, end = {
+        "all": (1, total),
+        "prompt": (1, prompt),
+        "last": (prompt - 1, total),
+        "generated": (prompt, total),
+    }[span]
+    return max(1, start), max(1, start, end)
+
+
+def span_statistics(
+    loaded: LoadedModel,
+    rows: Sequence[AnsweredRow],
+    *,
+    directions: dict[int, Tensor],
+    batch_tokens: int = BATCH_TOKENS,
+    progress: Callable[[int], None] | None = None,
+) -> dict[Span, dict[int, SpanStatistics]]:
+    """n_L and the projections on each layer's direction, over the unsteered rows, for every span.
+
+    The mean runs over positions, so a long row weighs more than a short one: it is the mean over what
+    an addition would edit. A span without a position (no answers: `generated`) is left out.
+    """
+    import torch
+
+    layers = sorted(directions)
+    check_layers(layers, loaded.n_layers)
+    spans = [
+        [span_range(span, len(r.prompt_ids), len(r.prompt_ids) + len(r.answer_ids)) for r in rows]
+        for span in SPANS
+    ]
+    units = [directions[layer].double() / directions[layer].double().norm() for layer in layers]
+    # [layer, (sum |h|, sum p, sum p^2), span] with p the projection on d/|d|
+    sums = torch.zeros(len(layers), 3, len(SPANS), dtype=torch.float64)
+    for batch in batches([len(r.prompt_ids) + len(r.answer_ids) for r in rows], batch_tokens=batch_tokens):
+
+        def read(k: int, hidden: Tensor, offsets: list[int], batch: list[int] = batch) -> Tensor:
+            inside = torch.zeros(len(SPANS), *hidden.shape[:2], dtype=torch.bool)  # [span, row, position]
+            for s in range(len(SPANS)):
+                for i, (row, offset) in enumerate(zip(batch, offsets, strict=True)):
+                    start, end = spans[s][row]
+                    inside[s, i, offset + start : offset + end] = True
+            values = hidden.float()
+            n = values.norm(dim=-1).cpu().double()  # [row, position]
+            p = (values @ units[k].to(values)).cpu().double()
+            figures = torch.stack((n, p, p * p)).unsqueeze(1)  # [3, 1, row, position]
+            return torch.where(inside, figures, 0.0).sum((-2, -1))  # pads may hold anything, nan too
+
+        sums += _trace(loaded, [rows[i].prompt_ids + rows[i].answer_ids for i in batch], layers, read)
+        if progress is not None:
+            progress(len(batch))
+    found: dict[Span, dict[int, SpanStatistics]] = {}
+    for s, span in enumerate(SPANS):
+        count = sum(end - start for start, end in spans[s])
+        if count == 0:
+            continue
+        per_layer: dict[int, SpanStatistics] = {}
+        for k, layer in enumerate(layers):
+            norm, mean, square = (sums[k, :, s] / count).tolist()
+            per_layer[layer] = SpanStatistics(norm, mean, math.sqrt(max(0.0, square - mean**2)), count)
+        found[span] = per_layer
+    return found
