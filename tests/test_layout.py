@@ -1,0 +1,100 @@
+"""The shape of the project: imports point one way, heavy ones wait, and its names are its own."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from importlib.metadata import distributions, packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("steer", "vectors", "experiments", "organism")
+MAY_IMPORT = {
+    "steer": set[str](),
+    "organism": {"steer"},
+    "vectors": {"steer"},
+    "experiments": {"steer", "vectors", "organism"},
+}
+HEAVY = ("torch", "transformers", "nnsight", "scipy", "openai", "statsmodels", "sklearn", "plotly", "peft")
+
+
+def imported(path: Path) -> set[str]:
+    """Top names of everything a file imports, at the top or inside a function."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names.add((node.module or "").split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_imports_point_one_way(package: str) -> None:
+    files = list((ROOT / package).rglob("*.py"))
+    assert files
+    ours = {*PACKAGES, "cli", "tests", "benchmarks"}
+    for path in files:
+        forbidden = imported(path) & ours - {package} - MAY_IMPORT[package]
+        assert not forbidden, f"{path.relative_to(ROOT)} imports {forbidden}"
+
+
+def test_no_dependency_owns_our_names() -> None:
+    owners = packages_distributions()
+    for name in (*PACKAGES, "cli"):
+        assert set(owners.get(name, [])) <= {"steergap"}, owners[name]
+    assert any(True for _ in distributions())
+
+
+def loaded_after(*arguments: str) -> set[str]:
+    code = (
+        "import sys, cli\n"
+        f"sys.argv = ['cli.py', *{list(arguments)!r}]\n"
+        "cli.main()\n"
+        "print('MODULES', *sorted({m.split('.')[0] for m in sys.modules}))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    return set(out.stdout.rsplit("MODULES", 1)[1].split())
+
+
+def commands() -> list[str]:
+    tree = ast.parse((ROOT / "cli.py").read_text(encoding="utf-8"))
+    found = [
+        node.name.rstrip("_").replace("_", "-")
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef)
+        and any("command" in ast.unparse(decorator) for decorator in node.decorator_list)
+    ]
+    assert "suffix" in found
+    return found
+
+
+def test_help_loads_nothing_heavy() -> None:
+    assert not loaded_after("--help") & set(HEAVY)
+    assert not loaded_after("suffix", "-h") & set(HEAVY)
+
+
+def test_nothing_unpickles_and_nothing_trusts_remote_code() -> None:
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("*.py"):
+            names = imported(path)
+            assert not names & {"pickle", "dill", "cloudpickle", "joblib"}, path
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.keyword) and node.arg == "trust_remote_code":
+                    raise AssertionError(f"{path} passes trust_remote_code")
+                if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
+                    safe = [k for k in node.keywords if k.arg == "weights_only"]
+                    assert safe, path
+                    assert ast.unparse(safe[0].value) == "True", path
+
+
+def test_every_command_answers_to_h_with_an_example() -> None:
+    for command in commands():
+        out = subprocess.run(
+            [sys.executable, "cli.py", command, "-h"], capture_output=True, text=True, cwd=ROOT, check=True
+        )
+        assert "Example" in out.stdout, command
