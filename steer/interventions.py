@@ -157,7 +157,9 @@ def edit(hidden: Tensor, slab: Slab, mask: Tensor) -> Tensor:
 
     Unmasked positions come back bit for bit (a choice, not a product: 0 * NaN and -0 stay out).
     """
-    return mask[..., None].where(hidden + change(hidden, slab), hidden)
+    import torch
+
+    return torch.where(mask[..., None], hidden + change(hidden, slab), hidden)
 
 
 class Steering:
@@ -243,12 +245,14 @@ class Steering:
 
     def edit(self, layer: int, hidden: Tensor) -> Tensor:
         """The edited output of a layer, [row, position, d_model]; counts what it does."""
+        import torch
+
         for slab, mask in self._coming.get(layer, ()):
             delta = change(hidden, slab)
-            relative = delta.norm(dim=-1) / hidden.norm(dim=-1)  # [row, position]
+            relative = delta.float().norm(dim=-1) / hidden.float().norm(dim=-1)  # [row, position]
             slab.positions += mask.sum(-1)
-            slab.relative += mask.where(relative.to(slab.relative.dtype), 0.0).sum(-1)
-            hidden = mask[..., None].where(hidden + delta, hidden)
+            slab.relative += torch.where(mask, relative, 0.0).sum(-1)
+            hidden = torch.where(mask[..., None], hidden + delta, hidden)
         return hidden
 
     def applied(self, row: int) -> tuple[Applied, ...]:

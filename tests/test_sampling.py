@@ -33,7 +33,9 @@ def test_uniform_equals_integer_arithmetic_done_in_python() -> None:
 
 def test_stream_is_the_first_eight_bytes_of_the_hash_and_separates_its_parts() -> None:
     assert stream_of(7, "a/3", 2) == int.from_bytes(hashlib.sha256(b"7\n2\na/3").digest()[:8], "big")
-    assert len({stream_of(1, "1", 1), stream_of(11, "1", 1), stream_of(1, "11", 1), stream_of(1, "1", 11)}) == 4
+    assert (
+        len({stream_of(1, "1", 1), stream_of(11, "1", 1), stream_of(1, "11", 1), stream_of(1, "1", 11)}) == 4
+    )
 
 
 def test_uniforms_of_neighbouring_streams_and_steps_are_uniform_and_uncorrelated() -> None:
@@ -54,7 +56,10 @@ def test_sampled_tokens_follow_the_softmax_at_the_temperature() -> None:
     logits, n = torch.tensor([0.3, -1.0, 2.0, 0.0, -0.5]), 40_000
     for temperature in (0.5, 1.0, 2.0):
         tokens, bad = choose(
-            logits.expand(n, -1), torch.full((n,), temperature), torch.arange(n), torch.zeros(n, dtype=torch.int64)
+            logits.expand(n, -1),
+            torch.full((n,), temperature),
+            torch.arange(n),
+            torch.zeros(n, dtype=torch.int64),
         )
         expected = (logits.double() / temperature).softmax(-1) * n
         assert not bad.any()
@@ -68,7 +73,7 @@ def test_token_is_the_inverse_of_the_cumulative_distribution_in_id_order() -> No
     tokens, _ = choose(logits, torch.full((300,), 0.8), stream, step)
     for row in range(300):
         cumulative, u = 0.0, float(uniform(stream[row : row + 1], step[row : row + 1]))
-        for token, p in enumerate((logits[row].double() / 0.8).softmax(-1).tolist()):
+        for token, p in enumerate((logits[row].double() / 0.8).softmax(-1).tolist()):  # noqa: B007
             cumulative += p
             if u < cumulative:
                 break
@@ -99,7 +104,9 @@ def test_a_non_finite_logit_marks_its_row_and_no_other(value: float) -> None:
     logits = torch.zeros(3, 10)
     logits[1, 4] = value
     for heat in (0.0, 1.0):
-        tokens, bad = choose(logits, torch.full((3,), heat), torch.arange(3), torch.zeros(3, dtype=torch.int64))
+        tokens, bad = choose(
+            logits, torch.full((3,), heat), torch.arange(3), torch.zeros(3, dtype=torch.int64)
+        )
         clean, _ = choose(
             torch.zeros(3, 10), torch.full((3,), heat), torch.arange(3), torch.zeros(3, dtype=torch.int64)
         )

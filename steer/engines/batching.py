@@ -1,0 +1,118 @@
+"""What every engine does around its forward passes: padding, limits, memory, adapters.
+
+It does not know how steering is applied or how tokens are chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
+
+from steer.errors import UserError
+from steer.types import LoadedModel, Request, Response
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+Row = TypeVar("Row")
+Done = TypeVar("Done")
+
+WINDOW = 16
+"""Batches looked ahead, so that rows of like length share a batch."""
+
+
+def refusal(request: Request) -> Response | None:
+    """The failed response of a request that cannot be run, or None. A prompt is never cut."""
+    length, limits = len(request.prompt_ids), request.limits
+    if length == 0:
+        return Response(request.key, (), "failed", error="the prompt is empty")
+    if length > limits.prompt:
+        error = f"the prompt has {length} tokens: the limit is {limits.prompt}; raise the prompt limit"
+        return Response(request.key, (), "failed", error=error)
+    return None
+
+
+def prompt_length(request: Request) -> int:
+    return len(request.prompt_ids)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on any device (the CPU allocator raises RuntimeError)."""
+    import torch
+
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
+
+
+def free_memory() -> None:
+    """Give cached device memory back after an allocation failed."""
+    import gc
+
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def in_batches(
+    rows: Iterable[Row],
+    size: int,
+    run: Callable[[Sequence[Row]], Sequence[Done]],
+    *,
+    length: Callable[[Row], int],
+) -> Iterator[list[tuple[int, Done]]]:
+    """Run rows in batches of like length; yields (index of the row in the input, result), a batch at a time.
+
+    Out of memory halves the batch, for good; with one row left, UserError says so. The error may
+    hold tensors through its traceback, so it is let go before the next try.
+    """
+    numbered = enumerate(rows)
+    while window := list(islice(numbered, WINDOW * size)):
+        window.sort(key=lambda item: -length(item[1]))  # the longest first: memory is short at once or never
+        while window:
+            part, message = window[:size], ""
+            try:
+                results = run([row for _, row in part])
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                message = str(error).splitlines()[0]
+            else:
+                window = window[size:]
+                yield [(index, result) for (index, _), result in zip(part, results, strict=True)]
+                continue
+            if len(part) == 1:
+                tokens = length(part[0][1])
+                raise UserError(
+                    f"out of memory with a single row of {tokens} tokens ({message}); "
+                    "use a smaller model, a smaller dtype or lower limits"
+                )
+            free_memory()
+            size = len(part) // 2
+
+
+def pad_left(rows: Sequence[Sequence[int]], pad: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Token ids, attention mask and positions (-1 at pads), each [row, position] int64, left-padded."""
+    import torch
+
+    width = max(len(row) for row in rows)
+    ids = torch.tensor([[pad] * (width - len(row)) + list(row) for row in rows], device=device)
+    lengths = torch.tensor([len(row) for row in rows], device=device)
+    positions = (torch.arange(width, device=device) - (width - lengths)[:, None]).clamp(min=-1)
+    return ids, (positions >= 0).long(), positions
+
+
+def input_device(loaded: LoadedModel) -> torch.device:
+    """Where token ids go: the device of the input embedding."""
+    return next(loaded.module.get_input_embeddings().parameters()).device
+
+
+def require_no_adapter(adapter: str) -> None:
+    """Adapters are not run yet."""
+    if adapter:
+        raise UserError(f"adapter {adapter!r}: no engine runs adapters yet; leave it out")
