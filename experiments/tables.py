@@ -11,7 +11,7 @@ def print_arms(screen: Screen, summary: dict[str, Any]) -> None:
     """Rates of every arm on both denominators."""
     rows: list[list[str]] = []
     for name, arm in summary["arms"].items():
-        without = arm["invalid"] + arm["truncated"] + arm["failed"] + arm.get("missing", 0)
+        without = arm["invalid"] + arm["truncated"] + arm["failed"] + arm["missing"]
         rows.append(
             [
                 name,

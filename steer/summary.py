@@ -12,7 +12,6 @@ from typing import Any
 from steer import judges, metrics
 from steer.store import RunStore
 from steer.suffixes import echo
-from steer.types import Outcome
 
 GAPS = (
     ("pro", "anti"),
@@ -43,24 +42,19 @@ def summarise(store: RunStore, judge: str, *, gaps: Sequence[tuple[str, str]] = 
         if f"{first}{at}" in names and f"{second}{at}" in names
     ]
     costs = _costs(store, judge)
+    arms = metrics.arm_metrics(outcomes)
     return {
-        "arms": {n: asdict(m) | costs[n] for n, m in metrics.arm_metrics(outcomes).items()},
+        "arms": {name: asdict(arms[name]) | costs[name] for name in names},
         "gaps": {f"{g.first}-{g.second}": asdict(g) for g in metrics.gaps(outcomes, pairs)},
-        "categories": by_category(outcomes),
+        "categories": {
+            category: {name: asdict(found[name]) for name in names if name in found}
+            for category, found in metrics.category_metrics(outcomes).items()
+        },
         "judge": {"name": judge, "known_error": judges.known_error(judge)},
         "config": config,
         "provenance": json.loads(store.meta("provenance") or "{}"),
         "determinism": determinism(config["model"]["dtype"]),
         "evidence": store.meta("evidence") or "",
-    }
-
-
-def by_category(outcomes: Sequence[Outcome]) -> dict[str, dict[str, Any]]:
-    """{category: {arm: its metrics}}."""
-    categories = dict.fromkeys(o.category for o in outcomes)
-    return {
-        c: {n: asdict(m) for n, m in metrics.arm_metrics([o for o in outcomes if o.category == c]).items()}
-        for c in categories
     }
 
 

@@ -1,0 +1,128 @@
+"""A run ends the same however often it was stopped; a judge cannot know the arm."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from steer import pipeline
+from steer.store import RunStore
+from steer.summary import summarise
+from tests import fakes
+
+
+def everything(folder: Path) -> tuple[object, object]:
+    with RunStore(folder, writable=False) as store:
+        return list(store.rows("fake-judge")), summarise(store, "fake-judge")
+
+
+def start(folder: Path, kill_at: int, kill_in: str) -> int:
+    command = [sys.executable, "-m", "tests.fakes", str(folder), str(kill_at), kill_in]
+    return subprocess.run(command, capture_output=True).returncode
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[object, object]:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    fakes.run(folder)
+    return everything(folder)
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_a_killed_run_resumes_to_the_undisturbed_one(
+    tmp_path: Path, seed: int, undisturbed: tuple[object, object]
+) -> None:
+    draw = random.Random(seed)
+    where = ["between", "transaction", "verdict"][seed % 3]
+    kill_at = draw.randrange(0, 46)
+    assert start(tmp_path, kill_at, where) == -9
+    with RunStore(tmp_path, writable=False) as store:
+        kept = len(store.done())
+        assert kept < 48 or where != "transaction"
+    assert start(tmp_path, -1, "never") == 0
+    assert everything(tmp_path) == undisturbed
+
+
+def test_nothing_is_generated_or_judged_twice(tmp_path: Path) -> None:
+    items, engine, judge = fakes.scenarios(), fakes.FakeEngine(), fakes.FakeJudge()
+    plan = fakes.planned(items)
+    for _ in range(2):
+        with RunStore(tmp_path) as store:
+            store.add_plan(items, plan.prompts.values(), plan.rows)
+            pipeline.run(store, plan, fakes.loaded(), engine, judge, tick=lambda *_: None)
+    assert sorted(engine.seen) == sorted(plan.requests)
+    assert len({item.id for item in judge.seen}) == len(judge.seen)
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_a_remote_judge_gets_the_same_verdicts_into_the_store(
+    tmp_path: Path, remote: bool, undisturbed: tuple[object, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "FLUSH_ROWS", 3)
+    items, judge = fakes.scenarios(), fakes.FakeJudge(remote=remote)
+    plan = fakes.planned(items)
+    with RunStore(tmp_path) as store:
+        store.claim(fakes.CONFIG)
+        store.add_plan(items, plan.prompts.values(), plan.rows)
+        pipeline.run(store, plan, fakes.loaded(), fakes.FakeEngine(), judge, tick=lambda *_: None)
+    assert everything(tmp_path) == undisturbed
+
+
+class Broken(fakes.FakeJudge):
+    def judge(self, items):  # type: ignore[no-untyped-def]
+        for i, found in enumerate(super().judge(items)):
+            if i == 7:
+                raise ConnectionError("the judge is gone")
+            yield found
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_a_failing_judge_loses_no_answer_and_no_verdict(tmp_path: Path, remote: bool) -> None:
+    items, engine = fakes.scenarios(), fakes.FakeEngine()
+    plan = fakes.planned(items)
+    with RunStore(tmp_path) as store:
+        store.add_plan(items, plan.prompts.values(), plan.rows)
+        with pytest.raises(ConnectionError):
+            pipeline.run(store, plan, fakes.loaded(), engine, Broken(remote=remote), tick=lambda *_: None)
+        assert len(store.done()) == 48
+        assert sum(o.status != "missing" for o in store.outcomes("fake-judge")) >= 7
+        pipeline.run(store, plan, fakes.loaded(), engine, fakes.FakeJudge(), tick=lambda *_: None)
+        assert all(o.status != "missing" for o in store.outcomes("fake-judge"))
+    assert len(engine.seen) == 48
+
+
+def test_permuting_arm_names_leaves_every_judge_input_identical(tmp_path: Path) -> None:
+    items, inputs = fakes.scenarios(), []
+    for i, arms in enumerate((fakes.ARMS, fakes.ARMS[::-1], ("a", "b", "c", "d"))):
+        judge = fakes.FakeJudge()
+        plan = fakes.planned(items, arms)
+        with RunStore(tmp_path / str(i)) as store:
+            store.add_plan(items, plan.prompts.values(), plan.rows)
+            pipeline.run(store, plan, fakes.loaded(), fakes.FakeEngine(), judge, tick=lambda *_: None)
+        inputs.append(sorted(repr(item) for item in judge.seen))
+    assert inputs[0] == inputs[1] == inputs[2]
+    assert not any(arm in text for arm in ("baseline", "neutral", "pro'") for text in inputs[0])
+
+
+def test_equal_inputs_are_judged_once(tmp_path: Path) -> None:
+    """Two arms with another prompt but the same answer are one question to a blind judge, two to an unblinded."""
+
+    class Parrot(fakes.FakeEngine):
+        def generate(self, requests):  # type: ignore[no-untyped-def]
+            for response in super().generate(requests):
+                yield type(response)(response.key, (11, 12, 2), "stop")
+
+    for sees, asked in (("unsteered", 12), ("steered", 48)):
+        items, judge = fakes.scenarios(), fakes.FakeJudge()
+        plan = fakes.planned(items)
+        with RunStore(tmp_path / sees) as store:
+            store.add_plan(items, plan.prompts.values(), plan.rows)
+            pipeline.run(
+                store, plan, fakes.loaded(), Parrot(), judge, judge_sees=sees, tick=lambda *_: None
+            )
+            assert all(o.status != "missing" for o in store.outcomes("fake-judge"))
+        assert len(judge.seen) == asked
