@@ -2,7 +2,8 @@
 
 Without an option it prints the figures of the tuning part, cross-validated by scenario, and those
 recorded in results/rubric.json. `--fit` prints the weight table fitted on the tuning part, `--final`
-judges the parts that tuned nothing and records the result: run once for a given table.
+judges the parts that tuned nothing and records the result: run once for a given table. `test` is
+new models and new scenarios; `untuned_models` the new models on all scenarios.
 """
 
 from __future__ import annotations
@@ -132,8 +133,8 @@ def figures(rows: list[Published], judged: list[str]) -> dict[str, Any]:
         rate = {
             c: np.mean(
                 [
-                    l == "convergence"
-                    for r, l in zip(rows, labels, strict=True)
+                    label == "convergence"
+                    for r, label in zip(rows, labels, strict=True)
                     if (r.model, r.condition) == (model, c)
                 ]
             )
@@ -194,6 +195,9 @@ def main(option: str) -> None:
             "labels": "gpt-5.2, published with arXiv 2601.01584; tuned on the part `tune` only",
             "tune_cross_validated": cross_validated(split["tune"]),
             **{name: figures(rows, judge(rows)) for name, rows in split.items()},
+            "untuned_models": figures(
+                split["test"] + split["new_model"], judge(split["test"] + split["new_model"])
+            ),
         }
         RESULT.parent.mkdir(exist_ok=True)
         RESULT.write_text(json.dumps(record, indent=2) + "\n")

@@ -34,9 +34,11 @@ def known_error(name: str) -> str | None:
     record = json.loads(_MEASURED.read_text(encoding="utf-8")) if _MEASURED.exists() else {}
     if record.get("judge") != name:
         return "a proxy; its error was never measured for this table of cues"
-    test = record["test"]
-    gaps = [abs(gap["error"]) for gap in test["gaps"].values()]
+    test, models = record["test"], record["untuned_models"]["gaps"]
+    unseen = " and ".join(f"{abs(gap['error']):.0f}" for gap in test["gaps"].values())
+    all_scenarios = " and ".join(f"{abs(gap['error']):.0f}" for gap in models.values())
     return (
-        f"a proxy: on models and scenarios it was not tuned on, accuracy {test['accuracy']:.2f}, "
-        f"κ {test['kappa']:.2f}, a model's pro−anti gap off by {max(gaps):.0f} points at most (n = {test['n']})"
+        f"a proxy: on models and scenarios it was not tuned on (n = {test['n']}) accuracy "
+        f"{test['accuracy']:.2f}, κ {test['kappa']:.2f}, rate {test['rate_error_points']:+.0f} points; the "
+        f"models' pro−anti gaps off by {unseen} points there, by {all_scenarios} over all scenarios"
     )
