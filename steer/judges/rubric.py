@@ -167,6 +167,10 @@ class Rubric:
         table = repr((CUES, WEIGHTS, BIAS)).encode()
         return f"rubric-{zlib.crc32(table):08x}"
 
+    @property
+    def remote(self) -> bool:
+        return False
+
     def judge(self, items: Iterable[JudgeItem]) -> Iterator[tuple[str, Verdict]]:
         for item in items:
             yield item.id, label(item.scenario.user, item.answer)
