@@ -20,7 +20,6 @@ from steer.interventions import decoder_layers
 from steer.types import Addition, Engine, Limits, LoadedModel, Request
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor, nn
 
 TOKENS = 3
