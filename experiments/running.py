@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.session import Session, configuration, open_store, plan_arms, run_folder
-from steer import pipeline, summary
+from steer import canary, pipeline, summary
 from steer.store import RunStore
 from steer.types import Arm
 
@@ -52,6 +52,8 @@ def generate_and_judge(session: Session, store: RunStore, planned: pipeline.Plan
     kept = len(planned.requests) - missing
     if kept:
         session.screen.note(f"{kept} of {len(planned.requests)} rows are already in {store.folder}")
+    done = store.done()
+    canary.check(session.engine, session.loaded, (r for k, r in planned.requests.items() if k not in done))
     unjudged = missing + sum(1 for _ in store.unjudged(session.judge.name))
     with session.screen.progress(generate=missing, judge=unjudged) as tick:
         pipeline.run(
