@@ -1,4 +1,4 @@
-"""Each recipe finds a planted direction; Fisher finds the one that a covariance hides; signs and weights are right."""
+"""Each recipe finds a planted direction, with its sign; Fisher finds the one that a covariance hides."""
 
 from __future__ import annotations
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from steer.errors import UserError
+from steer.interventions import decoder_layers, span_range
 from steer.types import SPANS, LoadedModel, Span
 
 if TYPE_CHECKING:
@@ -88,9 +90,7 @@ def check_layers(layers: Sequence[int] | set[int], n_layers: int) -> None:
         raise UserError(f"no layer was chosen: allowed are 0 to {n_layers - 1}")
     wrong = sorted(layer for layer in layers if not 0 <= layer < n_layers)
     if wrong:
-        raise UserError(
-            f"layer {wrong[0]} is out of range: the model's layers are 0 to {n_layers - 1} (0-based decoder blocks)"
-        )
+        raise UserError(f"layer {wrong[0]} is out of range: the model's layers are 0 to {n_layers - 1}")
 
 
 def batches(lengths: Sequence[int], *, batch_tokens: int = BATCH_TOKENS) -> Iterator[list[int]]:
@@ -133,19 +133,17 @@ def _trace(
     import torch
     from nnsight import TransformersModel
 
-    if not hasattr(getattr(loaded.module, "model", None), "layers"):
-        raise UserError(
-            f"{loaded.name}: no decoder blocks at `model.layers`; other layouts are not supported"
-        )
+    path, _ = decoder_layers(loaded.module)
     lm: Any = TransformersModel(loaded.module, tokenizer=loaded.tokenizer)
+    blocks: Any = attrgetter(path)(lm)
     encoded, offsets = _encode(loaded, rows)
-    with torch.inference_mode():
-        with lm.trace(encoded, use_cache=False) as tracer:
-            kept: list[Tensor] = []
-            for k, layer in enumerate(layers):
-                kept.append(read(k, lm.model.layers[layer].output, offsets))
-            out: Any = torch.stack(kept).cpu().save()
-            tracer.stop()
+    with torch.inference_mode(), lm.trace(encoded, use_cache=False) as tracer:
+        kept: list[Tensor] = []
+        for k, layer in enumerate(layers):
+            kept.append(read(k, blocks[layer].output, offsets))
+        stacked: Any = torch.stack(kept).cpu()
+        out = stacked.save()
+        tracer.stop()
     return out
 
 
@@ -192,17 +190,6 @@ def capture(
     return total
 
 
-def span_range(span: Span, prompt: int, total: int) -> tuple[int, int]:
-    """Positions `[start, end)` of `span` in a row of `total` tokens, `prompt` of them prompt; never position 0."""
-    start, end = {
-        "all": (1, total),
-        "prompt": (1, prompt),
-        "last": (prompt - 1, total),
-        "generated": (prompt, total),
-    }[span]
-    return max(1, start), max(1, start, end)
-
-
 def span_statistics(
     loaded: LoadedModel,
     rows: Sequence[AnsweredRow],
@@ -220,14 +207,15 @@ def span_statistics(
 
     layers = sorted(directions)
     check_layers(layers, loaded.n_layers)
-    spans = [
-        [span_range(span, len(r.prompt_ids), len(r.prompt_ids) + len(r.answer_ids)) for r in rows]
-        for span in SPANS
-    ]
+    lengths = [len(row.prompt_ids) + len(row.answer_ids) for row in rows]
+    spans: list[list[tuple[int, int]]] = []  # [span][row] -> positions [start, end)
+    for span in SPANS:
+        edited = [span_range(span, len(row.prompt_ids)) for row in rows]
+        spans.append([(min(a, n), min(b, n)) for (a, b), n in zip(edited, lengths, strict=True)])
     units = [directions[layer].double() / directions[layer].double().norm() for layer in layers]
     # [layer, (sum |h|, sum p, sum p^2), span] with p the projection on d/|d|
     sums = torch.zeros(len(layers), 3, len(SPANS), dtype=torch.float64)
-    for batch in batches([len(r.prompt_ids) + len(r.answer_ids) for r in rows], batch_tokens=batch_tokens):
+    for batch in batches(lengths, batch_tokens=batch_tokens):
 
         def read(k: int, hidden: Tensor, offsets: list[int], batch: list[int] = batch) -> Tensor:
             inside = torch.zeros(len(SPANS), *hidden.shape[:2], dtype=torch.bool)  # [span, row, position]
@@ -246,7 +234,7 @@ def span_statistics(
             progress(len(batch))
     found: dict[Span, dict[int, SpanStatistics]] = {}
     for s, span in enumerate(SPANS):
-        count = sum(end - start for start, end in spans[s])
+        count = sum(max(0, end - start) for start, end in spans[s])
         if count == 0:
             continue
         per_layer: dict[int, SpanStatistics] = {}

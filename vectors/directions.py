@@ -135,7 +135,7 @@ def _first_axis(differences: Tensor, weights: Tensor) -> Tensor:
 
 
 def _like_mean(axis: Tensor, positive: Tensor, negative: Tensor, weights: Tensor) -> Tensor:
-    """`axis` with the sign and the length of the mean difference's projection on it: the projection itself."""
+    """The mean difference's projection on `axis`: its sign, its length."""
     size = axis.norm()
     if not bool(size > 0):
         return axis.float() * 0

@@ -1,0 +1,166 @@
+"""The native vector file: safetensors with a schema version, written atomically, checked field by field.
+
+Tensors: `direction.{L}` and `part.{NAME}.{L}`, fp32 [d_model], L the 0-based decoder block whose output
+they belong to. Metadata: `format`, `schema`, `layers` (the convention in words) and `header`, JSON of
+provenance, norms, projections and trust. Never pickle. Other projects' formats are in `vectors.foreign`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from steer.errors import UserError
+from steer.types import Span
+from vectors.vector import STRICT, LayerTrust, Provenance, SteeringVector
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FORMAT = "steergap-vector"
+SCHEMA = 1
+LAYERS = "direction.{L} is added at the output of decoder block L, counted from 0"
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """All of a vector but its tensors, as the file's `header` holds it."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    id: str
+    provenance: Provenance
+    norms: dict[Span, dict[int, float]]
+    projections: dict[Span, dict[int, tuple[float, float]]]
+    trust: dict[int, LayerTrust]
+
+
+def header_json(vector: SteeringVector) -> str:
+    """The vector without its tensors, as JSON."""
+    from pydantic import TypeAdapter
+
+    header = Header(vector.id, vector.provenance, vector.norms, vector.projections, vector.trust)
+    return TypeAdapter(Header).dump_json(header).decode()
+
+
+def parse_header(text: str, *, where: str) -> Header:
+    """Check every field; `where` names the file in the error."""
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(Header).validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "header"
+        raise UserError(
+            f"{where}: {field}: {first['msg']}; the file was not written by this version"
+        ) from None
+
+
+def rebuilt(
+    directions: dict[int, Tensor], parts: dict[str, dict[int, Tensor]], header: Header
+) -> SteeringVector:
+    """The vector of tensors and header; UserError unless its content hash is the one that was written."""
+    vector = SteeringVector(
+        directions=directions,
+        provenance=header.provenance,
+        norms=header.norms,
+        projections=header.projections,
+        parts=parts,
+        trust=header.trust,
+    )
+    if vector.id != header.id:
+        raise UserError(f"its content hash is {vector.id}, not {header.id}: it was changed after writing")
+    return vector
+
+
+def save_vector(vector: SteeringVector, path: Path) -> None:
+    """Write the native file. It is there whole or not at all."""
+    from safetensors.torch import save
+
+    tensors = {f"direction.{layer}": d.contiguous() for layer, d in vector.directions.items()}
+    for name, part in vector.parts.items():
+        tensors |= {f"part.{name}.{layer}": d.contiguous() for layer, d in part.items()}
+    metadata = {"format": FORMAT, "schema": str(SCHEMA), "layers": LAYERS, "header": header_json(vector)}
+    write_atomically(path, save(tensors, metadata))
+
+
+def load_vector(path: Path) -> SteeringVector:
+    """Read a native file; UserError says which field is wrong."""
+    from safetensors import SafetensorError, safe_open
+
+    existing_file(path)
+    directions: dict[int, Tensor] = {}
+    parts: dict[str, dict[int, Tensor]] = {}
+    try:
+        with safe_open(path, framework="pt") as file:  # pyright: ignore[reportUnknownVariableType]
+            metadata: dict[str, str] = file.metadata() or {}
+            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise UserError(f"{path}: not a whole safetensors file ({error}): copy or extract it again") from None
+    if metadata.get("format") != FORMAT:
+        found = metadata.get("format")
+        raise UserError(f"{path}: format is {found!r}, a steering vector's is {FORMAT!r}: is it a model?")
+    schema = metadata.get("schema", "")
+    if not schema.isdecimal() or int(schema) < 1:
+        raise UserError(f"{path}: schema is {schema!r}, allowed are 1 to {SCHEMA}")
+    if int(schema) > SCHEMA:
+        raise UserError(
+            f"{path}: schema {schema} is newer than this version reads ({SCHEMA}): update steergap"
+        )
+    header = parse_header(metadata.get("header", ""), where=str(path))
+    for name, tensor in tensors.items():
+        match = re.fullmatch(r"(?:direction|part\.(?P<part>[^.]+))\.(?P<layer>\d+)", name)
+        if match is None:
+            raise UserError(f"{path}: tensor {name!r} is unknown: allowed are direction.L and part.NAME.L")
+        home = directions if match["part"] is None else parts.setdefault(match["part"], {})
+        home[int(match["layer"])] = tensor
+    try:
+        return rebuilt(directions, parts, header)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def existing_file(path: Path) -> None:
+    """Raise UserError unless `path` is a file that is not empty."""
+    if not path.is_file():
+        raise UserError(f"no vector file at {path}: check the path, or make one with `python cli.py extract`")
+    if path.stat().st_size == 0:
+        raise UserError(f"{path} is empty: copy or extract it again")
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write beside the target, flush to disk, rename; a reader sees the old file or the new one."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from None
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o666 & ~_umask())
+        os.replace(name, path)
+    except OSError as error:
+        Path(name).unlink(missing_ok=True)
+        raise UserError(f"cannot write {path}: {error.strerror}") from None
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
