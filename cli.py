@@ -93,6 +93,7 @@ def shared_flags(
         revision=revision,
         dtype=dtype,
         device=device,
+        device_map=device_map,
         scenarios=scenarios,
         per_category=per_category,
         seed=seed,

@@ -1,4 +1,4 @@
-"""Talk to a model with an arm applied, the baseline beside it; switch suffix, layer and magnitude on the fly."""
+"""Talk to a model with an arm applied, the baseline beside it; suffix, layer and magnitude on the fly."""
 
 from __future__ import annotations
 

@@ -47,9 +47,7 @@ def parse_magnitudes(text: str) -> tuple[float, ...]:
             raise UserError(f"--magnitudes {item!r}: allowed are numbers, or START:STOP:STEP")
     found = tuple(float(value) for value in sorted(values) if value != 0)
     if not found:
-        raise UserError(
-            f"--magnitudes {text!r} names none but 0, which is the baseline: give some, as 0.1,0.3"
-        )
+        raise UserError(f"--magnitudes {text!r} names none but 0, the baseline: give some, as 0.1,0.3")
     return found
 
 

@@ -28,6 +28,7 @@ class Options:
     revision: str | None = None
     dtype: str = "auto"
     device: str = "auto"
+    device_map: str | None = None
     scenarios: str | None = None
     per_category: int | None = None
     seed: int = 0

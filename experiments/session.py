@@ -55,7 +55,13 @@ def open_session(options: Options) -> Session:
         max_calls=options.max_calls,
         preflight=not options.dry_run,
     )
-    loaded = models.load(options.model, revision=options.revision, dtype=options.dtype, device=options.device)
+    loaded = models.load(
+        options.model,
+        revision=options.revision,
+        dtype=options.dtype,
+        device=options.device,
+        device_map=options.device_map,
+    )
     for reason in loaded.reasons:
         screen.note(reason)
     if loaded.evidence and not options.force:
