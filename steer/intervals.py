@@ -60,19 +60,24 @@ def wilson(successes: ArrayLike, trials: ArrayLike) -> tuple[Array, Array]:
 
 
 def paired_interval(only_first: int, only_second: int, pairs: int) -> Interval | None:
-    """Interval of first minus second rate over `pairs` items seen under both; None without pairs.
-
-    Tango's (1998) score interval. Where one arm converges nearly always, the other nearly never, and
-    pairs are few (2 % against 98 %, n = 12) it covers only 92 %: below 28 pairs it is widened to its
-    hull with Bonett and Price (2012), which holds 93 % there.
-    """
+    """`paired_score` limits of one table of `pairs` items seen under both arms; None without pairs."""
     if pairs == 0:
         return None
+    lower, upper = paired_score(only_first, only_second, pairs)
+    return float(lower), float(upper)
+
+
+def paired_score(only_first: ArrayLike, only_second: ArrayLike, pairs: int) -> tuple[Array, Array]:
+    """Limits of the first minus the second rate from the discordant counts: Tango's score interval.
+
+    Where one arm converges nearly always, the other nearly never, and pairs are few (2 % against
+    98 %, n = 12) it covers only 92 %: below 28 pairs it is widened to its hull with Bonett and Price's.
+    """
     lower, upper = tango(only_first, only_second, pairs)
     if pairs < FEW:
         low, high = bonett_price(only_first, only_second, pairs)
-        lower, upper = np.minimum(lower, low), np.maximum(upper, high)
-    return float(lower), float(upper)
+        return np.minimum(lower, low), np.maximum(upper, high)
+    return lower, upper
 
 
 def tango(only_first: ArrayLike, only_second: ArrayLike, pairs: int) -> tuple[Array, Array]:
