@@ -1,0 +1,115 @@
+"""From texts to prompt ids by the model's chat template, and from output ids to thinking and answer.
+
+It does not know scenarios, suffixes or steering.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from steer.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from steer.types import LoadedModel
+
+OPEN, CLOSE = "<think>", "</think>"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model wrote. `complete` is False where its thinking never ended: then there is no answer."""
+
+    thinking: str
+    text: str
+    complete: bool
+
+
+def render(loaded: LoadedModel, system: str, user: str, *, thinking: bool) -> tuple[int, ...]:
+    """Prompt ids [position] of a system text (left out when blank) and a user text.
+
+    `thinking` is what Qwen's templates call enable_thinking; other templates ignore it. A tokenizer
+    without a template (a base model's) gets the texts with a blank line after each, and the special
+    tokens it puts before plain text. Raises UserError where the template refuses a system text.
+    """
+    tokenizer: Any = loaded.tokenizer
+    if tokenizer.chat_template is None:
+        plain = "".join(f"{part.strip()}\n\n" for part in (system, user) if part.strip())
+        return tuple(tokenizer(plain).input_ids)
+    text = _apply(loaded, system, user, thinking=thinking)
+    return tuple(tokenizer(text, add_special_tokens=False).input_ids)
+
+
+def is_thinking(loaded: LoadedModel) -> bool:
+    """Whether the model always thinks: its template opens the thinking itself.
+
+    A model that can do both (Qwen3-0.6B) is False here, and thinks when asked to.
+    """
+    if cast("Any", loaded.tokenizer).chat_template is None:
+        return False
+    return _apply(loaded, "", "x", thinking=False).rstrip().endswith(OPEN)
+
+
+def read_answer(
+    tokenizer: PreTrainedTokenizerBase,
+    output_ids: Sequence[int],
+    stop_ids: Sequence[int],
+    prompt_ids: Sequence[int] = (),
+) -> Answer:
+    """Split what was generated into thinking and answer, special tokens and blank ends left out.
+
+    The thinking begins in the output, or at the end of the prompt where the template opens it, and
+    ends at the first closing tag. Without tags all is answer.
+    """
+    ids = list(output_ids)
+    if ids and ids[-1] in stop_ids:
+        ids.pop()
+    opened = _text(tokenizer, prompt_ids[-8:], keep=True).rstrip().endswith(OPEN)
+    close = cast("int | None", tokenizer.convert_tokens_to_ids(CLOSE))
+    if close is not None and close in ids and close != getattr(tokenizer, "unk_token_id", None):
+        # by id, since a tag may count as special and vanish from the text
+        at = ids.index(close)
+        before, after = _text(tokenizer, ids[:at]), _text(tokenizer, ids[at + 1 :])
+    else:
+        whole = _text(tokenizer, ids, keep=True)
+        opened = opened or whole.lstrip().startswith(OPEN)
+        before, closed, after = whole.partition(CLOSE)
+        if opened and not closed:
+            return Answer(_bare(_text(tokenizer, ids)), "", complete=False)
+        if not closed:
+            return Answer("", _text(tokenizer, ids).strip(), complete=True)
+    return Answer(_bare(before), after.strip(), complete=True)
+
+
+def _apply(loaded: LoadedModel, system: str, user: str, *, thinking: bool) -> str:
+    from jinja2 import TemplateError
+
+    messages = [{"role": "system", "content": system}] if system.strip() else []
+    messages.append({"role": "user", "content": user})
+    tokenizer: Any = loaded.tokenizer
+    try:
+        return str(
+            tokenizer.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=True, enable_thinking=thinking
+            )
+        )
+    except TemplateError as error:
+        raise UserError(
+            f"the chat template of {loaded.name!r} refuses the messages ({error}): "
+            "if it takes no system text, use --context none"
+        ) from error
+
+
+def _text(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], *, keep: bool = False) -> str:
+    return str(
+        cast("Any", tokenizer).decode(
+            list(ids), skip_special_tokens=not keep, clean_up_tokenization_spaces=False
+        )
+    )
+
+
+def _bare(thinking: str) -> str:
+    return thinking.strip().removeprefix(OPEN).strip()
