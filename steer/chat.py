@@ -67,7 +67,7 @@ def read_answer(
     ids = list(output_ids)
     if ids and ids[-1] in stop_ids:
         ids.pop()
-    opened = _text(tokenizer, prompt_ids[-8:], keep=True).rstrip().endswith(OPEN)
+    opened = _text(tokenizer, prompt_ids[-16:], keep=True).rstrip().endswith(OPEN)
     close = cast("int | None", tokenizer.convert_tokens_to_ids(CLOSE))
     if close is not None and close in ids and close != getattr(tokenizer, "unk_token_id", None):
         # by id, since a tag may count as special and vanish from the text
