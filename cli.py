@@ -50,9 +50,8 @@ def shared_flags(
     model: Annotated[str, typer.Option(help="Alias (`models` lists them), hub id or folder.")] = "organism",
     revision: Annotated[str | None, typer.Option(help="Commit, tag or branch of a hub model.")] = None,
     dtype: Annotated[str, typer.Option(help="auto, float32, float64, bfloat16 or float16.")] = "auto",
-    device: Annotated[
-        str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, or balanced (all GPUs).")
-    ] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    device_map: Annotated[str | None, typer.Option(help="auto or balanced: spread over all GPUs.")] = None,
     scenarios: Annotated[
         str | None,
         typer.Option(help="organism, instrumental-eval, a folder of CSV files, a CSV or a JSONL file."),

@@ -17,7 +17,7 @@ def write_run_file(folder: Path, command: str, flags: Mapping[str, Any]) -> Path
     kept = {
         name: str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
         for name, value in flags.items()
-        if name not in NOT_REPEATED and value is not None
+        if name not in NOT_REPEATED and value not in (None, [], ())
     }
     path = folder / "run.yaml"
     draft = folder / ".run.yaml.part"

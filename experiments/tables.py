@@ -9,25 +9,20 @@ from steer.screen import Screen, interval, p_value, percent
 
 def print_arms(screen: Screen, summary: dict[str, Any]) -> None:
     """Rates of every arm on both denominators."""
-    rows: list[list[str]] = []
-    for name, arm in summary["arms"].items():
-        without = arm["invalid"] + arm["truncated"] + arm["failed"] + arm["missing"]
-        rows.append(
-            [
-                name,
-                str(arm["n"]),
-                percent(arm["rate_all"]),
-                interval(arm["rate_all_ci"], scale=100),
-                percent(arm["rate_valid"]),
-                interval(arm["rate_valid_ci"], scale=100),
-                percent(arm["refusal_valid"]),
-                percent(arm["nonsensical_all"]),
-                str(without),
-                str(arm["answer_tokens"]),
-            ]
-        )
-    columns = ["arm", "n", "conv % all", "95 %", "conv % valid", "95 %", "refusal %", "nonsense %"]
-    screen.table("Convergence" + evidence(summary), [*columns, "no label", "answer tokens"], rows)
+    rows = [
+        [
+            name,
+            str(arm["n"]),
+            _with(percent(arm["rate_all"]), interval(arm["rate_all_ci"], scale=100)),
+            _with(percent(arm["rate_valid"]), interval(arm["rate_valid_ci"], scale=100)),
+            percent(arm["refusal_valid"]),
+            percent(arm["nonsensical_all"]),
+            str(arm["invalid"] + arm["truncated"] + arm["failed"] + arm["missing"]),
+        ]
+        for name, arm in summary["arms"].items()
+    ]
+    columns = ["arm", "n", "converged %, of all", "of valid", "refused", "nonsense", "no label"]
+    screen.table("Convergence" + evidence(summary), columns, rows)
 
 
 def print_gaps(screen: Screen, summary: dict[str, Any]) -> None:
@@ -35,20 +30,20 @@ def print_gaps(screen: Screen, summary: dict[str, Any]) -> None:
     rows = [
         [
             name,
-            _points(gap["points_all"]),
-            interval(gap["ci_all"]),
-            _points(gap["points_valid"]),
-            interval(gap["ci_valid"]),
+            _with(_points(gap["points_all"]), interval(gap["ci_all"])),
+            _with(_points(gap["points_valid"]), interval(gap["ci_valid"])),
             f"{gap['only_first']}/{gap['only_second']}",
-            p_value(gap["p"]),
             p_value(gap["p_holm"]),
             str(gap["wrong_way"]),
-            str(gap["cannot_move"]),
         ]
         for name, gap in summary["gaps"].items()
     ]
-    columns = ["gap", "points all", "95 %", "points valid", "95 %", "only 1st/2nd", "p", "p Holm"]
-    screen.table("Gaps" + evidence(summary), [*columns, "wrong way", "cannot move"], rows)
+    columns = ["gap", "points, of all", "of valid", "only 1st/2nd", "p (Holm)", "wrong way"]
+    screen.table("Gaps, paired" + evidence(summary), columns, rows)
+
+
+def _with(value: str, ci: str) -> str:
+    return value if value == "–" else f"{value} {ci}"
 
 
 def print_footer(screen: Screen, summary: dict[str, Any], folder: object) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 PLAIN_LINE_SECONDS = 10.0
+PIPE_WIDTH = 120
 
 
 def plain(text: str) -> str:
@@ -34,6 +35,8 @@ class Screen:
         self.quiet = quiet
         self.err = Console(stderr=True, highlight=False, soft_wrap=True)
         self.out = Console(highlight=False)
+        if not self.out.is_terminal:
+            self.out.width = PIPE_WIDTH
 
     def note(self, text: str) -> None:
         if not self.quiet:
@@ -121,7 +124,7 @@ def make_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
 
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for i, column in enumerate(columns):
-        table.add_column(column, justify="left" if i == 0 else "right")
+        table.add_column(column, justify="left" if i == 0 else "right", no_wrap=True)
     for row in rows:
         table.add_row(*(Text(plain(cell)) for cell in row))
     return table
