@@ -26,6 +26,13 @@ def make_engine(
     batch: the most rows at once; by default as many as memory holds.
     """
     choose(kind, ENGINES, what="engine")
+    if kind != "nnsight":
+        from steer.engines.slots import SlotEngine, unsupported
+
+        reason = unsupported(loaded)
+        if kind == "slots" or not reason:
+            return SlotEngine(loaded, batch=batch)
+        say(f"engine: nnsight, because the slot engine cannot run {loaded.name}: {reason}")
     from steer.engines.reference import ReferenceEngine
 
     return ReferenceEngine(loaded, batch=batch)

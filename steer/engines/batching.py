@@ -96,6 +96,16 @@ def in_batches(
             size = len(part) // 2
 
 
+def free_bytes(device: torch.device) -> int:
+    """Memory that can still be had on a device."""
+    import psutil
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return psutil.virtual_memory().available  # Apple's GPUs share it
+
+
 def pad_left(rows: Sequence[Sequence[int]], pad: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """Token ids, attention mask and positions (-1 at pads), each [row, position] int64, left-padded."""
     import torch

@@ -1,0 +1,424 @@
+"""The slot engine: a whole grid as one queue, every row with its own steering, length and end.
+
+A row lives in a slot. Its prompt but the last token is prefilled on the side (once for all rows
+whose steering leaves it alone), copied into the slot, and the rest is decode steps shared with
+whatever rows are there; when it ends, the next request enters. Forwards are Hugging Face's own
+modules with forward hooks, so that any model with full attention in every layer runs.
+
+It does not know what steering is (`steer.interventions`) or how tokens are chosen
+(`steer.sampling`): those are the reference engine's own functions.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from steer.engines import scoring
+from steer.engines.batching import (
+    free_bytes,
+    free_memory,
+    input_device,
+    is_out_of_memory,
+    refusal,
+    require_no_adapter,
+)
+from steer.engines.cache import Prefix, SlotCache, prefixes
+from steer.engines.schedule import Queue
+from steer.errors import UserError
+from steer.interventions import Steering, decoder_layers, span_range
+from steer.sampling import as_int64, choose
+from steer.types import Addition, Applied, Finish, LoadedModel, Read, Request, Response, ScoreRow
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+MOST_ROWS = {"cpu": 128, "cuda": 512}
+PREFILL_TOKENS = 8192
+"""Tokens of one prefill, pads included."""
+MEMORY_SHARE = 0.4
+"""Of free memory, for the slots: growing them takes half as much again, prefixes and logits the rest."""
+PREFIX_SHARE = 0.2
+
+Share = tuple[tuple[int, ...], tuple[int, ...]]
+"""What a prefix depends on: the prompt, and the additions that reach into it."""
+
+
+@dataclass(slots=True)
+class Work:
+    """What a run took, in tokens. Deterministic, unlike seconds.
+
+    row_steps: rows times decode steps. output: tokens returned. prefilled: prompt tokens computed on
+    the side, pads included. prompts: tokens of the distinct prompts.
+    """
+
+    row_steps: int = 0
+    output: int = 0
+    prefilled: int = 0
+    prompts: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class _Row:
+    """A request in a slot. length: columns it has in the cache; token: the one to be fed next."""
+
+    request: Request
+    before: tuple[Applied, ...]
+    began: float
+    length: int
+    token: int
+    output: list[int] = field(default_factory=list[int])
+    finish: Finish | None = None
+
+
+def unsupported(loaded: LoadedModel) -> str:
+    """Why the slot engine cannot run a model, or ""."""
+    config: Any = loaded.module.config.get_text_config(decoder=True)
+    kinds = {kind for kind in getattr(config, "layer_types", None) or [] if kind != "full_attention"}
+    if kinds:
+        return f"it has layers of {', '.join(sorted(kinds))}"
+    if not getattr(config, "layer_types", None) and getattr(config, "sliding_window", None):
+        return f"it attends through a sliding window of {config.sliding_window}"
+    if getattr(config, "is_encoder_decoder", False):
+        return "it is an encoder-decoder"
+    if getattr(config, "kv_lora_rank", None):
+        return "it caches latents, not keys and values"
+    implementation = getattr(config, "_attn_implementation", "")
+    if implementation not in ("sdpa", "eager"):
+        return f"its attention implementation is {implementation!r} (allowed are sdpa and eager)"
+    return ""
+
+
+@contextmanager
+def steered(layers: Sequence[nn.Module], steering: Steering) -> Generator[None]:
+    """Edit the outputs of the decoder blocks for as long as this lasts: one forward."""
+
+    def hook_of(layer: int) -> Any:
+        def hook(_module: nn.Module, _args: object, output: Tensor) -> Tensor:
+            return steering.edit(layer, output)
+
+        return hook
+
+    handles = [layers[layer].register_forward_hook(hook_of(layer)) for layer in steering.layers]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+class SlotEngine:
+    """Generates and scores. batch: the most rows at once; by default as many as memory holds.
+
+    `work` tells what the latest run took.
+    """
+
+    name = "slots"
+
+    def __init__(self, loaded: LoadedModel, *, batch: int | None = None) -> None:
+        reason = unsupported(loaded)
+        if reason:
+            raise UserError(f"the slot engine cannot run {loaded.name}: {reason}; use --engine nnsight")
+        self._loaded, self._batch = loaded, batch
+        self._layers = decoder_layers(loaded.module)[1]
+        self.work = Work()
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Response]:
+        """Responses as rows end. All requests are read first: their order is the engine's to choose."""
+        runnable: list[Request] = []
+        for request in requests:
+            require_no_adapter(request.adapter)
+            refused = refusal(request)
+            if refused is None:
+                runnable.append(request)
+            else:
+                yield refused
+        self.work = Work(prompts=sum(len(prompt) for prompt in {r.prompt_ids for r in runnable}))
+        queue = Queue(runnable)
+        slots = min(len(queue), self._batch or self._rows_that_fit(runnable))
+        while queue:
+            run = _Run(self._loaded, self._layers, queue, slots, self.work)
+            try:
+                yield from run.responses()
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                message = str(error).splitlines()[0]
+            else:
+                return
+            # Rows are begun again, with half the slots: their texts do not depend on it.
+            rows = run.abandon()
+            if slots == 1:
+                raise UserError(self._too_small(rows, message))
+            slots = max(1, slots // 2)
+            queue.put_back(rows)
+            del run
+            free_memory()
+
+    def score(self, rows: Iterable[ScoreRow], read: Read) -> Iterator[Tensor]:
+        def forward(ids: Tensor, mask: Tensor, positions: Tensor, keep: int, steering: Steering) -> Tensor:
+            with steered(self._layers, steering):
+                return self._loaded.module(
+                    input_ids=ids,
+                    attention_mask=mask,
+                    position_ids=positions,
+                    use_cache=False,
+                    logits_to_keep=keep,
+                ).logits
+
+        batch = self._batch or 32
+        return scoring.score(self._loaded, rows, read, batch=batch, forward=forward)
+
+    def _row_bytes(self, request: Request) -> int:
+        """Keys and values of a row at its longest, and its logits (in the model's dtype and fp64)."""
+        config: Any = self._loaded.module.config.get_text_config(decoder=True)
+        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+        head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        token = 2 * self._loaded.n_layers * heads * head_dim * self._loaded.module.dtype.itemsize
+        return token * (len(request.prompt_ids) + request.limits.new) + 16 * config.vocab_size
+
+    def _rows_that_fit(self, requests: Sequence[Request]) -> int:
+        if not requests:
+            return 1
+        device = input_device(self._loaded)
+        row = max(map(self._row_bytes, requests))
+        return max(1, min(int(MEMORY_SHARE * free_bytes(device)) // row, MOST_ROWS.get(device.type, 64)))
+
+    def _too_small(self, rows: Sequence[Request], message: str) -> str:
+        need = max((self._row_bytes(row) for row in rows), default=0) / 2**20
+        return (
+            f"out of memory with one row at a time ({message}): a row needs about {need:.0f} MiB beside the "
+            "model; use a smaller model or dtype, or lower limits"
+        )
+
+
+class _Run:
+    """One pass through the queue with a fixed number of slots; rows 0 .. n-1 are live."""
+
+    def __init__(
+        self, loaded: LoadedModel, layers: Sequence[nn.Module], queue: Queue, slots: int, work: Work
+    ) -> None:
+        self.loaded, self.layers, self.queue, self.slots, self.work = loaded, layers, queue, slots, work
+        self.device = input_device(loaded)
+        self.live: list[_Row] = []
+        self.entering: list[Request] = []  # taken from the queue, not yet in a slot
+        self.cache = SlotCache([next(layer.parameters()).device for layer in layers], slots)
+        self.steering = self._steering(slots)
+        self.store: dict[Share, tuple[Prefix, tuple[Applied, ...]]] = {}
+        self.users = Counter(share(request) for request in queue.ahead(len(queue)))
+        self.room = int(PREFIX_SHARE * free_bytes(self.device))
+        self.clock = 0.0  # seconds a row has had, if it was there from the start
+        self.choice: tuple[Tensor, Tensor, bool] | None = None  # temperature, stream, all greedy
+
+    def responses(self) -> Iterator[Response]:
+        import torch
+
+        with torch.inference_mode():
+            self._admit(list(range(min(self.slots, len(self.queue)))))
+        while self.live:
+            with torch.inference_mode():
+                ended = self._step()
+            yield from ended.values()
+            if ended:
+                with torch.inference_mode():
+                    self._refill(sorted(ended))
+
+    def abandon(self) -> list[Request]:
+        """The requests that were under way; drops what they held."""
+        rows = [row.request for row in self.live if row.finish is None] + self.entering
+        self.live.clear()
+        self.store.clear()
+        return rows
+
+    def _steering(self, rows: int) -> Steering:
+        return Steering(self.layers, rows=rows, d_model=self.loaded.d_model, dtype=self.loaded.module.dtype)
+
+    def _step(self) -> dict[int, Response]:
+        """Feed a token a row; the responses of the rows that end, by slot."""
+        import torch
+
+        began = time.perf_counter()
+        rows, device = self.live, self.device
+        columns = max(row.length for row in rows) + 1
+        self.cache.reserve(columns)
+        columns = min(-(-columns // 16) * 16, self.cache.width)  # kernels like aligned masks
+        fed = torch.tensor([[row.token, row.length, len(row.output)] for row in rows], device=device)
+        tokens, lengths, steps = fed.unbind(1)
+        hidden = torch.arange(columns, device=device) > lengths[:, None]
+        dtype = self.loaded.module.dtype
+        mask = torch.zeros(hidden.shape, dtype=dtype, device=device).masked_fill(hidden, float("-inf"))
+        self.cache.begin(lengths, columns)
+        self.steering.begin(lengths[:, None])
+        with steered(self.layers, self.steering):
+            logits = self.loaded.module(
+                input_ids=tokens[:, None],
+                attention_mask=mask[:, None, None],
+                position_ids=lengths[:, None],
+                past_key_values=self.cache,
+                use_cache=True,
+                logits_to_keep=1,
+            ).logits[:, -1]
+        if self.choice is None:
+            heat = [row.request.temperature for row in rows]
+            self.choice = (
+                torch.tensor(heat, dtype=torch.float64, device=device),
+                as_int64([row.request.stream for row in rows], device),
+                not any(heat),
+            )
+        temperature, stream, greedy = self.choice
+        chosen, bad = choose(logits, temperature, stream, steps, greedy=greedy)
+        results: list[list[int]] = torch.stack([chosen, bad.long()], 1).tolist()  # the step's one wait
+        self.clock += (time.perf_counter() - began) / len(rows)
+        self.work.row_steps += len(rows)
+        ended: dict[int, Response] = {}
+        for slot, (row, (token, failed)) in enumerate(zip(rows, results, strict=True)):
+            row.length += 1
+            row.token = token
+            if failed:
+                error = f"a logit of output token {len(row.output)} is not finite"
+                ended[slot] = self._response(slot, "failed", error)
+                continue
+            row.output.append(token)
+            if token in row.request.stop_ids:
+                ended[slot] = self._response(slot, "stop")
+            elif len(row.output) >= row.request.limits.new:
+                ended[slot] = self._response(slot, "length")
+        return ended
+
+    def _response(self, slot: int, finish: Finish, error: str = "") -> Response:
+        row = self.live[slot]
+        row.finish = finish
+        self.work.output += len(row.output)
+        self.queue.learn(row.request, len(row.output))
+        applied = tuple(map(_joined, row.before, self.steering.applied(slot)))
+        seconds = self.clock - row.began
+        return Response(row.request.key, tuple(row.output), finish, error, applied, seconds)
+
+    def _refill(self, free: list[int]) -> None:
+        """Empty the slots of ended rows, let requests in, and close the gaps that stay."""
+        for slot in free:
+            self.steering.clear(slot)
+            if self.live[slot].finish == "failed":
+                self.cache.wipe(slot)
+        count = min(len(free), len(self.queue))
+        self._admit(free[:count])
+        for slot in reversed(free[count:]):
+            last = len(self.live) - 1
+            if slot != last:
+                self.cache.move(last, slot, self.live[last].length)
+                self.steering.move(last, slot)
+                self.live[slot] = self.live[last]
+            self.live.pop()
+        self.choice = None
+
+    def _admit(self, slots: list[int]) -> None:
+        """Let the next requests into these slots, prefilling what they lack."""
+        began = time.perf_counter()
+        self.entering = [self.queue.pop() for _ in slots]
+        self._prefill(self.entering)
+        for slot, request in zip(slots, list(self.entering), strict=True):
+            key = share(request)
+            prefix, before = self.store[key]
+            self.users[key] -= 1
+            if self.users[key] == 0:
+                del self.store[key]
+            self.cache.fill(slot, prefix)
+            self.steering.set(slot, request.additions, len(request.prompt_ids), since=prefix.length)
+            row = _Row(request, _spread(request, before), self.clock, prefix.length, request.prompt_ids[-1])
+            self.entering.remove(request)
+            if slot < len(self.live):
+                self.live[slot] = row
+            else:
+                self.live.append(row)
+        self.choice = None
+        if self.live:
+            self.clock += (time.perf_counter() - began) / len(self.live)
+
+    def _prefill(self, needed: Sequence[Request]) -> None:
+        """Compute the prefixes that these requests lack, and of those that follow while there is room."""
+        lacking = {share(r): r for r in needed if share(r) not in self.store}
+        if not lacking:
+            return
+        for request in self.queue.ahead(self.slots):
+            tokens = sum(len(r.prompt_ids) for r in lacking.values())
+            if tokens + len(request.prompt_ids) > PREFILL_TOKENS:
+                break
+            if share(request) not in self.store:
+                lacking.setdefault(share(request), request)
+        jobs = sorted(lacking.values(), key=lambda r: len(r.prompt_ids))
+        while jobs:
+            longest, part = 0, list[Request]()
+            while jobs and (not part or (len(part) + 1) * longest <= PREFILL_TOKENS):
+                part.append(jobs.pop())
+                longest = max(longest, len(part[0].prompt_ids))
+            self._prefill_batch(part)
+        wanted = {share(r) for r in needed}
+        held = sum(prefix.bytes for prefix, _ in self.store.values())
+        for key in [key for key in self.store if key not in wanted]:
+            if held <= self.room:
+                break
+            held -= self.store.pop(key)[0].bytes
+
+    def _prefill_batch(self, requests: Sequence[Request]) -> None:
+        """Prompts but their last token, right-padded: causal attention keeps the pads out by itself."""
+        import torch
+        from transformers import DynamicCache
+
+        lengths = [len(r.prompt_ids) - 1 for r in requests]
+        width = max(1, *lengths)
+        fed = [r.prompt_ids[: max(1, n)] for r, n in zip(requests, lengths, strict=True)]
+        ids = torch.tensor([list(row) + [0] * (width - len(row)) for row in fed], device=self.device)
+        columns = torch.arange(width, device=self.device).expand(len(fed), -1)
+        positions = columns.masked_fill(columns >= torch.tensor(lengths, device=self.device)[:, None], -1)
+        steering = self._steering(len(requests))
+        for row, request in enumerate(requests):
+            steering.set(row, _reaching(request), len(request.prompt_ids))
+        steering.begin(positions)
+        cache: Any = DynamicCache()
+        with steered(self.layers, steering):
+            self.loaded.module(
+                input_ids=ids,
+                position_ids=columns,
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+        self.work.prefilled += ids.numel()
+        held = prefixes([(layer.keys, layer.values) for layer in cache.layers], lengths)
+        for row, (request, prefix) in enumerate(zip(requests, held, strict=True)):
+            self.store[share(request)] = (prefix, steering.applied(row))
+
+
+def _reaches(addition: Addition, prompt: int) -> bool:
+    """Whether an addition edits a position of the prompt before its last."""
+    return span_range(addition.span, prompt)[0] < prompt - 1
+
+
+def _reaching(request: Request) -> tuple[Addition, ...]:
+    prompt = len(request.prompt_ids)
+    return tuple(addition for addition in request.additions if _reaches(addition, prompt))
+
+
+def share(request: Request) -> Share:
+    """Rows with equal shares have the same keys and values up to the prompt's last token."""
+    return request.prompt_ids, tuple(id(addition) for addition in _reaching(request))
+
+
+def _spread(request: Request, before: Sequence[Applied]) -> tuple[Applied, ...]:
+    """What was applied in the prefill, for each of the request's additions."""
+    records, prompt = iter(before), len(request.prompt_ids)
+    return tuple(
+        next(records) if _reaches(addition, prompt) else Applied(addition.layer, 0, 0.0)
+        for addition in request.additions
+    )
+
+
+def _joined(first: Applied, second: Applied) -> Applied:
+    """Two records of one addition over different positions."""
+    positions = first.positions + second.positions
+    total = first.positions * first.relative + second.positions * second.relative
+    return Applied(first.layer, positions, total / positions if positions else 0.0)
