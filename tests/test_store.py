@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import sqlite3
 import subprocess
@@ -32,7 +31,9 @@ def test_a_response_comes_back_as_it_went_in(tmp_path: Path) -> None:
     plan = fakes.planned(items, ["pro"])
     (key,) = plan.requests
     applied = (Applied(3, 17, 0.25),)
-    stored = StoredResponse(Response(key, (5, 6, 2), "stop", "", applied, 1.5), "hm", "yes\0\u202e", True, "e")
+    stored = StoredResponse(
+        Response(key, (5, 6, 2), "stop", "", applied, 1.5), "hm", "yes\0\u202e", True, "e"
+    )
     with RunStore(tmp_path) as store:
         store.add_plan(items, plan.prompts.values(), plan.rows)
         store.add_responses([stored])
@@ -168,7 +169,7 @@ def test_a_full_disk_keeps_what_was_finished_and_the_run_goes_on(tmp_path: Path)
     """A file-size quota stands in for a full disk: the write fails in the middle of the run."""
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     filled(whole)
-    quota = (whole / FILE).stat().st_size - 8192
+    quota = (whole / FILE).stat().st_size * 7 // 10
     found = subprocess.run(
         [sys.executable, "-c", FULL, str(broken), str(quota)], capture_output=True, text=True, cwd=Path.cwd()
     )
@@ -181,7 +182,3 @@ def test_a_full_disk_keeps_what_was_finished_and_the_run_goes_on(tmp_path: Path)
     with RunStore(broken, writable=False) as a, RunStore(whole, writable=False) as b:
         assert 0 < kept < 48
         assert list(a.rows("fake-judge")) == list(b.rows("fake-judge"))
-
-
-def test_the_quota_is_lifted_here() -> None:
-    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
