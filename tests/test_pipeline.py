@@ -109,7 +109,7 @@ def test_permuting_arm_names_leaves_every_judge_input_identical(tmp_path: Path) 
 
 
 def test_equal_inputs_are_judged_once(tmp_path: Path) -> None:
-    """Two arms with another prompt but the same answer are one question to a blind judge, two to an unblinded."""
+    """Arms with another prompt but the same answer are one question to a blind judge."""
 
     class Parrot(fakes.FakeEngine):
         def generate(self, requests):  # type: ignore[no-untyped-def]
@@ -121,8 +121,6 @@ def test_equal_inputs_are_judged_once(tmp_path: Path) -> None:
         plan = fakes.planned(items)
         with RunStore(tmp_path / sees) as store:
             store.add_plan(items, plan.prompts.values(), plan.rows)
-            pipeline.run(
-                store, plan, fakes.loaded(), Parrot(), judge, judge_sees=sees, tick=lambda *_: None
-            )
+            pipeline.run(store, plan, fakes.loaded(), Parrot(), judge, judge_sees=sees, tick=lambda *_: None)
             assert all(o.status != "missing" for o in store.outcomes("fake-judge"))
         assert len(judge.seen) == asked

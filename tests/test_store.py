@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -135,11 +135,31 @@ def test_a_missing_run_is_one_line(tmp_path: Path) -> None:
         RunStore(tmp_path / "nothing", writable=False)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere; the quota test stands in")
-def test_a_read_only_folder_is_one_line(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    with pytest.raises(UserError, match="give a writable --out|cannot use run folder"):
-        RunStore(tmp_path / "run")
+READ_ONLY = """
+import os, sys
+from pathlib import Path
+from steer.errors import UserError
+from tests import fakes
+if os.geteuid() == 0:
+    os.seteuid(65534)  # root writes everywhere
+try:
+    fakes.run(Path(sys.argv[1]))
+except UserError as error:
+    print(error)
+    sys.exit(2)
+"""
+
+
+def test_a_read_only_folder_is_one_line() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        for part in ("", "run"):
+            (Path(name) / part).mkdir(exist_ok=True)
+            (Path(name) / part).chmod(0o555)
+        command = [sys.executable, "-c", READ_ONLY, str(Path(name) / "run")]
+        found = subprocess.run(command, capture_output=True, text=True)
+    assert found.returncode == 2, found.stderr
+    assert found.stdout.count("\n") == 1
+    assert "Permission denied" in found.stdout
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
