@@ -136,7 +136,7 @@ def test_a_missing_run_is_one_line(tmp_path: Path) -> None:
 
 
 READ_ONLY = """
-import os, sys
+import fcntl, os, sys
 from pathlib import Path
 from steer.errors import UserError
 from tests import fakes
