@@ -56,13 +56,13 @@ IDENTITY = (
 class ResolvedModel:
     """Where a model is. `folder` is None where it is on the hub but not yet on this machine.
 
-    hub, commit: the repository and its commit; "" for a local folder.
+    hub, revision: the repository, and the branch, tag or commit of it; "" for a local folder.
     """
 
     name: str
     folder: Path | None
     hub: str = ""
-    commit: str = ""
+    revision: str = ""
 
 
 def resolve(spec: str, *, revision: str | None = None) -> ResolvedModel:
@@ -74,11 +74,11 @@ def resolve(spec: str, *, revision: str | None = None) -> ResolvedModel:
     if spec == "organism":
         return _local(spec, ORGANISM, revision)
     if spec in ALIASES:
-        return _hub(spec, ALIASES[spec], revision)
+        return _hub(spec, ALIASES[spec], revision or "main")
     if Path(spec).expanduser().is_dir():
         return _local(spec, Path(spec).expanduser(), revision)
     if re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", spec) and not Path(spec).exists():
-        return _hub(spec, spec, revision)
+        return _hub(spec, spec, revision or "main")
     if Path(spec).exists():
         raise UserError(f"{spec}: a file, not a model folder: give the folder it lies in")
     if "/" in spec or "\\" in spec:
@@ -112,7 +112,8 @@ def load(
     device, why_device = _device(device)
     dtype, why_dtype = _dtype(dtype, device)
     folder = resolved.folder or _download(resolved)
-    weights = f"{resolved.hub}@{resolved.commit}" if resolved.hub else content_hash(folder)
+    # a snapshot's folder has its commit for a name
+    weights = f"{resolved.hub}@{folder.name}" if resolved.hub else content_hash(folder)
     tokenizer = _tokenizer(folder)
     module, eager = _module(folder, dtype, device, device_map)
     stop_ids = _stop_ids(module, tokenizer)
@@ -170,6 +171,10 @@ def _fault(folder: Path) -> str:
         if (folder / "adapter_config.json").is_file():
             return "a peft adapter, not a model: give the model and the adapter apart"
         return "no config.json in it: give a folder written by save_pretrained"
+    try:
+        json.loads((folder / "config.json").read_bytes())
+    except ValueError:
+        return "config.json is not JSON: copy or download the model again"
     index = folder / "model.safetensors.index.json"
     if index.is_file():
         try:
@@ -196,7 +201,7 @@ def _fault(folder: Path) -> str:
     return ""
 
 
-def _hub(name: str, hub: str, revision: str | None) -> ResolvedModel:
+def _hub(name: str, hub: str, revision: str) -> ResolvedModel:
     from huggingface_hub import HfApi, constants
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -206,14 +211,14 @@ def _hub(name: str, hub: str, revision: str | None) -> ResolvedModel:
         RevisionNotFoundError,
     )
 
-    found = f"{hub} (revision {revision or 'main'})"
+    found = f"{hub} (revision {revision})"
     ways = f"without a network give a local folder, or --model organism; or fill the cache: hf download {hub}"
     cached = ""
     try:
         folder = _snapshot(hub, revision, local=True)
         cached = _fault(folder)
         if not cached:
-            return ResolvedModel(name, folder, hub, folder.name)
+            return ResolvedModel(name, folder, hub, revision)
     except HFValidationError as error:
         raise UserError(f"{hub!r} is no hub id: write ORGANISATION/NAME, or give a folder") from error
     except LocalEntryNotFoundError as error:
@@ -240,10 +245,10 @@ def _hub(name: str, hub: str, revision: str | None) -> ResolvedModel:
         raise UserError(
             f"{found} holds no safetensors: only these are read; choose another revision or model"
         )
-    return ResolvedModel(name, None, hub, str(info.sha))
+    return ResolvedModel(name, None, hub, revision)
 
 
-def _snapshot(hub: str, revision: str | None, *, local: bool) -> Path:
+def _snapshot(hub: str, revision: str, *, local: bool) -> Path:
     from huggingface_hub import snapshot_download
 
     return Path(
@@ -259,7 +264,7 @@ def _snapshot(hub: str, revision: str | None, *, local: bool) -> Path:
 
 def _download(resolved: ResolvedModel) -> Path:
     try:
-        folder = _snapshot(resolved.hub, resolved.commit, local=False)
+        folder = _snapshot(resolved.hub, resolved.revision, local=False)
     except Exception as error:  # network, disk: the client has no common base for them
         raise UserError(
             f"downloading {resolved.hub} stopped ({type(error).__name__}: {_line(error)}): "
