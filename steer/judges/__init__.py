@@ -12,16 +12,50 @@ from pathlib import Path
 from steer.errors import UserError, choose
 from steer.types import Judge
 
-KINDS = ("rubric",)
+KINDS = ("rubric", "openai", "hf", "panel", "human")
 _MEASURED = Path(__file__).resolve().parents[2] / "benchmarks" / "results" / "rubric.json"
 
 
-def make(spec: str) -> Judge:
-    """The judge a spec names, or a UserError that says what is allowed."""
+def make(
+    spec: str,
+    *,
+    base_url: str | None = None,
+    max_calls: int | None = None,
+    concurrency: int = 16,
+    per_minute: int = 0,
+    preflight: bool = True,
+) -> Judge:
+    """The judge a spec names: `rubric`, `openai:MODEL`, `hf:MODEL` or `panel:A,B,C`.
+
+    The keywords are for `openai:` (and reach the members of a panel). Raises UserError for a spec
+    that does not parse, a missing key, or an endpoint that does not answer the pre-flight call.
+    """
     kind, _, rest = spec.strip().partition(":")
     choose(kind, KINDS, what="judge")
-    if rest:
-        raise UserError(f"judge {spec!r}: {kind} takes no argument")
+    if (kind == "rubric") == bool(rest):
+        form = {"rubric": "rubric", "panel": "panel:A,B,C", "human": "human:NAME"}.get(kind, f"{kind}:MODEL")
+        raise UserError(f"judge {spec!r}: write {form}")
+    if kind == "human":
+        raise UserError(
+            f"judge {spec!r}: people judge through a sheet: python cli.py annotate RUN --judge {spec}"
+        )
+    if kind == "openai":
+        from steer.judges.endpoint import Endpoint
+        from steer.judges.remote import OpenAIJudge
+
+        endpoint = Endpoint(
+            rest, base_url=base_url, max_calls=max_calls, concurrency=concurrency, per_minute=per_minute
+        )
+        return OpenAIJudge(endpoint, preflight=preflight)
+    if kind == "hf":
+        from steer.judges.local import open_judge
+
+        return open_judge(rest)
+    if kind == "panel":
+        from steer.judges.panel import Panel, members
+
+        options = {"base_url": base_url, "max_calls": max_calls, "concurrency": concurrency}
+        return Panel([make(m, **options, per_minute=per_minute, preflight=preflight) for m in members(spec)])
     from steer.judges.rubric import Rubric
 
     return Rubric()
