@@ -1,0 +1,362 @@
+// The figures: from the page's JSON to plotly traces. Every figure is drawn when it comes near the
+// screen and again when the colour scheme or the width class changes. Numbers are never computed here.
+"use strict";
+const page = JSON.parse(document.getElementById("data").textContent);
+const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const narrow = () => window.innerWidth < 640;
+
+// Control and direction characters are shown as \uXXXX, never obeyed.
+const visible = (text) => String(text).replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Co}]/gu, (c) =>
+  c === "\n" || c === "\t" ? c : "\\u" + c.codePointAt(0).toString(16).padStart(4, "0"));
+// plotly reads a little HTML in its texts: names must stay names.
+const label = (text, most = 34) => {
+  const shown = visible(text);
+  const cut = shown.length > most ? shown.slice(0, most - 1) + "…" : shown;
+  return cut.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+};
+const percent = (value) => value === null || value === undefined ? null : 100 * value;
+const minus = (text) => text.replace("-", "−");
+const fixed = (value, digits = 1) => value === null || value === undefined ? "–" : minus(value.toFixed(digits));
+const signed = (value) => value === null ? "–" : (value > 0 ? "+" : "") + fixed(value);
+const dose = (value) => (value > 0 ? "+" : "") + minus(String(value));
+const span = (ci) => ci ? ` [${fixed(ci[0])}, ${fixed(ci[1])}]` : "";
+const byName = (run) => Object.fromEntries(run.arms.map((arm) => [arm.name, arm]));
+const unique = (values) => [...new Set(values)];
+
+function palette() {
+  const names = ["paper", "raised", "ink", "muted", "faint", "rule", "suffix", "vector", "both", "base", "control",
+    "up", "down", "middle", "depth"];
+  return Object.fromEntries(names.map((name) => [name, css("--" + name)]));
+}
+const LOOKS = {
+  baseline: ["base", "circle"], suffix: ["suffix", "diamond"], cell: ["vector", "circle"],
+  both: ["both", "square"], adapter: ["both", "triangle-up"], control: ["control", "circle"],
+};
+const look = (arm, c) => ({ color: c[(LOOKS[arm.kind] || LOOKS.control)[0]], symbol: (LOOKS[arm.kind] || LOOKS.control)[1] });
+
+const axis = (c, more) => ({
+  fixedrange: true, gridcolor: c.rule, zeroline: false, linecolor: c.rule, tickcolor: c.rule, ticklen: 4,
+  tickfont: { color: c.muted, size: 12 }, title: { font: { color: c.muted, size: 12 }, standoff: 8 }, ...more,
+});
+const title = (c, text) => ({ text, font: { color: c.muted, size: 12 }, standoff: 8 });
+const base = (c, height, more) => ({
+  height, margin: { l: 8, r: 14, t: 10, b: 48, pad: 4 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+  font: { family: css("--font"), size: 13, color: c.ink }, showlegend: false, hovermode: "closest", dragmode: false,
+  hoverlabel: { bgcolor: c.raised, bordercolor: c.rule, font: { color: c.ink, size: 12 }, align: "left" }, ...more,
+});
+const across = (c, x, more) => ({ type: "line", yref: "paper", y0: 0, y1: 1, x0: x, x1: x, layer: "below", line: { color: c.faint, width: 1 }, ...more });
+const note = (c, text, more) => ({ text, showarrow: false, font: { size: 11, color: c.muted }, ...more });
+
+// Rows of estimates with intervals: marks are {row, x, ci, color, symbol, open, shift, arm, hover}.
+function estimates(c, names, marks, xaxis, more = {}) {
+  const y = (mark) => names.length - 1 - mark.row + (mark.shift || 0);
+  const traces = marks.filter((m) => m.x !== null && m.x !== undefined).map((m) => ({
+    type: "scatter", mode: "markers", cliponaxis: false, x: [m.x], y: [y(m)], customdata: [m.arm || ""],
+    marker: { size: m.size || 10, symbol: m.symbol + (m.open ? "-open" : ""), color: m.color, line: { width: m.open ? 1.6 : 0, color: m.color } },
+    error_x: m.ci ? { type: "data", symmetric: false, array: [m.ci[1] - m.x], arrayminus: [m.x - m.ci[0]], color: m.faint ? m.color + "66" : m.color, thickness: m.thin || (m.open ? 1 : 2), width: 0 } : undefined,
+    hovertemplate: m.hover + "<extra></extra>",
+  }));
+  const rowHeight = more.rowHeight || 34;
+  return {
+    traces,
+    layout: base(c, (xaxis.title ? 74 : 58) + rowHeight * names.length, {
+      xaxis: axis(c, xaxis),
+      yaxis: axis(c, { tickvals: names.map((_, i) => names.length - 1 - i), ticktext: names.map((n) => label(n, narrow() ? 18 : 34)),
+        range: [-0.6, names.length - 0.4], showgrid: false, automargin: true, ticklen: 0, tickfont: { color: c.ink, size: 13 } }),
+      shapes: more.shapes || [], annotations: more.annotations || [],
+    }),
+  };
+}
+
+const draw = {};
+
+draw.arms = (run, c) => {
+  const arms = run.arms.filter((a) => !["cell", "control"].includes(a.kind) || a.chosen).slice(0, 60);
+  const marks = arms.flatMap((arm, row) => [
+    { row, arm: arm.name, x: percent(arm.rate_all), ci: arm.rate_all_ci && arm.rate_all_ci.map(percent), ...look(arm, c), shift: 0.13,
+      hover: `${label(arm.name)}<br>${fixed(percent(arm.rate_all))} % of all${span(arm.rate_all_ci && arm.rate_all_ci.map(percent))}` },
+    { row, arm: arm.name, x: percent(arm.rate_valid), ci: arm.rate_valid_ci && arm.rate_valid_ci.map(percent), ...look(arm, c), open: true, shift: -0.17, size: 8,
+      hover: `${label(arm.name)}<br>${fixed(percent(arm.rate_valid))} % of valid${span(arm.rate_valid_ci && arm.rate_valid_ci.map(percent))}` },
+  ]);
+  const reference = arms.find((a) => a.kind === "baseline");
+  const shapes = reference && reference.rate_all !== null ? [across(c, percent(reference.rate_all), { line: { color: c.faint, width: 1, dash: "dot" } })] : [];
+  return estimates(c, arms.map((a) => a.name), marks, { range: [-2, 102], ticksuffix: " %" }, { shapes });
+};
+
+draw.gaps = (run, c) => {
+  const names = Object.keys(run.gaps);
+  const arms = byName(run);
+  const reference = (run.arms.find((a) => a.kind === "baseline") || {}).name;
+  const marks = names.flatMap((name, row) => {
+    const gap = run.gaps[name];
+    const steered = gap.first === reference ? gap.second : gap.first;
+    const style = look(arms[steered] || { kind: "cell" }, c);
+    return [
+      { row, arm: gap.first, x: gap.points_all, ci: gap.ci_all, ...style, shift: 0.13, hover: `${label(name)}<br>${signed(gap.points_all)} points of all${span(gap.ci_all)}` },
+      { row, arm: gap.first, x: gap.points_valid, ci: gap.ci_valid, ...style, open: true, size: 8, shift: -0.17, hover: `${label(name)}<br>${signed(gap.points_valid)} points of valid${span(gap.ci_valid)}` },
+    ];
+  });
+  return estimates(c, names, marks, { title: title(c, "percentage points") }, { shapes: [across(c, 0)] });
+};
+
+draw.sides = (run, c) => {
+  const sides = run.side_by_side;
+  const rows = [["suffix", "suffix gap"], ["suffix_tuned", "suffix gap, tuned"], ["suffix_paraphrase_mean", "mean of paraphrases"],
+    ["vector", "vector gap"], ["difference", "suffix − vector"]].filter(([key]) => sides[key]);
+  const marks = rows.map(([key, name], row) => {
+    const side = sides[key];
+    const x = key === "difference" ? side.points : side.points_all;
+    const ci = key === "difference" ? side.ci : side.ci_all;
+    const style = key === "difference" ? { color: c.ink, symbol: "square" } : key === "vector" ? { color: c.vector, symbol: "circle" } : { color: c.suffix, symbol: "diamond" };
+    return { row, x, ci, ...style, size: 12, hover: `${name}<br>${signed(x)} points${span(ci)}` };
+  });
+  const annotations = marks.filter((m) => m.x !== null).map((m) => note(c, `${signed(m.x)}`, { x: m.x, y: rows.length - 1 - m.row + 0.36, font: { size: 12, color: m.color } }));
+  return estimates(c, rows.map((r) => r[1]), marks, { title: title(c, "percentage points") }, { shapes: [across(c, 0)], annotations, rowHeight: 44 });
+};
+
+// Heat maps: one group of cells (vector, span, operation) at a time.
+function heat(c, { x, y, z, text, arms, xtitle, ytitle, scale, range, outlines = [], height }) {
+  const fit = x.length <= (narrow() ? 6 : 14);
+  return {
+    traces: [{
+      type: "heatmap", x: x.map(String), y: y.map(String), z, customdata: arms, colorscale: scale, zmin: range[0], zmax: range[1], xgap: 2, ygap: 2,
+      text, texttemplate: fit ? "%{text}" : undefined, textfont: { size: 11 }, hoverongaps: false,
+      hovertemplate: `${ytitle} %{y}, ${xtitle} %{x}<br>%{text}<extra></extra>`,
+      colorbar: { thickness: 7, outlinewidth: 0, len: 0.9, tickfont: { size: 10, color: c.muted }, xpad: 6, nticks: 5 }, showscale: !narrow(),
+    }],
+    layout: base(c, height || 76 + 30 * y.length, {
+      xaxis: axis(c, { type: "category", showgrid: false, title: title(c, xtitle), tickangle: 0, ticktext: x.map(String), tickvals: x.map(String), automargin: true }),
+      yaxis: axis(c, { type: "category", showgrid: false, title: title(c, ytitle), automargin: true }),
+      shapes: outlines.map(([column, row]) => ({ type: "rect", x0: column - 0.5, x1: column + 0.5, y0: row - 0.5, y1: row + 0.5, line: { color: c.ink, width: 2.5 }, fillcolor: "rgba(0,0,0,0)" })),
+    }),
+  };
+}
+const diverging = (c) => [[0, c.down], [0.5, c.middle], [1, c.up]];
+const sequential = (c) => [[0, c.middle], [1, c.depth]];
+const groupOf = (cell) => [cell.vector, cell.span, cell.operation].join(" · ");
+
+draw.heat = (run, c, measure, host) => {
+  const groups = unique(run.cells.map(groupOf));
+  const wanted = chooseGroup(host, groups);
+  const cells = run.cells.filter((cell) => groupOf(cell) === wanted);
+  const arms = byName(run);
+  const value = (cell) => measure === "points" ? cell.points_all : measure === "nonsensical_all" ? percent(arms[cell.arm].nonsensical_all) : arms[cell.arm][measure];
+  if (!cells.some((cell) => value(cell) !== null && value(cell) !== undefined)) return null;
+  const magnitudes = unique(cells.map((cell) => cell.magnitude)).sort((a, b) => a - b);
+  const layers = unique(cells.map((cell) => cell.layer)).sort((a, b) => a - b);
+  const at = (layer, magnitude) => cells.find((cell) => cell.layer === layer && cell.magnitude === magnitude);
+  const grid = (of) => layers.map((layer) => magnitudes.map((m) => { const cell = at(layer, m); return cell ? of(cell) : null; }));
+  const known = cells.map(value).filter((v) => v !== null && v !== undefined);
+  const most = Math.max(...known.map(Math.abs), 1e-9);
+  const shown = (v) => v === null || v === undefined ? "–" : measure === "points" ? signed(Math.round(v)).replace(".0", "") : measure === "nonsensical_all" ? fixed(v, 0) : v >= 10 ? fixed(v, 0) : fixed(v, v >= 1 ? 1 : 2);
+  const outlines = [];
+  layers.forEach((layer, row) => magnitudes.forEach((m, column) => {
+    const cell = at(layer, m);
+    if (cell && arms[cell.arm] && arms[cell.arm].chosen) outlines.push([column, row]);
+  }));
+  return heat(c, {
+    x: magnitudes.map(dose), y: layers, z: grid(value), text: grid((cell) => shown(value(cell))), arms: grid((cell) => cell.arm),
+    xtitle: "magnitude", ytitle: "layer", scale: measure === "points" ? diverging(c) : sequential(c),
+    range: measure === "points" ? [-most, most] : [measure === "nonsensical_all" || measure === "drift" ? 0 : Math.min(...known), measure === "nonsensical_all" ? Math.max(most, 10) : most],
+    outlines,
+  });
+};
+
+function chooseGroup(host, groups) {
+  if (groups.length === 1) return groups[0];
+  let select = host.querySelector("select");
+  if (!select) {
+    select = document.createElement("select");
+    select.setAttribute("aria-label", "vector, span and operation");
+    groups.forEach((name) => select.append(new Option(visible(name), name)));
+    select.addEventListener("change", () => show(host));
+    host.prepend(select);
+  }
+  return select.value;
+}
+
+draw.dose = (run, c, _, host) => {
+  const groups = unique(run.cells.map(groupOf));
+  const wanted = chooseGroup(host, groups);
+  const cells = run.cells.filter((cell) => groupOf(cell) === wanted);
+  const arms = byName(run);
+  const baseline = run.arms.find((a) => a.kind === "baseline");
+  const folds = (run.choice && run.choice.folds) || [];
+  const chosen = new Set(folds.map((f) => f.layer).concat(run.cells.filter((cell) => arms[cell.arm].chosen).map((cell) => cell.layer)));
+  const layers = unique(cells.map((cell) => cell.layer)).sort((a, b) => a - b);
+  const hues = [c.vector, c.both, c.down, c.up];
+  const traces = [];
+  const annotations = [];
+  let hue = 0;
+  for (const layer of [...layers.filter((l) => !chosen.has(l)), ...layers.filter((l) => chosen.has(l))]) {
+    const strong = chosen.has(layer);
+    const color = strong ? hues[hue++ % hues.length] : c.control;
+    const row = cells.filter((cell) => cell.layer === layer).map((cell) => ({ m: cell.magnitude, arm: arms[cell.arm] }));
+    if (baseline && !row.some((p) => p.m === 0)) row.push({ m: 0, arm: baseline });
+    row.sort((a, b) => a.m - b.m);
+    const x = row.map((p) => p.m);
+    const names = row.map((p) => p.arm.name);
+    if (strong) {
+      const band = row.filter((p) => p.arm.rate_all_ci);
+      traces.push({ type: "scatter", mode: "lines", x: [...band.map((p) => p.m), ...band.map((p) => p.m).reverse()],
+        y: [...band.map((p) => percent(p.arm.rate_all_ci[1])), ...band.map((p) => percent(p.arm.rate_all_ci[0])).reverse()],
+        fill: "toself", fillcolor: color, opacity: 0.14, line: { width: 0 }, hoverinfo: "skip" });
+    }
+    const style = { color, width: strong ? 2.6 : 1 };
+    const hover = row.map((p) => `layer ${layer}, ${dose(p.m)}<br>${fixed(percent(p.arm.rate_all))} % converge, ${fixed(percent(p.arm.nonsensical_all))} % nonsense`);
+    const common = { type: "scatter", mode: "lines+markers", x, customdata: names, text: hover, hovertemplate: "%{text}<extra></extra>", line: style, marker: { size: strong ? 7 : 4, color }, opacity: strong ? 1 : 0.75 };
+    traces.push({ ...common, y: row.map((p) => percent(p.arm.rate_all)) });
+    traces.push({ ...common, y: row.map((p) => percent(p.arm.nonsensical_all)), yaxis: "y2", marker: { size: strong ? 5 : 3, color }, line: { ...style, width: strong ? 2 : 1 } });
+    if (strong) annotations.push(note(c, `layer ${layer}`, { x: x[x.length - 1], y: percent(row[row.length - 1].arm.rate_all), xanchor: "left", xshift: 8, font: { color, size: 12 } }));
+  }
+  const lines = run.arms.filter((a) => ["baseline", "suffix"].includes(a.kind) && a.rate_all !== null).slice(0, 8);
+  const shapes = lines.map((arm) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: percent(arm.rate_all), y1: percent(arm.rate_all), layer: "below",
+    line: { color: look(arm, c).color, width: 1.3, dash: arm.kind === "baseline" ? "dot" : "dash" } }));
+  let last = -Infinity; // labels of lines that lie close together are spread out
+  for (const arm of [...lines].sort((a, b) => a.rate_all - b.rate_all)) {
+    const place = Math.max(percent(arm.rate_all), last + 6.5);
+    last = place;
+    annotations.push(note(c, label(arm.name, 16), { xref: "paper", x: 0.004, xanchor: "left", y: place, yanchor: "bottom", yshift: -1, font: { size: 11, color: look(arm, c).color } }));
+  }
+  return { traces, layout: base(c, 460, {
+    margin: { l: 8, r: 62, t: 12, b: 46, pad: 4 }, shapes, annotations,
+    xaxis: axis(c, { title: title(c, "magnitude"), anchor: "y2" }),
+    yaxis: axis(c, { domain: [0.3, 1], range: [-4, 106], ticksuffix: " %", title: title(c, "converge"), automargin: true, tickvals: [0, 25, 50, 75, 100] }),
+    yaxis2: axis(c, { domain: [0, 0.2], rangemode: "tozero", ticksuffix: " %", title: title(c, "nonsense"), automargin: true, nticks: 3 }),
+  }) };
+};
+
+draw.controls = (run, c) => {
+  const kinds = unique(run.controls.map((k) => k.kind));
+  const range = run.controls_range;
+  const shapes = [across(c, 0)];
+  if (range) shapes.push({ type: "rect", yref: "paper", y0: 0, y1: 1, x0: -range.abs_points_95, x1: range.abs_points_95, layer: "below", fillcolor: c.control, opacity: 0.22, line: { width: 0 } });
+  const chosen = ["plus", "minus"].filter((side) => run.choice && run.choice[side]);
+  const names = [...chosen.map((side) => `chosen, ${side}`), ...kinds.map((k) => ({ random: "random directions", label: "shuffled labels", concept: "another concept" })[k] || k)];
+  const marks = chosen.map((side, row) => {
+    const gap = run.choice[side];
+    const flip = gap.first === (run.arms.find((a) => a.kind === "baseline") || {}).name ? -1 : 1; // both sides against baseline
+    const x = gap.points_all === null ? null : flip * gap.points_all;
+    const ci = gap.ci_all && (flip < 0 ? [-gap.ci_all[1], -gap.ci_all[0]] : gap.ci_all);
+    return { row, arm: flip < 0 ? gap.second : gap.first, x, ci, color: c.vector, symbol: "circle", size: 12, hover: `chosen, ${side}<br>${signed(x)} points${span(ci)}` };
+  });
+  run.controls.forEach((one, i) => marks.push({ row: chosen.length + kinds.indexOf(one.kind), arm: one.arm, x: one.points_all, color: c.base, symbol: "circle", open: true, size: 8,
+    shift: ((i % 5) - 2) * 0.08, hover: `${label(one.arm)}<br>${signed(one.points_all)} points${span(one.ci_all)}` }));
+  return estimates(c, names, marks, { title: title(c, "points against baseline") }, { shapes });
+};
+
+draw.tug = (run, c) => {
+  const table = run.tug.table;
+  const rows = unique(table.map((r) => r.suffix)).reverse();
+  const columns = unique(table.map((r) => r.vector));
+  const at = (s, v) => { const found = table.find((r) => r.suffix === s && r.vector === v); return found ? percent(found.rate_all) : null; };
+  const z = rows.map((s) => columns.map((v) => at(s, v)));
+  const arms = rows.map((s) => columns.map((v) => { const found = table.find((r) => r.suffix === s && r.vector === v); return (found && found.arm) || ""; }));
+  return heat(c, { x: columns.map((v) => label(v, 12)), y: rows.map((s) => label(s, 14)), z, text: z.map((r) => r.map((v) => fixed(v, 0))), arms, xtitle: "vector", ytitle: "suffix", scale: sequential(c), range: [0, 100], height: 90 + 44 * rows.length });
+};
+
+draw.tugcurve = (run, c) => {
+  const curve = (run.tug.curve || []).filter((p) => p.magnitude !== undefined && p.rate_all !== undefined);
+  if (!curve.length) return null;
+  const names = unique(curve.map((p) => p.suffix === undefined ? "" : p.suffix));
+  const colors = [c.suffix, c.vector, c.both, c.base];
+  const annotations = [];
+  const traces = names.map((name, i) => {
+    const points = curve.filter((p) => (p.suffix === undefined ? "" : p.suffix) === name).sort((a, b) => a.magnitude - b.magnitude);
+    const end = points[points.length - 1];
+    if (name) annotations.push(note(c, label(name, 14), { x: end.magnitude, y: percent(end.rate_all), xanchor: "left", xshift: 8, font: { size: 12, color: colors[i % 4] } }));
+    return { type: "scatter", mode: "lines+markers", x: points.map((p) => p.magnitude), y: points.map((p) => percent(p.rate_all)), customdata: points.map((p) => p.arm || ""),
+      line: { color: colors[i % 4], width: 2.2 }, marker: { size: 6 }, hovertemplate: `${label(name)} %{x}<br>%{y:.1f} %<extra></extra>` };
+  });
+  return { traces, layout: base(c, 266, { annotations, margin: { l: 8, r: 58, t: 10, b: 44, pad: 4 },
+    xaxis: axis(c, { title: title(c, "magnitude of the vector") }), yaxis: axis(c, { range: [-4, 104], ticksuffix: " %", automargin: true }) }) };
+};
+
+draw.frontier = (run, c, effect) => {
+  const points = run.frontier.filter((p) => p.side_effect === effect && p.value !== null && p.effect_points !== null);
+  if (!points.length) return null;
+  const arms = byName(run);
+  const scale = effect === "nonsense" ? 100 : 1;
+  const group = (test, marker) => {
+    const some = points.filter(test);
+    return { type: "scatter", mode: "markers", cliponaxis: false, x: some.map((p) => scale * p.value), y: some.map((p) => p.effect_points), customdata: some.map((p) => p.arm),
+      text: some.map((p) => `${label(p.arm)}<br>${signed(p.effect_points)} points<br>${effect} ${fixed(scale * p.value, 2)}`), hovertemplate: "%{text}<extra></extra>", marker };
+  };
+  const suffix = (p) => (arms[p.arm] || {}).kind === "suffix";
+  return {
+    traces: [
+      group((p) => !suffix(p) && !p.undominated, { size: 6, color: c.control, opacity: 0.8 }),
+      group((p) => !suffix(p) && p.undominated, { size: 9, color: c.vector }),
+      group((p) => suffix(p), { size: 11, color: c.suffix, symbol: points.filter(suffix).map((p) => p.undominated ? "diamond" : "diamond-open"), line: { color: c.suffix, width: 1.6 } }),
+    ],
+    layout: base(c, 300, {
+      xaxis: axis(c, { title: title(c, effect === "nonsense" ? "nonsense, %" : effect) }),
+      yaxis: axis(c, { title: title(c, "points against baseline"), zeroline: true, zerolinecolor: c.faint, zerolinewidth: 1, automargin: true }),
+      annotations: points.filter(suffix).map((p) => note(c, label(p.arm, 14), { x: scale * p.value, y: p.effect_points, xanchor: "left", xshift: 9, font: { size: 11, color: c.suffix } })),
+    }),
+  };
+};
+
+draw.transfer = (run, c) => {
+  const { from, to, points } = run.transfer;
+  const most = Math.max(1, ...points.flat().filter((v) => v !== null).map(Math.abs));
+  const rows = from.map((_, i) => from.length - 1 - i);
+  return heat(c, { x: to.map((t) => label(t, narrow() ? 7 : 14)), y: rows.map((i) => label(from[i], narrow() ? 10 : 20)), z: rows.map((i) => points[i]), text: rows.map((i) => points[i].map((v) => v === null ? "" : signed(Math.round(v)).replace(".0", ""))),
+    xtitle: "measured on", ytitle: "vector of", scale: diverging(c), range: [-most, most], height: 110 + 38 * from.length });
+};
+
+draw.categories = (run, c) => {
+  const names = Object.keys(run.categories);
+  const all = byName(run);
+  const arms = run.arms.filter((a) => (["baseline", "suffix"].includes(a.kind) || a.chosen) && names.some((n) => run.categories[n][a.name])).slice(0, 8);
+  const step = Math.min(0.16, 0.7 / arms.length);
+  const marks = names.flatMap((category, row) => arms.map((arm, i) => {
+    const found = run.categories[category][arm.name];
+    if (!found) return { x: null };
+    const ci = found.rate_all_ci && found.rate_all_ci.map(percent);
+    return { row, arm: arm.name, x: percent(found.rate_all), ci, ...look(all[arm.name], c), symbol: symbolOf(arm), open: hollow(arm), size: 10, thin: 1, faint: true, shift: ((arms.length - 1) / 2 - i) * step,
+      hover: `${label(category)}<br>${label(arm.name)}: ${fixed(percent(found.rate_all))} %${span(ci)}, n = ${found.n}` };
+  }));
+  const drawn = estimates(c, names, marks, { range: [-2, 102], ticksuffix: " %" }, { rowHeight: Math.max(40, 15 * arms.length) });
+  drawn.traces.push(...arms.map((arm) => ({ type: "scatter", mode: "markers", x: [null], y: [null], name: label(arm.name, 24), showlegend: true, hoverinfo: "skip",
+    marker: { size: 9, color: look(arm, c).color, symbol: symbolOf(arm) + (hollow(arm) ? "-open" : ""), line: { width: hollow(arm) ? 1.6 : 0, color: look(arm, c).color } } })));
+  drawn.traces.forEach((t) => { if (t.showlegend === undefined) t.showlegend = false; });
+  const rows = narrow() ? Math.ceil(arms.length / 2) : 1;
+  Object.assign(drawn.layout, { showlegend: true, legend: { orientation: "h", x: 0, y: 1, yanchor: "bottom", font: { size: 12, color: c.muted }, itemclick: false, itemdoubleclick: false }, height: drawn.layout.height + 24 * rows });
+  drawn.layout.margin.t = 10 + 24 * rows;
+  return drawn;
+};
+// Up is a filled triangle, down a hollow one: pro against anti without relying on colour.
+const downward = (arm) => /(^|[^a-z])(anti|minus)([^a-z]|$)|[-−]\d/.test(arm.name);
+const symbolOf = (arm) => arm.kind === "baseline" ? "line-ns" : arm.name.includes("neutral") ? "circle" : downward(arm) ? "triangle-left" : "triangle-right";
+const hollow = (arm) => arm.kind === "baseline" || downward(arm) || arm.name.includes("neutral");
+
+function show(figure) {
+  const [name, detail] = figure.dataset.figure.split(/:(.*)/s);
+  const run = page.runs[Number(figure.dataset.run)];
+  const made = draw[name](run, palette(), detail, figure);
+  figure.hidden = made === null;
+  if (made === null) return;
+  const host = figure.querySelector(".plot");
+  Plotly.react(host, made.traces, made.layout, { displayModeBar: false, responsive: true, showTips: false, doubleClick: false }).then(() => {
+    if (host.dataset.live) return;
+    host.dataset.live = "1";
+    host.on("plotly_click", (event) => {
+      const arm = event.points[0].customdata;
+      if (arm) openReader(Number(figure.dataset.run), arm);
+    });
+  });
+}
+
+const figures = [...document.querySelectorAll("figure[data-figure]")];
+const seen = new Set();
+const watcher = new IntersectionObserver((entries) => entries.filter((e) => e.isIntersecting).forEach((e) => {
+  watcher.unobserve(e.target);
+  seen.add(e.target);
+  show(e.target);
+}), { rootMargin: "900px 0px" });
+figures.forEach((figure) => watcher.observe(figure));
+const again = () => seen.forEach(show);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
+matchMedia("(max-width: 639px)").addEventListener("change", again);
+window.addEventListener("beforeprint", () => figures.forEach((figure) => { seen.add(figure); show(figure); }));

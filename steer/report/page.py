@@ -1,0 +1,106 @@
+"""The page: template, styles, scripts, plotly.js and the answers in one file that needs no network.
+
+A content security policy admits exactly the scripts written here, by their hashes, and no connection:
+if a model's text ever reached the page as markup, it still could not run or call home.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from steer.errors import UserError
+from steer.report import answers
+from steer.report.view import Run, load
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Where the page is, how many bytes it has, and one line a run on which answers it carries."""
+
+    path: Path
+    size: int
+    notes: tuple[str, ...]
+
+
+def write(folders: Sequence[Path], out: Path | None = None) -> Report:
+    """Write one page about the runs in `folders`; default `report.html` in the (first) run's folder.
+
+    Raises UserError for a folder without a finished run or an `out` that cannot be written.
+    """
+    if not folders:
+        raise UserError("no run given: name one or several run folders")
+    path = out or folders[0] / "report.html"
+    runs = [load(folder, budget=answers.BUDGET // len(folders)) for folder in folders]
+    html = render(runs)
+    draft = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(html, encoding="utf-8")
+        os.replace(draft, path)
+    except OSError as error:
+        raise UserError(f"cannot write {str(path)!r}: {error.strerror}; give another --out") from error
+    return Report(path, path.stat().st_size, tuple(run.answers.note for run in runs))
+
+
+def render(runs: Sequence[Run]) -> str:
+    """The page as a string."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    from steer.screen import plain
+
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters["plain"] = plain
+    scripts = [
+        _plotly(),
+        *((HERE / name).read_text(encoding="utf-8") for name in ("figures.js", "reader.js")),
+    ]
+    hashes = " ".join(f"'sha256-{_sha256(script)}'" for script in scripts)
+    evidence = " · ".join(dict.fromkeys(run.evidence for run in runs if run.evidence))
+    return environment.get_template("template.html").render(
+        runs=runs,
+        title=runs[0].title if len(runs) == 1 else f"{len(runs)} runs",
+        evidence=evidence,
+        policy=f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:",
+        style=Markup((HERE / "style.css").read_text(encoding="utf-8")),
+        scripts=[Markup(script) for script in scripts],
+        data=Markup(_json({"runs": [run.data for run in runs]})),
+    )
+
+
+def _plotly() -> str:
+    """plotly.js as the plotly package carries it."""
+    from plotly.offline import get_plotlyjs
+
+    return str(get_plotlyjs())
+
+
+def _sha256(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+
+
+def _json(value: Any) -> str:
+    """JSON that is inert inside a script element, whatever text it holds."""
+    text = json.dumps(_finite(value), ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _finite(value: Any) -> Any:
+    """Limits that are infinite have no place on an axis: null."""
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in cast(dict[str, Any], value).items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in cast(list[Any], value)]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,224 @@
+"""From a run folder to what the page shows: texts and tables for the template, numbers for the figures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from steer.errors import UserError
+from steer.report import answers, tables, words
+from steer.report.tables import Table
+from steer.report.words import Headline
+from steer.store import RunStore
+from steer.types import STATUSES, Outcome
+
+PASSED_ON = (
+    "cells",
+    "controls",
+    "controls_range",
+    "choice",
+    "side_by_side",
+    "exchange",
+    "tug",
+    "frontier",
+    "transfer",
+)
+ARM_NUMBERS = (
+    "n",
+    "rate_all",
+    "rate_all_ci",
+    "rate_valid",
+    "rate_valid_ci",
+    "refusal_valid",
+    "nonsensical_all",
+    "fluency",
+    "drift",
+    "capability",
+    "over_refusal",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run as the template sees it; `data` goes to the page's scripts as JSON."""
+
+    title: str
+    folder: str
+    command: str
+    headline: Headline
+    evidence: str
+    facts: tuple[tuple[str, str], ...]
+    judge: str
+    known_error: str
+    tables: dict[str, Table]
+    notes: dict[str, str]
+    suffixes: tuple[tuple[str, str], ...]
+    repeat: str
+    run_file: str
+    data: dict[str, Any]
+    answers: answers.Answers
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """The run's `summary.json`; UserError where there is none or it cannot be read."""
+    path = folder / "summary.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(
+            f"no summary.json in {str(folder)!r}: give the folder of a finished run, or repeat its command"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{str(path)!r} cannot be read ({error}): repeat the run's command to write it again"
+        ) from error
+
+
+def load(folder: Path, *, budget: int) -> Run:
+    """Read a run; its answers fill at most `budget` characters of the page."""
+    summary = read_summary(folder)
+    judge = summary["judge"]["name"]
+    with RunStore(folder, writable=False) as store:
+        outcomes = store.outcomes(judge)
+        scenarios = store.scenarios()
+        names = [name for name in store.arms() if name in summary["arms"]]
+        kinds = {name: kind_of(summary, name) for name in names}
+        chosen: list[str] = summary.get("choice", {}).get("chosen_arms", [])
+        matter = [n for n in names if kinds[n] not in ("cell", "control") or n in chosen]
+        carried = answers.collect(store, judge, names, matter, budget=budget)
+        judges = _other_judges(store, judge)
+    config = summary["config"]
+    order = {s.id: i for i, s in enumerate(scenarios)}
+    pieces = {piece.arm: i for i, piece in enumerate(carried.pieces)}
+    statuses = _statuses(outcomes, order)
+    rows = {name: sum(1 for _ in statuses[name]) for name in names}
+    arms = [
+        {key: summary["arms"][name].get(key) for key in ARM_NUMBERS}
+        | {
+            "name": name,
+            "kind": kinds[name],
+            "chosen": name in chosen,
+            "settings": words.settings(words.arm_content(config, name)),
+            "statuses": statuses[name],
+            "piece": pieces.get(name),
+            "shown": carried.pieces[pieces[name]].rows if name in pieces else 0,
+            "rows": rows[name],
+        }
+        for name in names
+    ]
+    model = config["model"]["name"]
+    command = str(config.get("command", ""))
+    data = {key: summary[key] for key in PASSED_ON if key in summary} | {
+        "arms": arms,
+        "gaps": summary["gaps"],
+        "categories": {
+            category: {
+                n: {k: found[n].get(k) for k in ("n", "rate_all", "rate_all_ci")}
+                for n in matter
+                if n in found
+            }
+            for category, found in summary["categories"].items()
+        },
+        "scenarios": [[s.id, s.category, s.system, s.user] for s in scenarios],
+        "statuses": list(STATUSES),
+        "evidence": summary["evidence"],
+    }
+    return Run(
+        title=f"{model} · {command}" if command else model,
+        folder=str(folder),
+        command=command,
+        headline=words.headline(summary),
+        evidence=summary["evidence"],
+        facts=_facts(summary, len(scenarios)),
+        judge=judge,
+        known_error=summary["judge"]["known_error"] or "",
+        tables=tables.all_tables(summary, names, kinds, chosen, outcomes, judges),
+        notes=_notes(summary),
+        suffixes=tuple(
+            (name, content["suffix"])
+            for name in names
+            if (content := words.arm_content(config, name)) and content["suffix"] and kinds[name] == "suffix"
+        ),
+        repeat=f"python cli.py {command} --config {folder / 'run.yaml'}",
+        run_file=_text(folder / "run.yaml"),
+        data=data,
+        answers=carried,
+    )
+
+
+def kind_of(summary: Mapping[str, Any], arm: str) -> str:
+    """The arm's kind; in runs of suffixes alone everything but the baseline is a suffix."""
+    base = arm.rsplit("@", 1)[0]
+    kinds: Mapping[str, str] = summary.get("arm_kinds", {})
+    return kinds.get(arm) or kinds.get(base) or ("baseline" if base == "baseline" else "suffix")
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def _statuses(outcomes: Sequence[Outcome], order: Mapping[str, int]) -> dict[str, list[list[int]]]:
+    """{arm: [[scenario, sample, index into STATUSES], ...]} in scenario order."""
+    code = {status: i for i, status in enumerate(STATUSES)}
+    found: dict[str, list[list[int]]] = {}
+    for o in outcomes:
+        found.setdefault(o.arm, []).append([order[o.scenario], o.sample, code[o.status]])
+    return found
+
+
+def _facts(summary: Mapping[str, Any], n: int) -> tuple[tuple[str, str], ...]:
+    config = summary["config"]
+    sampling = config.get("sampling", {})
+    temperatures = ", ".join("greedy" if t == 0 else f"T = {t:g}" for t in sampling.get("temperatures", []))
+    samples = sampling.get("samples", 1)
+    facts = [
+        ("Model", f"{config['model']['name']} ({config['model']['dtype']})"),
+        ("Scenarios", f"{n} in {len(summary['categories'])} categories"),
+        ("Arms", str(len(summary["arms"]))),
+        ("Sampling", temperatures + (f", {samples} samples" if samples > 1 else "")),
+    ]
+    return tuple((name, value) for name, value in facts if value)
+
+
+def _notes(summary: Mapping[str, Any]) -> dict[str, str]:
+    """The sentence that stands over a section."""
+    notes: dict[str, str] = {}
+    choice = summary.get("choice")
+    if choice and "folds" in choice:
+        folds = "; ".join(
+            f"chosen on half {f['choose_on']}: layer {f['layer']} at ±{f['magnitude']:g}, "
+            f"reported on half {f['report_on']}"
+            for f in choice["folds"]
+        )
+        cap = choice.get("cap") or {}
+        capped = " and ".join(
+            f"nonsense at most {100 * v:g} %" if k == "nonsense" else f"{k} at most {v:g}"
+            for k, v in cap.items()
+            if v is not None
+        )
+        notes["choice"] = f"{folds[:1].upper()}{folds[1:]}." + (
+            f" Cells allowed: {capped}." if capped else ""
+        )
+    elif choice and "none" in choice:
+        notes["choice"] = choice["none"]
+    found = summary.get("controls_range")
+    if found:
+        notes["controls"] = (
+            f"{found['n']} control arms push as hard in directions that should mean nothing; 95 % of them "
+            f"move convergence by at most {found['abs_points_95']:.1f} points either way (shaded)."
+        )
+    return notes
+
+
+def _other_judges(store: RunStore, judge: str) -> dict[str, dict[tuple[str, str], int]]:
+    """{other judge: {(label of `judge`, its label): answers}} for answers that both have judged."""
+    sql = """
+        SELECT b.judge, a.label, b.label, count(*) FROM verdicts a JOIN verdicts b ON a.response = b.response
+        WHERE a.judge = ? AND b.judge != ? GROUP BY b.judge, a.label, b.label"""
+    found: dict[str, dict[tuple[str, str], int]] = {}
+    for other, mine, theirs, n in store.query(sql, (judge, judge)):
+        found.setdefault(other, {})[mine, theirs] = n
+    return found

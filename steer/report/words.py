@@ -1,0 +1,156 @@
+"""Numbers and results in words: what a summary says, for the page, the figures and the Markdown tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+NONE = "–"
+
+
+def points(value: float | None) -> str:
+    """Percentage points with a sign: +12.3, −4.0."""
+    if value is None:
+        return NONE
+    return f"{value:+.1f}".replace("-", "−")
+
+
+def percent(value: float | None) -> str:
+    return NONE if value is None else f"{100 * value:.1f}"
+
+
+def limits(ci: Sequence[float] | None, *, scale: float = 1.0) -> str:
+    """An interval: [−3.1, 20.4]."""
+    if ci is None:
+        return NONE
+    return f"[{scale * ci[0]:.1f}, {scale * ci[1]:.1f}]".replace("-", "−")
+
+
+def p_value(p: float | None) -> str:
+    if p is None:
+        return NONE
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    if value is None:
+        return NONE
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    return f"{value:.{digits}g}".replace("-", "−") if isinstance(value, float) else f"{value:,}"
+
+
+def signed(magnitude: float) -> str:
+    return f"{magnitude:+g}".replace("-", "−")
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """The result in one sentence, with its intervals in the sentences under it."""
+
+    sentence: str
+    details: tuple[str, ...]
+
+
+def headline(summary: Mapping[str, Any]) -> Headline:
+    """What the run found, by the kind of run."""
+    gaps: Mapping[str, Mapping[str, Any]] = summary["gaps"]
+    if "verdict" in summary:
+        sides = summary.get("side_by_side", {})
+        named = [(f"{name} gap", sides[name]) for name in ("suffix", "vector") if name in sides]
+        return Headline(summary["verdict"], tuple(both_denominators(n, g) for n, g in named))
+    choice = summary.get("choice")
+    if choice is not None:
+        if "none" in choice:
+            return Headline(choice["none"], ())
+        gap = choice["plus-minus"]
+        halves = "Layer and magnitude were chosen on one half of the scenarios and measured on the other."
+        split = [
+            f"{verb} the vector, against baseline: {with_interval(over_baseline(choice[side]))}."
+            for side, verb in (("plus", "Adding"), ("minus", "Subtracting"))
+            if side in choice
+        ]
+        sentence = moves(gap, "Steering by vector, from subtracting to adding it")
+        return Headline(sentence, (both_denominators("vector gap", gap), *split, halves))
+    if "pro-anti" in gaps:
+        split = [
+            f"{name}: {with_interval(gaps[key])}."
+            for key, name in (
+                ("pro-baseline", "Pro suffix over baseline"),
+                ("baseline-anti", "Baseline over anti suffix"),
+            )
+            if key in gaps
+        ]
+        gap = gaps["pro-anti"]
+        sentence = moves(gap, "Steering by suffix, from anti to pro")
+        return Headline(sentence, (both_denominators("suffix gap", gap), *split))
+    if gaps:
+        name, gap = next(iter(gaps.items()))
+        return Headline(
+            moves(gap, f"From {gap['second']} to {gap['first']}"), (both_denominators(f"{name} gap", gap),)
+        )
+    arms: Mapping[str, Mapping[str, Any]] = summary["arms"]
+    name, arm = next(iter(arms.items()))
+    return Headline(
+        f"{percent(arm['rate_all'])} % of the answers under {name} converge "
+        f"{limits(arm['rate_all_ci'], scale=100)}.",
+        (),
+    )
+
+
+def moves(gap: Mapping[str, Any], subject: str) -> str:
+    """One sentence on a gap that says "no clear" wherever the interval includes 0."""
+    value, ci = gap["points_all"], gap["ci_all"]
+    if value is None or ci is None:
+        return f"{subject}: no estimate of how far convergence moves."
+    if ci[0] <= 0 <= ci[1]:
+        return f"{subject}, no clear effect on convergence: {points(value)} points, the interval includes 0."
+    verb = "rises" if value > 0 else "falls"
+    return f"{subject}, convergence {verb} by {abs(value):.1f} points."
+
+
+def over_baseline(gap: Mapping[str, Any]) -> dict[str, Any]:
+    """A gap with the baseline, read as arm minus baseline whichever way round it was taken."""
+    value, ci = gap["points_all"], gap["ci_all"]
+    if not str(gap.get("first", "")).startswith("baseline"):
+        return {"points_all": value, "ci_all": ci}
+    return {"points_all": None if value is None else -value, "ci_all": ci and [-ci[1], -ci[0]]}
+
+
+def with_interval(gap: Mapping[str, Any]) -> str:
+    return f"{points(gap['points_all'])} points {limits(gap['ci_all'])}"
+
+
+def both_denominators(name: str, gap: Mapping[str, Any]) -> str:
+    """A gap over all answers and over valid ones: where they differ, the invalid answers decide it."""
+    over_all = f"{name[:1].upper()}{name[1:]}: {with_interval(gap)} over all answers"
+    if "points_valid" not in gap:
+        return f"{over_all}."
+    over_valid = f"{points(gap['points_valid'])} {limits(gap['ci_valid'])} over valid ones"
+    return f"{over_all}, {over_valid}."
+
+
+def settings(content: Mapping[str, Any] | None) -> str:
+    """An arm's configuration in a few words: what is added where, or where its suffix goes."""
+    if content is None:
+        return ""
+    parts: list[str] = []
+    if content["suffix"]:
+        parts.append(f"suffix in the {content['placement']} message")
+    for one in content["additions"]:
+        what = {"add": "add", "ablate": "ablate", "clamp": "clamp to"}[one["operation"]]
+        size = "" if one["operation"] == "ablate" else f" {signed(one['magnitude'])}"
+        unit = "" if one["operation"] != "add" else f" {one['unit']}"
+        vector = f", vector {one['vector'][:12]}" if one["vector"] else ""
+        parts.append(f"{what}{size}{unit} at layer {one['layer']}, span {one['span']}{vector}")
+    if content["adapter"]:
+        parts.append(f"adapter {content['adapter']}")
+    return "; ".join(parts) or "nothing added"
+
+
+def arm_content(config: Mapping[str, Any], arm: str) -> Mapping[str, Any] | None:
+    """What the configuration holds of an arm; rows at several temperatures are named ARM@TEMPERATURE."""
+    arms: Mapping[str, Any] = config.get("arms", {})
+    return arms.get(arm) or arms.get(arm.rsplit("@", 1)[0])
