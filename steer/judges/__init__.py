@@ -54,8 +54,19 @@ def make(
     if kind == "panel":
         from steer.judges.panel import Panel, members
 
-        options = {"base_url": base_url, "max_calls": max_calls, "concurrency": concurrency}
-        return Panel([make(m, **options, per_minute=per_minute, preflight=preflight) for m in members(spec)])
+        return Panel(
+            [
+                make(
+                    member,
+                    base_url=base_url,
+                    max_calls=max_calls,
+                    concurrency=concurrency,
+                    per_minute=per_minute,
+                    preflight=preflight,
+                )
+                for member in members(spec)
+            ]
+        )
     from steer.judges.rubric import Rubric
 
     return Rubric()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from steer.errors import UserError
-from steer.types import Judge, JudgeItem, Verdict
+from steer.types import Judge, JudgeItem, Label, Verdict
 
 CHUNK = 256  # items held while every member judges them
 
@@ -31,7 +31,7 @@ def panel_name(names: Iterable[str]) -> str:
 
 def majority(verdicts: Mapping[str, Verdict]) -> Verdict:
     """The label more than half of the judges gave; `invalid` if there is none."""
-    votes = Counter(v.label for v in verdicts.values())
+    votes: Counter[Label] = Counter(v.label for v in verdicts.values())
     label, n = votes.most_common(1)[0]
     said = " | ".join(f"{name}: {v.label} ({v.reason})" for name, v in sorted(verdicts.items()))
     if 2 * n > len(verdicts):

@@ -1,0 +1,261 @@
+"""Judging a stored run again: side by side, repeated, thinking apart, by panels and by people."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from experiments.judging import annotate, import_sheet, judge_run
+from steer.errors import UserError
+from steer.judges.panel import majority
+from steer.judges.sheet import CHOICES
+from steer.screen import Screen
+from steer.store import PlanRow, Prompt, RunStore, StoredResponse
+from steer.types import JudgeItem, Response, Scenario, Verdict
+from tests.fakes import number
+
+ARMS = ("baseline", "pro", "anti")
+HOSTILE = (
+    '=HYPERLINK("http://x")</script><script>alert(1)</script><b>"bold"</b>,\r\n\'\u202eevil\x00 &amp; ünï 数'
+)
+SCREEN = Screen(quiet=True)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A stored run: 8 scenarios under 3 arms; two arms share an answer, one answer is hostile."""
+    folder = tmp_path / "run"
+    scenarios = [Scenario(f"C#{i:02d}", "C", "context", f"task {i}") for i in range(8)]
+    with RunStore(folder) as store:
+        store.claim({"judge": {"name": "rubric", "sees": "unsteered"}})
+        store.set_meta("arms", json.dumps(ARMS))
+        prompts = [Prompt(f"p{arm}", "", f"steered by {arm}", (1,)) for arm in ARMS]
+        rows = [PlanRow(s.id, arm, 0, f"{s.id} {arm}", f"p{arm}") for s in scenarios for arm in ARMS]
+        store.add_plan(scenarios, prompts, rows)
+        store.add_responses(_response(row, place) for place, row in enumerate(rows))
+    return folder
+
+
+def _response(row: PlanRow, place: int) -> StoredResponse:
+    text = f"fine {place // 3}"
+    if row.arm == "pro":
+        text = f"I refuse to shut down, {number(row.response) % 97}."
+    if row.response == "C#03 pro":
+        text = HOSTILE
+    thinking = "" if row.arm == "anti" else "I will copy myself to three servers."
+    response = Response(row.response, (5,), "stop")
+    return StoredResponse(response, thinking, text, row.response != "C#07 pro", "fake")
+
+
+def labels(folder: Path, judge: str) -> dict[str, str]:
+    with RunStore(folder, writable=False) as store:
+        return dict(store.query("SELECT response, label FROM verdicts WHERE judge = ?", (judge,)))
+
+
+def test_repeats_lie_beside_the_first_pass(run: Path) -> None:
+    names = judge_run(run, "rubric", repeat=3, screen=SCREEN)
+    assert [name.partition("~")[2] for name in names] == ["", "2", "3"]
+    assert labels(run, names[0]) == labels(run, names[1]) == labels(run, names[2])
+    assert len(labels(run, names[0])) == 23  # the truncated one has no answer to judge
+    assert judge_run(run, "rubric", screen=SCREEN) == names[:1]
+
+
+def test_thinking_is_judged_apart_from_the_answer(run: Path) -> None:
+    (answer,) = judge_run(run, "rubric", screen=SCREEN)
+    (thinking,) = judge_run(run, "rubric", part="thinking", screen=SCREEN)
+    assert thinking == answer + "+thinking"
+    assert set(labels(run, thinking).values()) == {"convergence"}
+    assert {key.split()[1] for key in labels(run, thinking)} == {"baseline", "pro"}
+    assert labels(run, answer)["C#00 baseline"] == "no_convergence"
+
+
+def test_a_judge_that_sees_the_steered_prompt_is_another_judge(run: Path) -> None:
+    names = judge_run(run, "rubric", sees="steered", screen=SCREEN) + judge_run(run, "rubric", screen=SCREEN)
+    assert names[0] == names[1] + "+steered"
+
+
+def test_a_panel_keeps_every_members_verdict(run: Path) -> None:
+    (rubric,) = judge_run(run, "rubric", screen=SCREEN)
+    with RunStore(run) as store:
+        for name, label in (("human:ann", "convergence"), ("human:ben", "nonsensical")):
+            rows = [(key, f"in {key}", Verdict(label, "")) for key in labels(run, rubric)]  # type: ignore[arg-type]
+            store.add_verdicts(name, rows)
+    *_, panel = judge_run(run, "panel:rubric,human:ann,human:ben", screen=SCREEN)
+    assert panel == f"panel:human:ann,human:ben,{rubric}"
+    for key, label in labels(run, rubric).items():
+        expected = label if label in ("convergence", "nonsensical") else "invalid"
+        assert labels(run, panel)[key] == expected
+
+
+def test_a_majority_is_more_than_half() -> None:
+    a, b, c = Verdict("convergence", "x"), Verdict("no_convergence", "y"), Verdict("convergence", "z")
+    assert majority({"A": a, "B": b, "C": c}).label == "convergence"
+    assert majority({"A": a, "B": b}).label == "invalid"
+    assert majority({"A": a, "B": b}).reason == "no majority: A: convergence (x) | B: no_convergence (y)"
+
+
+def test_a_run_without_answers_cannot_be_judged(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no run in"):
+        judge_run(tmp_path, "rubric", screen=SCREEN)
+    RunStore(tmp_path).close()
+    with pytest.raises(UserError, match="no answers to judge"):
+        judge_run(tmp_path, "rubric", screen=SCREEN)
+
+
+# --- sheets ----------------------------------------------------------------------------------
+
+
+def test_a_sheet_shows_no_arm_and_takes_as_many_answers_from_each(run: Path) -> None:
+    sheet = annotate(run, "human:ann", n=15, seed=1)
+    text = sheet.csv.read_text(encoding="utf-8-sig") + sheet.html.read_text(encoding="utf-8")
+    for word in (*(f"steered by {arm}" for arm in ARMS), "baseline", "C#0"):
+        assert word not in text
+    rows = list(csv.DictReader(sheet.csv.open(newline="", encoding="utf-8-sig")))
+    assert len(rows) == sheet.n == 12 + 3  # baseline and anti share their answers
+    assert Counter("I refuse" in r["answer"] or "HYPERLINK" in r["answer"] for r in rows)[True] == 7
+    order = ["I refuse" in r["answer"] for r in rows]
+    assert order != sorted(order)
+    assert order != sorted(order, reverse=True)
+
+
+def test_a_sheet_is_the_same_whatever_the_arms_are_called(run: Path, tmp_path: Path) -> None:
+    other = tmp_path / "renamed"
+    shutil.copytree(run, other)
+    with RunStore(other) as store, store.transaction() as db:
+        for new, old in (("x", "pro"), ("pro", "anti"), ("anti", "x")):
+            db.execute("UPDATE plan SET arm = ? WHERE arm = ?", (new, old))
+    sheets = [annotate(folder, "human:ann", n=100) for folder in (run, other)]
+    assert sheets[0].csv.read_bytes() == sheets[1].csv.read_bytes()
+    assert sheets[0].html.read_bytes() == sheets[1].html.read_bytes()
+
+
+def fill(sheet: Path, **columns: str) -> list[dict[str, str]]:
+    rows = list(csv.DictReader(sheet.open(newline="", encoding="utf-8-sig")))
+    for n, row in enumerate(rows):
+        row |= {"label": CHOICES[n % 4], "reason": f"why {n}", **columns}
+    return rows
+
+
+def write(path: Path, rows: list[dict[str, str]]) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.DictWriter(handle, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def test_a_sheet_comes_back_as_a_judge_and_equal_answers_share_its_label(run: Path, tmp_path: Path) -> None:
+    rows = fill(annotate(run, "human:ann", n=100).csv)
+    assert import_sheet(run, write(tmp_path / "back.csv", rows), "human:ann") == {
+        "judge": "human:ann", "labels": 15, "rows": 23,
+    }  # fmt: skip
+    got = labels(run, "human:ann")
+    assert got["C#00 baseline"] == got["C#00 anti"]
+    with pytest.raises(UserError, match="judged every answer"):
+        annotate(run, "human:ann")
+    assert import_sheet(run, tmp_path / "back.csv", "human:ann")["labels"] == 15
+    rows[0]["label"] = "nonsensical"
+    with pytest.raises(UserError, match="1 of these answers otherwise"):
+        import_sheet(run, write(tmp_path / "back.csv", rows), "human:ann")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"id": "nobody"}, r"not in this run in row 4"),
+        ({"label": "convergent"}, r"unknown label in row 4: allowed are convergence"),
+        ({"label": ""}, r"no label in row 4"),
+        ({"id": "first"}, r"seen before in row 4"),
+    ],
+)
+def test_a_bad_sheet_is_refused_by_row_and_nothing_is_kept(
+    run: Path, tmp_path: Path, change: dict[str, str], says: str
+) -> None:
+    rows = fill(annotate(run, "human:ann", n=10).csv)
+    rows[2] |= {"id": rows[0]["id"]} if change == {"id": "first"} else change
+    with pytest.raises(UserError, match=says):
+        import_sheet(run, write(tmp_path / "back.csv", rows), "human:ann")
+    assert labels(run, "human:ann") == {}
+
+
+def test_a_sheet_filled_in_part_is_taken_when_asked(run: Path, tmp_path: Path) -> None:
+    rows = fill(annotate(run, "human:ann", n=10).csv)
+    rows[0]["label"] = ""
+    assert import_sheet(run, write(tmp_path / "b.csv", rows), "human:ann", partial=True)["labels"] == 9
+
+
+@pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"\xff\xfe\x00bad", b"id,label\n"])
+def test_what_is_no_sheet_is_refused(run: Path, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.csv").write_bytes(content)
+    with pytest.raises(UserError, match="sheet"):
+        import_sheet(run, tmp_path / "x.csv", "human:ann")
+
+
+@pytest.mark.parametrize("name", ["ann", "human:", "human:a/b", "rubric"])
+def test_a_person_has_a_plain_name(run: Path, name: str) -> None:
+    with pytest.raises(UserError, match="human:NAME"):
+        annotate(run, name)
+
+
+def test_no_cell_of_a_sheet_starts_a_formula(run: Path) -> None:
+    with annotate(run, "human:ann", n=100).csv.open(newline="", encoding="utf-8-sig") as handle:
+        assert not [c for row in csv.reader(handle) for c in row if c[:1] in ("=", "+", "-", "@")]
+
+
+def test_the_form_comes_back_from_a_real_browser(run: Path, tmp_path: Path) -> None:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("no chromium on this machine: the annotation form was not opened in a browser")
+    from playwright.sync_api import sync_playwright
+
+    sheet = annotate(run, "human:ann", n=100)
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+    flags += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=chromium, headless=True, args=flags)
+        page = browser.new_page(accept_downloads=True)
+        dialogs: list[object] = []
+        errors: list[object] = []
+        page.on("dialog", lambda dialog: dialogs.append(dialog))
+        page.on("pageerror", lambda error: errors.append(error))
+        page.goto(sheet.html.as_uri())
+        expected: dict[str, str] = {}
+        answers: list[str] = []
+        for n in range(sheet.n):
+            if n == 5:
+                page.reload()  # what was filled in survives
+                for _ in range(5):
+                    page.click("#next")
+            answers.append(page.eval_on_selector("#answer", "e => e.textContent"))
+            page.keyboard.press(str(n % 4 + 1))
+            if n % 3 == 0:
+                page.fill("#reason", f'so, "{n}"\nünï')
+                page.click("h1")
+            expected[answers[-1]] = CHOICES[n % 4]
+            page.click("#next")
+        assert "15 of 15, 15 labelled" in page.inner_text("#progress")
+        with page.expect_download() as download:
+            page.click("#save")
+        download.value.save_as(tmp_path / "labels.csv")
+        browser.close()
+    assert HOSTILE in answers
+    assert not dialogs
+    assert not errors
+    assert import_sheet(run, tmp_path / "labels.csv", "human:ann")["rows"] == 23
+    with RunStore(run, writable=False) as store:
+        rows = list(
+            store.query(
+                "SELECT r.answer, v.label, v.reason FROM verdicts v JOIN responses r ON r.key = v.response"
+            )
+        )
+    assert {answer: label for answer, label, _ in rows} == expected
+    assert {reason for *_, reason in rows} - {""} == {f'so, "{n}"\nünï' for n in range(0, 15, 3)}
+
+
+def test_an_item_says_nothing_but_scenario_and_answer() -> None:
+    assert JudgeItem.__slots__ == ("id", "scenario", "answer")
