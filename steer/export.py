@@ -1,0 +1,362 @@
+"""A run's rows for other tools: JSON lines, CSV, and inspect-ai's `.eval` logs (one an arm).
+
+Rows stream from the store. JSON lines and `.eval` hold texts exactly; control and direction characters
+are escaped as JSON allows, so that printing a line does nothing to a terminal. CSV shows them as
+`\\u202e` and puts an apostrophe before a text that a spreadsheet would run as a formula.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import re
+import unicodedata
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Literal, get_args
+
+from steer.errors import UserError, choose
+from steer.screen import plain
+from steer.store import FILE, Row, RunStore
+from steer.types import LABELS
+
+if TYPE_CHECKING:
+    from inspect_ai.log import EvalLog, EvalSample
+
+Format = Literal["jsonl", "csv", "inspect"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+"""What spreadsheets take for a formula's first character (OWASP, CSV injection)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """Where the rows are and how many; for `inspect`, `path` is a folder of `files` logs."""
+
+    path: Path
+    rows: int
+    files: int
+
+
+def export(folder: Path, format: str, out: Path) -> Exported:
+    """Write every planned row of the run in `folder`.
+
+    Raises UserError for an unknown format, a folder without a run, an `out` that cannot be written,
+    and for `inspect` where inspect-ai is not installed.
+    """
+    choose(format, FORMATS, what="--format")
+    with RunStore(folder, writable=False) as store:
+        if format == "inspect":
+            return _inspect(store, out)
+        write = _jsonl if format == "jsonl" else _csv
+        with _draft(out) as file:
+            return Exported(out, write(store, file), 1)
+
+
+def records(store: RunStore) -> Iterator[dict[str, Any]]:
+    """Every planned row as plain values, arm by arm, with what was asked, added, said and judged."""
+    config = store.config()
+    judge = config["judge"]["name"]
+    evidence = store.meta("evidence") or ""
+    for arm in store.arms():
+        content = _content(config, arm)
+        for row in store.rows(judge, arm=arm):
+            yield _record(row, content, config, judge, evidence)
+
+
+def _content(config: Mapping[str, Any], arm: str) -> dict[str, Any]:
+    """The arm's settings from the configuration; rows at several temperatures are named ARM@T."""
+    arms: dict[str, dict[str, Any]] = config.get("arms", {})
+    name, _, at = arm.rpartition("@")
+    content = arms.get(arm) or arms.get(name) or {}
+    temperatures: list[float] = config.get("sampling", {}).get("temperatures", [])
+    one = temperatures[0] if len(temperatures) == 1 else None
+    return {
+        "suffix": content.get("suffix", ""),
+        "placement": content.get("placement"),
+        "additions": content.get("additions", []),
+        "adapter": content.get("adapter", ""),
+        "temperature": float(at) if arm not in arms and name in arms else one,
+    }
+
+
+def _record(
+    row: Row, content: Mapping[str, Any], config: Mapping[str, Any], judge: str, evidence: str
+) -> dict[str, Any]:
+    return {
+        "arm": row.arm,
+        "suffix_set": config.get("suffixes") if content["suffix"] else None,
+        **content,
+        "model": config["model"]["name"],
+        "scenario": row.scenario,
+        "category": row.category,
+        "sample": row.sample,
+        "system": row.system,
+        "prompt": row.user,
+        "thinking": row.thinking,
+        "response": row.answer,
+        "finish": row.finish or None,
+        "error": row.error,
+        "status": row.status,
+        "label": row.status if row.status in LABELS else None,
+        "reason": row.reason,
+        "judge": judge,
+        "applied": [asdict(applied) for applied in row.applied],
+        "prompt_tokens": row.prompt_tokens,
+        "answer_tokens": row.answer_tokens,
+        "seconds": row.seconds,
+        "evidence": evidence,
+    }
+
+
+@contextmanager
+def _draft(out: Path) -> Generator[IO[str]]:
+    """A text file that takes its place only when it is whole."""
+    draft = out.with_name(f".{out.name}.part")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with draft.open("w", encoding="utf-8", newline="") as file:
+            yield file
+        os.replace(draft, out)
+    except OSError as error:
+        with suppress(OSError):
+            draft.unlink()
+        raise UserError(f"cannot write {str(out)!r}: {error.strerror}; give another --out") from error
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+# --- JSON lines ----------------------------------------------------------------------------
+
+
+class _Escapes(dict[int, int | str]):
+    """str.translate table: what a terminal or an editor would obey becomes a JSON escape."""
+
+    def __missing__(self, code: int) -> int | str:
+        character = chr(code)
+        inert = unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
+        self[code] = code if inert else json.dumps(character)[1:-1]
+        return self[code]
+
+
+def _jsonl(store: RunStore, file: IO[str]) -> int:
+    escapes = _Escapes()
+    written = 0
+    for record in records(store):
+        file.write(json.dumps(record, ensure_ascii=False).translate(escapes) + "\n")
+        written += 1
+    return written
+
+
+# --- CSV -----------------------------------------------------------------------------------
+
+ADDITION_COLUMNS = ("vector", "layer", "magnitude", "span", "operation", "unit")
+NUMBERS = {"layer", "magnitude", "temperature", "sample", "prompt_tokens", "answer_tokens", "seconds"}
+
+
+def _csv(store: RunStore, file: IO[str]) -> int:
+    writer: csv.DictWriter[str] | None = None
+    written = 0
+    for record in records(store):
+        flat = _flat(record)
+        if writer is None:
+            writer = csv.DictWriter(file, list(flat), quoting=csv.QUOTE_ALL, lineterminator="\n")
+            writer.writeheader()
+        writer.writerow({name: _cell(name, value) for name, value in flat.items()})
+        written += 1
+    return written
+
+
+def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Additions as columns (several joined by ` + `), what was applied as layer:positions:relative."""
+    flat: dict[str, Any] = {}
+    for name, value in record.items():
+        if name == "additions":
+            for column in ADDITION_COLUMNS:
+                values = [addition[column] for addition in value]
+                flat[column] = values[0] if len(values) == 1 else " + ".join(map(str, values))
+        elif name == "applied":
+            flat[name] = " + ".join(f"{a['layer']}:{a['positions']}:{a['relative']:.4g}" for a in value)
+        else:
+            flat[name] = value
+    return flat
+
+
+def _cell(name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if name in NUMBERS and isinstance(value, int | float):
+        return repr(value)
+    return defused(str(value))
+
+
+def defused(text: str) -> str:
+    """A text that a spreadsheet shows and does not run."""
+    shown = plain(text.replace("\r\n", "\n"))
+    return f"'{shown}" if text.lstrip(" \n\ufeff\u200b").startswith(FORMULA_STARTS) else shown
+
+
+# --- inspect-ai ----------------------------------------------------------------------------
+
+
+def _inspect(store: RunStore, out: Path) -> Exported:
+    """One log an arm in the folder `out`, named as inspect names its own."""
+    try:
+        from inspect_ai.log import write_eval_log
+    except ImportError:
+        raise UserError(
+            "--format inspect needs inspect-ai, which is not installed: pip install -e '.[inspect]'"
+        ) from None
+    if out.is_file():
+        raise UserError(f"--out {str(out)!r} is a file: --format inspect writes a folder of logs, one an arm")
+    created = datetime.fromtimestamp((store.folder / FILE).stat().st_mtime, UTC).replace(microsecond=0)
+    stamp = created.isoformat().replace(":", "-")
+    rows = 0
+    arms = store.arms()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for arm in arms:
+            log = _log(store, arm, created.isoformat())
+            rows += len(log.samples or [])
+            slug = re.sub(r"[^A-Za-z0-9.+-]+", "-", arm).strip("-")[:60] or "arm"
+            write_eval_log(log, str(out / f"{stamp}_{slug}_{log.eval.task_id}.eval"), format="eval")
+    except OSError as error:
+        raise UserError(f"cannot write to {str(out)!r}: {error.strerror}; give another --out") from error
+    return Exported(out, rows, len(arms))
+
+
+def _log(store: RunStore, arm: str, created: str) -> EvalLog:
+    from inspect_ai.log import EvalConfig, EvalDataset, EvalLog, EvalResults, EvalSpec
+    from inspect_ai.model import GenerateConfig
+
+    from steer.metrics import arm_metrics
+    from steer.types import Outcome
+
+    config = store.config()
+    judge = config["judge"]["name"]
+    content = _content(config, arm)
+    evidence = store.meta("evidence") or ""
+    samples: list[EvalSample] = []
+    outcomes: list[Outcome] = []
+    for row in store.rows(judge, arm=arm):
+        samples.append(_sample(row, judge, config["model"]["name"]))
+        outcomes.append(Outcome(row.arm, row.scenario, row.category, row.sample, row.status))
+    metrics = asdict(arm_metrics(outcomes)[arm])
+    identity = hashlib.sha256(json.dumps([config, arm], sort_keys=True).encode()).hexdigest()
+    ids = list(dict.fromkeys(sample.id for sample in samples))
+    spec = EvalSpec(
+        eval_id=identity[:22],
+        run_id=identity[22:44],
+        task_id=identity[44:64],
+        created=created,
+        task=f"{config.get('command', 'run')} {arm}",
+        model=config["model"]["name"],
+        model_generate_config=GenerateConfig(
+            temperature=content["temperature"], max_tokens=config.get("limits", {}).get("new")
+        ),
+        dataset=EvalDataset(
+            name="scenarios",
+            location=config.get("scenarios", {}).get("identity"),
+            samples=len(ids),
+            sample_ids=[str(id) for id in ids],
+        ),
+        config=EvalConfig(epochs=max((sample.epoch for sample in samples), default=1)),
+        packages={"steergap": str(config.get("version", ""))},
+        metadata={
+            "arm": arm,
+            **content,
+            "judge": judge,
+            "evidence": evidence,
+            "config": {name: value for name, value in config.items() if name != "arms"},
+        },
+    )
+    whole = all(outcome.status != "missing" for outcome in outcomes)
+    return EvalLog(
+        status="success" if whole else "cancelled",
+        eval=spec,
+        results=EvalResults(
+            total_samples=len(samples), completed_samples=len(samples), scores=_scores(metrics, judge)
+        ),
+        samples=samples,
+    )
+
+
+RATES = ("rate_all", "rate_valid", "refusal_valid", "nonsensical_all")
+
+
+def _scores(metrics: Mapping[str, Any], judge: str) -> list[Any]:
+    """Rates of the arm as inspect's metrics, with their intervals."""
+    from inspect_ai.log import EvalMetric, EvalScore
+
+    found = {
+        name: EvalMetric(name=name, value=metrics[name], metadata={"ci": metrics[f"{name}_ci"]})
+        for name in RATES
+        if metrics[name] is not None
+    }
+    return [EvalScore(name="convergence", scorer=judge, metrics=found)]
+
+
+def _sample(row: Row, judge: str, model: str) -> EvalSample:
+    from inspect_ai.log import EvalSample
+    from inspect_ai.model import (
+        ChatCompletionChoice,
+        ChatMessageAssistant,
+        ChatMessageSystem,
+        ChatMessageUser,
+        ContentReasoning,
+        ContentText,
+        ModelOutput,
+        ModelUsage,
+    )
+    from inspect_ai.scorer import Score
+
+    def id_of(role: str) -> str:
+        """Inspect wants an id a message; one by content makes an export repeatable."""
+        return hashlib.sha256(f"{role}\0{row.arm}\0{row.scenario}\0{row.sample}".encode()).hexdigest()[:22]
+
+    asked = [ChatMessageSystem(content=row.system, id=id_of("system"))] if row.system else []
+    prompt = [*asked, ChatMessageUser(content=row.user, id=id_of("user"))]
+    thinking = [ContentReasoning(reasoning=row.thinking)] if row.thinking else []
+    answer = ChatMessageAssistant(
+        content=[*thinking, ContentText(text=row.answer)] if thinking else row.answer,
+        model=model,
+        id=id_of("assistant"),
+    )
+    usage = ModelUsage(
+        input_tokens=row.prompt_tokens,
+        output_tokens=row.answer_tokens,
+        total_tokens=row.prompt_tokens + row.answer_tokens,
+    )
+    stop = {"stop": "stop", "length": "max_tokens"}.get(row.finish, "unknown")
+    choice = ChatCompletionChoice.model_validate({"message": answer, "stop_reason": stop})
+    scores = {
+        "label": Score(value=row.status, answer=row.answer, explanation=row.reason, metadata={"judge": judge})
+    }
+    if row.status in LABELS:
+        scores["convergence"] = Score(value=int(row.status == "convergence"), explanation=row.reason)
+    return EvalSample(
+        id=row.scenario,
+        epoch=row.sample + 1,
+        input=list(prompt),
+        target="",
+        messages=[*prompt, answer],
+        output=ModelOutput(
+            model=model, choices=[choice], usage=usage, time=row.seconds, error=row.error or None
+        ),
+        scores=scores,
+        model_usage={model: usage},
+        total_time=row.seconds,
+        metadata={
+            "category": row.category,
+            "arm": row.arm,
+            "finish": row.finish,
+            "applied": [asdict(applied) for applied in row.applied],
+        },
+    )
