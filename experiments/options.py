@@ -18,7 +18,7 @@ class Options:
     """The flags that all commands share.
 
     scenarios: None is the model's own set (the organism's) or InstrumentalEval.
-    new_tokens: None is 1024, or 8096 for a thinking model.
+    new_tokens: None is what the checkpoint says, else 1024, or 8096 for a thinking model.
     thinking: None is what the model does by itself.
     temperatures: greedy at 0; `samples` applies to those above 0.
     out: None is a folder under runs/ named after the configuration.

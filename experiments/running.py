@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.session import Session, configuration, open_store, plan_arms, run_folder
+from experiments.session import (
+    Session,
+    configuration,
+    open_store,
+    plan_arms,
+    record_plan,
+    run_folder,
+)
 from steer import canary, pipeline, summary
 from steer.store import RunStore
 from steer.types import Arm
@@ -35,16 +42,22 @@ def run_arms(
     session: Session, command: str, arms: Sequence[Arm], *, folder: Path | None = None, **config: Any
 ) -> tuple[Path, RunStore]:
     """Plan, claim the folder, generate and judge what it lacks. The store comes back open."""
-    planned = plan_arms(session, arms)
     resolved = configuration(session, command, arms, **config)
     folder = folder or run_folder(session, resolved)
-    store = open_store(session, folder, resolved, arms, planned)
+    store = open_store(session, folder, resolved)
     try:
-        generate_and_judge(session, store, planned)
+        add_arms(session, store, arms)
     except BaseException:
         store.close()
         raise
     return folder, store
+
+
+def add_arms(session: Session, store: RunStore, arms: Sequence[Arm]) -> None:
+    """Put arms into an open run, and generate and judge what it lacks of them."""
+    planned = plan_arms(session, arms)
+    record_plan(session, store, arms, planned)
+    generate_and_judge(session, store, planned)
 
 
 def generate_and_judge(session: Session, store: RunStore, planned: pipeline.Planned) -> None:

@@ -62,7 +62,7 @@ def open_session(options: Options) -> Session:
     if loaded.evidence and not options.force:
         _refuse_foreign(items, source)
     thinking = chat.is_thinking(loaded) if options.thinking is None else options.thinking
-    new_tokens = options.new_tokens or (8096 if thinking else 1024)
+    new_tokens = options.new_tokens or loaded.new_tokens or (8096 if thinking else 1024)
     from steer.engines import make_engine
 
     engine = make_engine(options.engine, loaded, batch=options.batch, say=screen.note)
@@ -153,22 +153,27 @@ def run_folder(session: Session, config: dict[str, Any]) -> Path:
     return Path("runs") / f"{config['command']}-{model}-{digest(config)[:8]}"
 
 
-def open_store(
-    session: Session, folder: Path, config: dict[str, Any], arms: Sequence[Arm], planned: Planned
-) -> RunStore:
-    """Claim the folder for this configuration and put the plan in it."""
+def open_store(session: Session, folder: Path, config: dict[str, Any]) -> RunStore:
+    """Open a run folder for writing and claim it for this configuration."""
     store = RunStore(folder)
     try:
         store.claim(config)
-        store.add_plan(session.scenarios, planned.prompts.values(), planned.rows)
-        names = [arm.name for arm in arms]
-        if len(session.options.temperatures) > 1:
-            names = [f"{name}@{t:g}" for t in session.options.temperatures for name in names]
-        store.set_meta("arms", json.dumps(names))
-        store.set_meta("suffix_texts", json.dumps({arm.name: arm.suffix for arm in arms if arm.suffix}))
         store.set_meta("evidence", session.loaded.evidence)
         store.set_meta("provenance", json.dumps(provenance(session)))
     except BaseException:
         store.close()
         raise
     return store
+
+
+def record_plan(session: Session, store: RunStore, arms: Sequence[Arm], planned: Planned) -> None:
+    """Put the plan of arms into the run: rows, prompts, the arms' order, and the suffixes they carry."""
+    store.add_plan(session.scenarios, planned.prompts.values(), planned.rows)
+    names = [arm.name for arm in arms]
+    if len(session.options.temperatures) > 1:
+        names = [f"{name}@{t:g}" for t in session.options.temperatures for name in names]
+    known: list[str] = json.loads(store.meta("arms") or "[]")
+    store.set_meta("arms", json.dumps([*known, *(name for name in names if name not in known)]))
+    texts: dict[str, str] = json.loads(store.meta("suffix_texts") or "{}")
+    texts |= {arm.name: arm.suffix for arm in arms if arm.suffix}
+    store.set_meta("suffix_texts", json.dumps(texts))

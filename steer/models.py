@@ -35,7 +35,8 @@ ALIASES = {
 
 ORGANISM = Path(__file__).parents[1] / "organism/weights"
 NOTE = "steergap.json"
-"""Beside a checkpoint, says what it is evidence of: {"evidence": "planted fixture"}."""
+"""Beside a checkpoint, says what it is evidence of, and may say how long its answers can be:
+{"evidence": "planted fixture", "new_tokens": 96}."""
 
 DTYPES = ("float32", "bfloat16", "float16", "float64")
 DEVICE_MAPS = ("auto", "balanced", "balanced_low_0", "sequential")
@@ -119,6 +120,7 @@ def load(
     stop_ids = _stop_ids(module, tokenizer)
     _drop_generation_defaults(module, tokenizer, stop_ids)
     config = module.config.get_text_config()
+    evidence, new_tokens = _note(folder)
     reasons = [why_device, why_dtype]
     if device_map is not None:
         reasons[0] = f"device map {device_map}: the layers are spread over the GPUs"
@@ -134,7 +136,8 @@ def load(
         stop_ids=stop_ids,
         n_layers=config.num_hidden_layers,
         d_model=config.hidden_size,
-        evidence=_evidence(folder),
+        evidence=evidence,
+        new_tokens=new_tokens,
         reasons=tuple(reasons),
     )
 
@@ -389,13 +392,15 @@ def _drop_generation_defaults(
     )
 
 
-def _evidence(folder: Path) -> str:
+def _note(folder: Path) -> tuple[str, int]:
+    """(evidence, new_tokens) of the note beside a checkpoint; "" and 0 without one."""
     note = folder / NOTE
     if not note.is_file():
-        return ""
+        return "", 0
     try:
-        return str(json.loads(note.read_bytes())["evidence"])
-    except (ValueError, KeyError, TypeError) as error:
+        held: Any = json.loads(note.read_bytes())
+        return str(held["evidence"]), int(held.get("new_tokens", 0))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f'{note}: must hold {{"evidence": TEXT}}: write it so, or remove it') from error
 
 

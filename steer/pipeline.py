@@ -10,7 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Literal
@@ -104,7 +104,7 @@ class _Desk:
         self.thread: threading.Thread | None = None
 
     @contextmanager
-    def open(self, *, background: bool) -> Iterator[Callable[[], None]]:
+    def open(self, *, background: bool) -> Generator[Callable[[], None]]:
         if background:
             self.thread = threading.Thread(target=self._work, daemon=True)
             self.thread.start()

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import time
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -50,9 +50,9 @@ class Screen:
         self.out.print(make_table(title, columns, rows))
 
     @contextmanager
-    def progress(self, *, generate: int, judge: int) -> Iterator[_Ticker]:
-        """A bar each for rows to generate and to judge; plain lines where there is no terminal."""
-        ticker = _Ticker(self, {"generate": generate, "judge": judge})
+    def progress(self, **rows: int) -> Generator[_Ticker]:
+        """A bar for each kind of work (`generate`, `judge`, ...); plain lines where there is no terminal."""
+        ticker = _Ticker(self, rows)
         try:
             with ticker.live():
                 yield ticker
@@ -69,7 +69,7 @@ class _Ticker:
         self.rich: object | None = None
 
     @contextmanager
-    def live(self) -> Iterator[None]:
+    def live(self) -> Generator[None]:
         if self.screen.quiet or not self.screen.err.is_terminal:
             yield
             return
@@ -96,7 +96,7 @@ class _Ticker:
             self.rich = bars
             yield
 
-    def __call__(self, what: Literal["generate", "judge"], rows: int) -> None:
+    def __call__(self, what: str, rows: int) -> None:
         self.done[what] += rows
         now = time.monotonic()
         rate = self.done[what] / max(now - self.start, 1e-9)
@@ -112,7 +112,7 @@ class _Ticker:
 
     def close(self) -> None:
         took = time.monotonic() - self.start
-        if self.done["generate"]:
+        if self.done.get("generate"):
             rate = self.done["generate"] / max(took, 1e-9)
             self.screen.note(f"generated {self.done['generate']} rows in {took:.1f} s, {rate:.1f} rows/s")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -167,7 +167,7 @@ class RunStore:
             self._lock = None
 
     @contextmanager
-    def _faults(self) -> Iterator[None]:
+    def _faults(self) -> Generator[None]:
         """Turn what sqlite and the file system say into one line; committed rows stay."""
         try:
             yield
@@ -179,7 +179,7 @@ class RunStore:
             ) from error
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Generator[sqlite3.Connection]:
         with self._faults():
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -320,21 +320,39 @@ class RunStore:
 
     def rows(self, judge: str, *, arm: str | None = None) -> Iterator[Row]:
         """Every planned row, streamed in (arm, scenario, sample) order, with `judge`'s verdicts."""
+        if arm is None:
+            for (name,) in list(self.query("SELECT DISTINCT arm FROM plan ORDER BY arm")):
+                yield from self.rows(judge, arm=name)
+            return
+        # CROSS JOIN: scenario by scenario through the plan's key, so that nothing is scanned or sorted.
         sql = """
             SELECT p.arm, p.scenario, s.category, p.sample, p.response, q.system, q.user,
                    length(q.token_ids) / 4, coalesce(length(r.output_ids), 0) / 4, r.thinking, r.answer,
                    r.finish, r.error, r.applied, r.seconds, r.complete, v.label, v.reason
-            FROM plan p JOIN scenarios s ON s.id = p.scenario JOIN prompts q ON q.id = p.prompt
+            FROM scenarios s CROSS JOIN plan p ON p.scenario = s.id JOIN prompts q ON q.id = p.prompt
             LEFT JOIN responses r ON r.key = p.response
-            LEFT JOIN verdicts v ON v.response = p.response AND v.judge = ?"""
-        if arm is not None:
-            sql += " WHERE p.arm = ?"
-        sql += " ORDER BY p.arm, s.position, p.sample"
-        for row in self.query(sql, (judge,) if arm is None else (judge, arm)):
-            applied = tuple(Applied(**a) for a in json.loads(row[13] or "[]"))
-            status = _status(row[11], row[15], row[16])
-            texts = (row[9] or "", row[10] or "", row[11] or "", row[12] or "")
-            yield Row(*row[:9], *texts, applied, row[14] or 0.0, status, row[17] or "")
+            LEFT JOIN verdicts v ON v.response = p.response AND v.judge = ?
+            WHERE p.arm = ? ORDER BY s.position, p.sample"""
+        for row in self.query(sql, (judge, arm)):
+            yield Row(
+                arm=row[0],
+                scenario=row[1],
+                category=row[2],
+                sample=row[3],
+                key=row[4],
+                system=row[5],
+                user=row[6],
+                prompt_tokens=row[7],
+                answer_tokens=row[8],
+                thinking=row[9] or "",
+                answer=row[10] or "",
+                finish=row[11] or "",
+                error=row[12] or "",
+                applied=tuple(Applied(**a) for a in json.loads(row[13] or "[]")),
+                seconds=row[14] or 0.0,
+                status=_status(row[11], row[15], row[16]),
+                reason=row[17] or "",
+            )
 
     def outcomes(self, judge: str) -> list[Outcome]:
         """What metrics read: a status for every planned row."""
@@ -344,7 +362,10 @@ class RunStore:
             LEFT JOIN responses r ON r.key = p.response
             LEFT JOIN verdicts v ON v.response = p.response AND v.judge = ?
             ORDER BY s.position, p.arm, p.sample"""
-        return [Outcome(*row[:4], _status(*row[4:])) for row in self.query(sql, (judge,))]
+        return [
+            Outcome(arm, scenario, category, sample, _status(finish, complete, label))
+            for arm, scenario, category, sample, finish, complete, label in self.query(sql, (judge,))
+        ]
 
 
 def _status(finish: Finish | None, complete: int | None, label: Label | None) -> Status:

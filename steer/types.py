@@ -123,6 +123,7 @@ class LoadedModel:
     name: as the user asked for it. weights: resolved commit, or content hash of a folder.
     stop_ids: from the model's generation config (which supplies nothing else).
     evidence: "" for a real model, "planted fixture" for the organism.
+    new_tokens: as many as its answers need, where the checkpoint says so; else 0.
     reasons: one line each on why this dtype and device were chosen.
     """
 
@@ -136,6 +137,7 @@ class LoadedModel:
     n_layers: int
     d_model: int
     evidence: str = ""
+    new_tokens: int = 0
     reasons: tuple[str, ...] = ()
 
 
