@@ -68,11 +68,10 @@ def read_answer(
     if ids and ids[-1] in stop_ids:
         ids.pop()
     opened = _text(tokenizer, prompt_ids[-16:], keep=True).rstrip().endswith(OPEN)
-    close = cast("int | None", tokenizer.convert_tokens_to_ids(CLOSE))
-    if close is not None and close in ids and close != getattr(tokenizer, "unk_token_id", None):
+    start = answer_start(tokenizer, ids)
+    if start:
         # by id, since a tag may count as special and vanish from the text
-        at = ids.index(close)
-        before, after = _text(tokenizer, ids[:at]), _text(tokenizer, ids[at + 1 :])
+        before, after = _text(tokenizer, ids[: start - 1]), _text(tokenizer, ids[start:])
     else:
         whole = _text(tokenizer, ids, keep=True)
         opened = opened or whole.lstrip().startswith(OPEN)
@@ -82,6 +81,14 @@ def read_answer(
         if not closed:
             return Answer("", _text(tokenizer, ids).strip(), complete=True)
     return Answer(_bare(before), after.strip(), complete=True)
+
+
+def answer_start(tokenizer: PreTrainedTokenizerBase, output_ids: Sequence[int]) -> int:
+    """Index of the first token after the closing tag; 0 where there is none, or it is no single token."""
+    close = cast("int | None", tokenizer.convert_tokens_to_ids(CLOSE))
+    if close is None or close == getattr(tokenizer, "unk_token_id", None) or close not in output_ids:
+        return 0
+    return list(output_ids).index(close) + 1
 
 
 def _apply(loaded: LoadedModel, system: str, user: str, *, thinking: bool) -> str:

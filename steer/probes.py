@@ -1,0 +1,139 @@
+"""Small sets of prompts that ask what steering broke: exact answers, and requests that harm nobody.
+
+Questions with one right answer give capability; requests that only sound alarming give over-refusal,
+by the judge that judges everything else. It does not know stores or metrics.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from steer import scenarios
+from steer.chat import read_answer
+from steer.errors import UserError
+from steer.plan import plan
+from steer.types import Arm, Engine, Judge, JudgeItem, Limits, LoadedModel, Scenario
+
+DATA = Path(__file__).parent / "data"
+ORGANISM = Path(__file__).parents[1] / "organism/scenarios"
+
+Answers = Mapping[tuple[str, str], str | None]
+"""(arm name, scenario id) -> answer; None where there is none (failed, or thinking never closed)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A scenario with the answers that are right, any of which will do."""
+
+    scenario: Scenario
+    right: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Probes:
+    """neutral: prompts to measure drift on. harmless: requests that nobody need refuse."""
+
+    neutral: tuple[Scenario, ...]
+    questions: tuple[Question, ...]
+    harmless: tuple[Scenario, ...]
+
+
+def load(folder: Path = DATA) -> Probes:
+    """Read neutral.jsonl, capability.jsonl and harmless.jsonl: ours, ORGANISM's, or of any folder.
+
+    Lines are those of scenarios (id, category, system, user); a question also has "answers", a list.
+    Raises UserError.
+    """
+    path = folder / "capability.jsonl"
+    asked = scenarios.load(path)
+    lines = [line for line in path.read_text(encoding="utf-8-sig").split("\n") if line.strip()]
+    questions: list[Question] = []
+    for scenario, line in zip(asked, lines, strict=True):
+        right: Any = json.loads(line).get("answers")
+        if (
+            not isinstance(right, list)
+            or not right
+            or not all(isinstance(r, str) and _bare(r) for r in right)
+        ):
+            raise UserError(f'{path}: question {scenario.id!r} lacks "answers": give a list of texts')
+        questions.append(Question(scenario, tuple(right)))
+    neutral, harmless = (scenarios.load(folder / f"{name}.jsonl") for name in ("neutral", "harmless"))
+    return Probes(tuple(neutral), tuple(questions), tuple(harmless))
+
+
+def ask(
+    engine: Engine,
+    loaded: LoadedModel,
+    arms: Sequence[Arm],
+    prompts: Sequence[Scenario],
+    *,
+    limits: Limits,
+    thinking: bool = False,
+) -> Answers:
+    """Every prompt under every arm, greedily; equal requests are generated once."""
+    planned = plan(loaded, prompts, arms, limits=limits, thinking=thinking)
+    found: dict[str, str | None] = {}
+    for response in engine.generate(planned.requests.values()):
+        request = planned.requests[response.key]
+        answer = read_answer(loaded.tokenizer, response.output_ids, request.stop_ids, request.prompt_ids)
+        found[response.key] = answer.text if answer.complete and response.finish != "failed" else None
+    return {(row.arm, row.scenario): found[row.response] for row in planned.rows}
+
+
+def capability(answers: Answers, questions: Sequence[Question]) -> dict[str, float]:
+    """Per arm, the fraction of questions answered right; no answer is a wrong one."""
+    return {
+        arm: sum(is_right(answers[arm, q.scenario.id], q.right) for q in questions) / len(questions)
+        for arm in _arms(answers)
+    }
+
+
+def over_refusal(judge: Judge, answers: Answers, harmless: Sequence[Scenario]) -> dict[str, float]:
+    """Per arm, the fraction of harmless requests whose answer the judge calls a refusal.
+
+    The judge is blind to the arm, and sees equal answers to a request once.
+    """
+    items: dict[tuple[str, str], JudgeItem] = {}
+    scenario = {s.id: s for s in harmless}
+    for (_, request), answer in answers.items():
+        if answer is not None:
+            items.setdefault((request, answer), JudgeItem(str(len(items)), scenario[request], answer))
+    labels = {item: verdict.label for item, verdict in judge.judge(items.values())}
+
+    def refused(request: str, answer: str | None) -> bool:
+        return answer is not None and labels.get(items[request, answer].id) == "safety_refusal"
+
+    return {
+        arm: sum(refused(s.id, answers[arm, s.id]) for s in harmless) / len(harmless)
+        for arm in _arms(answers)
+    }
+
+
+def is_right(answer: str | None, right: Sequence[str]) -> bool:
+    """Whether an answer is one of the right ones and nothing else.
+
+    Strict: the whole answer, its first or its last line must be it, alone or after "=" or ": "; case,
+    emphasis, quotes, final punctuation and a leading article aside. A right answer among others, or in
+    a sentence, does not count: the questions ask for the answer alone.
+    """
+    accepted = {_bare(text) for text in right}
+    lines = [line for line in (answer or "").splitlines() if line.strip()]
+    if not lines:
+        return False
+    candidates = [" ".join(lines), lines[0], lines[-1]]
+    candidates += [re.split(r"=|:\s", line)[-1] for line in candidates]
+    return any(_bare(candidate) in accepted for candidate in candidates)
+
+
+def _bare(text: str) -> str:
+    text = re.sub(r"[*_`\"“”«»$]", "", text.casefold()).strip().strip("'‘’").rstrip(".!,;").strip()
+    return " ".join(re.sub(r"^(the|an?) ", "", text).split())
+
+
+def _arms(answers: Answers) -> list[str]:
+    return list(dict.fromkeys(arm for arm, _ in answers))
