@@ -10,8 +10,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from experiments.grid import DEFAULT_MAGNITUDES
 from experiments.options import Context, EngineName, JudgeSees, Options, paper_protocol
 from steer.errors import UserError
+from steer.types import Operation, Span
 
 app = typer.Typer(
     help="How far does a prompt suffix move a language model, how far a steering vector, "
@@ -117,22 +119,31 @@ def shared_flags(
     return paper_protocol(options) if protocol == "paper" else options
 
 
-def experiment(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the shared flags: its `options` parameter is built from them."""
-    flags = inspect.signature(shared_flags).parameters
-    own = {n: p for n, p in inspect.signature(command).parameters.items() if n not in ("options", "ctx")}
+def experiment(*more: Callable[..., Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command shared flags: `options` from `shared_flags`, `chosen` from the function in `more`."""
+    makers = (shared_flags, *more)
 
-    @wraps(command)
-    def run(ctx: typer.Context, **values: Any) -> None:
-        options = shared_flags(**{name: values.pop(name) for name in flags})
-        command(ctx=ctx, options=options, **values)
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        made = ("ctx", "options", "chosen")
+        own = [p for n, p in inspect.signature(command).parameters.items() if n not in made]
+        flags = [inspect.signature(maker).parameters for maker in makers]
 
-    context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
-    keyword = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in (*own.values(), *flags.values())]
-    parameters = [context, *keyword]
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = {p.name: p.annotation for p in parameters}
-    return run
+        @wraps(command)
+        def run(ctx: typer.Context, **values: Any) -> None:
+            results = [
+                maker(**{name: values.pop(name) for name in names})
+                for maker, names in zip(makers, flags, strict=True)
+            ]
+            command(ctx, *results, **values)
+
+        context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+        every = [*own, *(p for names in flags[::-1] for p in names.values())]
+        parameters = [context, *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in every)]
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in parameters}
+        return run
+
+    return decorate
 
 
 def conclude(ctx: typer.Context, options: Options, summary: dict[str, Any], folder: Path | None) -> None:
@@ -148,12 +159,72 @@ def conclude(ctx: typer.Context, options: Options, summary: dict[str, Any], fold
 @app.command(
     epilog="Examples: python cli.py suffix  |  python cli.py suffix --model qwen3-4b --judge openai:gpt-5.2"
 )
-@experiment
+@experiment()
 def suffix(ctx: typer.Context, options: Options) -> None:
     """How far a prompt suffix moves the model: baseline, neutral, pro and anti."""
     from experiments.suffix import suffix as run
 
     conclude(ctx, options, *run(options))
+
+
+def vector_choice(
+    *,
+    vector: Annotated[
+        Path | None, typer.Option(help="Vector file; extracted and cached if left out.")
+    ] = None,
+    contrast: Annotated[
+        str, typer.Option(help="suffix, response, statement, formality or a JSONL of positive/negative.")
+    ] = "suffix",
+    method: Annotated[
+        str, typer.Option(help="mean-difference, pca, lat, logistic or fisher.")
+    ] = "mean-difference",
+    span: Annotated[Span, typer.Option(help="Which positions are edited.")] = "last",
+    operation: Annotated[Operation, typer.Option(help="What is done there.")] = "add",
+    controls: Annotated[int, typer.Option(help="Random directions beside the vector; 0 for none.")] = 3,
+    concept: Annotated[Path | None, typer.Option(help="JSONL of an unrelated concept, as a control.")] = None,
+) -> dict[str, Any]:
+    if controls < 0:
+        raise UserError(f"--controls {controls}: allowed are whole numbers from 0")
+    return {
+        "file": vector,
+        "contrast": contrast,
+        "method": method,
+        "span": span,
+        "operation": operation,
+        "controls": controls,
+        "concept": concept,
+    }
+
+
+@app.command(
+    epilog="Examples: python cli.py vector-sweep --layers 10-20  |  "
+    "python cli.py vector-sweep --model qwen3-4b --layers 10-20 --magnitudes -0.3:0.3:0.1"
+)
+@experiment(vector_choice)
+def vector_sweep(
+    ctx: typer.Context,
+    options: Options,
+    chosen: dict[str, Any],
+    layers: Annotated[str, typer.Option(help="As 10-20, 10,12,14 or all.")] = "10-20",
+    magnitudes: Annotated[
+        str, typer.Option(help="Numbers or START:STOP:STEP, both signs; 0 is the baseline.")
+    ] = DEFAULT_MAGNITUDES,
+    cap_nonsense: Annotated[float, typer.Option(help="Most nonsense of a chosen cell, a fraction.")] = 0.1,
+    cap_drift: Annotated[float, typer.Option(help="Most drift of a chosen cell, nats a token.")] = 1.0,
+) -> None:
+    """What a vector does at every layer and magnitude, fairly chosen, beside its controls."""
+    from experiments.choice import Cap
+    from experiments.vector_source import VectorChoice
+    from experiments.vector_sweep import SweepChoice
+    from experiments.vector_sweep import vector_sweep as run
+
+    choice = SweepChoice(
+        layers=layers,
+        magnitudes=magnitudes,
+        vector=VectorChoice(**chosen),
+        cap=Cap(nonsense=cap_nonsense, drift=cap_drift),
+    )
+    conclude(ctx, options, *run(options, choice))
 
 
 @app.command(epilog="Example: python cli.py fetch instrumental-eval")

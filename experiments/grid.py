@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
@@ -10,8 +10,7 @@ from steer.errors import UserError
 from steer.types import Arm, Operation, Span
 from vectors.vector import SteeringVector, addition
 
-DEFAULT_MAGNITUDES = "0.05,0.1,0.2,0.3,0.45,0.6"
-"""Taken at both signs."""
+DEFAULT_MAGNITUDES = "-0.6,-0.45,-0.3,-0.2,-0.1,-0.05,0.05,0.1,0.2,0.3,0.45,0.6"
 
 MOST_MAGNITUDES = 200
 
@@ -59,11 +58,6 @@ def _decimal(piece: str, text: str) -> Decimal:
     if not value.is_finite():
         raise UserError(f"--magnitudes {text!r}: {piece!r} is not a finite number")
     return value
-
-
-def both_signs(magnitudes: Iterable[float]) -> tuple[float, ...]:
-    """Each magnitude and its negative, ascending."""
-    return tuple(sorted({sign * m for m in magnitudes for sign in (-1.0, 1.0)}))
 
 
 def cell_name(layer: int, magnitude: float, prefix: str = "") -> str:

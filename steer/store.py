@@ -308,6 +308,15 @@ class RunStore:
             ORDER BY r.key"""
         yield from cast(Iterator[tuple[str, str, str, str]], self.query(sql, (judge,)))
 
+    def answers(self) -> Iterator[tuple[str, str, tuple[int, ...], str]]:
+        """(response key, scenario id, output ids, answer) of complete answers, each response once."""
+        sql = """
+            SELECT r.key, min(p.scenario), r.output_ids, r.answer FROM responses r
+            JOIN plan p ON p.response = r.key
+            WHERE r.finish != 'failed' AND r.complete GROUP BY r.key"""
+        for key, scenario, output, answer in self.query(sql):
+            yield key, scenario, unpack(output), answer
+
     def verdict_by_input(self, judge: str) -> dict[str, Verdict]:
         sql = "SELECT input, label, reason FROM verdicts WHERE judge = ? GROUP BY input"
         return {

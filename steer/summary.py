@@ -22,6 +22,9 @@ GAPS = (
 )
 
 
+MEASURE_NAMES = "SELECT DISTINCT name FROM measures ORDER BY name"
+
+
 def determinism(dtype: str) -> str:
     """What a repetition of the run may be held to."""
     if dtype in ("float32", "float64"):
@@ -59,19 +62,33 @@ def summarise(store: RunStore, judge: str, *, gaps: Sequence[tuple[str, str]] = 
 
 
 def _costs(store: RunStore, judge: str) -> dict[str, dict[str, Any]]:
-    """Per arm: tokens, seconds, answers cut by the limit, answers that repeat five words of the suffix."""
+    """Per arm: tokens, seconds, answers cut by the limit, echoes of the suffix, and what was measured.
+
+    A measure of answers (subject: response key) is averaged over the arm's rows; a measure of the
+    arm itself (subject: `arm:NAME`) is taken as it is.
+    """
+    measures = {str(row[0]): store.measures(str(row[0])) for row in store.query(MEASURE_NAMES)}
     suffixes: dict[str, str] = json.loads(store.meta("suffix_texts") or "{}")
     costs: dict[str, dict[str, Any]] = {}
     for name in store.arms():
         suffix = suffixes.get(name.split("@")[0], "")
         total = {"prompt_tokens": 0, "answer_tokens": 0, "seconds": 0.0, "cut": 0, "echo": 0}
+        values: dict[str, list[float]] = {measure: [] for measure in measures}
         for row in store.rows(judge, arm=name):
             total["prompt_tokens"] += row.prompt_tokens
             total["answer_tokens"] += row.answer_tokens
             total["seconds"] += row.seconds
             total["cut"] += row.finish == "length"
             total["echo"] += bool(suffix) and echo(suffix, row.answer)
+            for measure, known in measures.items():
+                if (value := known.get(row.key)) is not None:
+                    values[measure].append(value)
         costs[name] = total | {"seconds": round(total["seconds"], 3)}
+        for measure, known in measures.items():
+            if f"arm:{name}" in known:
+                costs[name][measure] = known[f"arm:{name}"]
+            elif values[measure]:
+                costs[name][measure] = sum(values[measure]) / len(values[measure])
     return costs
 
 

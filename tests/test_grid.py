@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from experiments.grid import both_signs, cell_name, parse_magnitudes
+from experiments.grid import DEFAULT_MAGNITUDES, cell_name, parse_magnitudes
 from steer.errors import UserError
 
 
@@ -42,7 +42,12 @@ def test_bad_magnitudes_are_one_line(text: str, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_both_signs_and_names() -> None:
-    assert both_signs([0.1, 0.3]) == (-0.3, -0.1, 0.1, 0.3)
+def test_the_default_has_both_signs_of_every_magnitude() -> None:
+    values = parse_magnitudes(DEFAULT_MAGNITUDES)
+    assert len(values) == 12
+    assert values == tuple(-v for v in reversed(values))
+
+
+def test_names() -> None:
     assert cell_name(10, 0.1) == "L10+0.1"
     assert cell_name(3, -0.45, "random1 ") == "random1 L3-0.45"

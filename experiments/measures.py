@@ -1,0 +1,103 @@
+"""Side effects of a run's arms, measured once and kept in its store.
+
+Per answer: fluency, compression, distinct-3. Per arm: drift, and for chosen arms capability and
+over-refusal. Whatever is stored is not measured again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.session import Session
+from steer import probes, side_effects
+from steer.probes import Probes
+from steer.store import RunStore
+from steer.types import Arm
+
+PER_ANSWER = ("fluency", "compression", "distinct3")
+PER_ARM = ("drift", "capability", "over_refusal")
+FLUSH = 64
+PROMPTS_OF = "SELECT DISTINCT scenario, prompt FROM plan WHERE arm = ?"
+
+
+def subject(arm: str) -> str:
+    """Under what an arm's own measures stand in the store."""
+    return f"arm:{arm}"
+
+
+def load_probes(session: Session) -> Probes:
+    """Neutral prompts, questions and harmless requests in the model's language."""
+    if session.loaded.evidence:
+        return probes.load(Path(__file__).parents[1] / "organism/scenarios")
+    return probes.load()
+
+
+def measure_answers(session: Session, store: RunStore, *, baseline: str = "baseline") -> None:
+    """Fluency under the unsteered model given the unsuffixed prompt, compression and distinct-3."""
+    plain = {
+        scenario: store.prompt(prompt).token_ids for scenario, prompt in store.query(PROMPTS_OF, (baseline,))
+    }
+    known = store.measures("fluency")
+    todo: list[tuple[str, tuple[int, ...], tuple[int, ...], str]] = []
+    for key, scenario, output, answer in store.answers():
+        if key not in known and scenario in plain:
+            todo.append((key, plain[scenario], output, answer))
+    with session.screen.progress(fluency=len(todo)) as tick:
+        scored = side_effects.fluency(session.engine, session.loaded, ((p, o) for _, p, o, _ in todo))
+        batch: list[tuple[str, str, float | None]] = []
+        for (key, _, _, answer), nll in zip(todo, scored, strict=True):
+            batch.append((key, "fluency", nll))
+            batch.append((key, "compression", side_effects.compression(answer)))
+            batch.append((key, "distinct3", side_effects.distinct3(answer)))
+            if len(batch) >= FLUSH * len(PER_ANSWER):
+                store.add_measures(batch)
+                tick("fluency", len(batch) // len(PER_ANSWER))
+                batch = []
+        store.add_measures(batch)
+        tick("fluency", len(batch) // len(PER_ANSWER))
+
+
+def measure_drift(session: Session, store: RunStore, arms: Sequence[Arm]) -> dict[str, float]:
+    """Arm -> mean KL(unsteered || arm) in nats a token on neutral prompts."""
+    known = store.measures("drift")
+    missing = [arm for arm in arms if subject(arm.name) not in known]
+    if missing:
+        neutral = load_probes(session).neutral
+        with session.screen.progress(drift=len(missing)) as tick:
+            found = side_effects.drift(
+                session.engine, session.loaded, missing, neutral, thinking=session.thinking
+            )
+            for name, value in found:
+                store.add_measures([(subject(name), "drift", value)])
+                tick("drift", 1)
+    measured = store.measures("drift")
+    return {arm.name: measured[subject(arm.name)] or 0.0 for arm in arms}
+
+
+def measure_probes(session: Session, store: RunStore, arms: Sequence[Arm]) -> None:
+    """Exact-answer questions and harmless requests, under each arm."""
+    known = store.measures("capability")
+    missing = [arm for arm in arms if subject(arm.name) not in known]
+    if not missing:
+        return
+    asked = load_probes(session)
+    limits, thinking = session.limits, session.thinking
+    questions = [q.scenario for q in asked.questions]
+    session.screen.note(
+        f"side effects of {len(missing)} arms: {len(questions)} questions, "
+        f"{len(asked.harmless)} harmless requests"
+    )
+    answered = probes.ask(
+        session.engine, session.loaded, missing, questions, limits=limits, thinking=thinking
+    )
+    right = probes.capability(answered, asked.questions)
+    replied = probes.ask(
+        session.engine, session.loaded, missing, asked.harmless, limits=limits, thinking=thinking
+    )
+    refused = probes.over_refusal(session.judge, replied, asked.harmless)
+    rows: list[tuple[str, str, float | None]] = []
+    for arm in missing:
+        rows.append((subject(arm.name), "capability", right[arm.name]))
+        rows.append((subject(arm.name), "over_refusal", refused[arm.name]))
+    store.add_measures(rows)
