@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from steer.intervals import Interval, contrast_interval, paired_interval, paired_rates
+from steer.intervals import Array, Interval, contrast_interval, paired_interval, paired_rates
 from steer.outcomes import UNLABELLED, VALID, Counts, Flags, Table, tabulate
 from steer.resampling import bootstrap_weights, percentile_interval, resampled_rates
 from steer.significance import holm, sign_flip_p
@@ -69,7 +69,8 @@ class Gap:
 def gaps(outcomes: Sequence[Outcome], pairs: Sequence[tuple[str, str]]) -> list[Gap]:
     """The gap of each (first, second) pair of arms, in that order, Holm-corrected over all of them."""
     table = tabulate(outcomes)
-    found = [_gap(table, first, second) for first, second in pairs]
+    weights = bootstrap_weights(table.categories, seed=SEED)
+    found = [_gap(table, first, second, weights) for first, second in pairs]
     corrected = holm([one.p for one in found])
     return [replace(one, p_holm=p) for one, p in zip(found, corrected, strict=True)]
 
@@ -79,7 +80,7 @@ def gap(outcomes: Sequence[Outcome], first: str, second: str) -> Gap:
     return gaps(outcomes, [(first, second)])[0]
 
 
-def _gap(table: Table, first: str, second: str) -> Gap:
+def _gap(table: Table, first: str, second: str, weights: Array) -> Gap:
     columns = [table.arms.index(first), table.arms.index(second)]
     present, valid = ~table.has("missing")[:, columns], table.has(*VALID)[:, columns]
     unlabelled, convergent = table.has(*UNLABELLED)[:, columns], table.has("convergence")[:, columns]
@@ -91,6 +92,7 @@ def _gap(table: Table, first: str, second: str) -> Gap:
     valid_both = valid[:, 0] & valid[:, 1]
     points_all, ci_all = _difference(hits, everything)
     points_valid, ci_valid = _difference(hits, trials)
+    drawn = resampled_rates(weights, hits, trials)
     macro = [_points(hits[rows], trials[rows]) for rows in _categories(table)]
     macro_all = [_points(hits[rows], everything[rows]) for rows in _categories(table)]
     known = [points for points in macro if points is not None]
@@ -103,7 +105,7 @@ def _gap(table: Table, first: str, second: str) -> Gap:
         unlabelled_pairs=int(((unlabelled[:, 0] | unlabelled[:, 1]) & paired).sum()),
         points_valid=points_valid,
         ci_valid=ci_valid,
-        ci_valid_bootstrap=_bootstrap(table, hits, trials),
+        ci_valid_bootstrap=percentile_interval(100 * (drawn[:, 0] - drawn[:, 1])),
         points_all=points_all,
         ci_all=ci_all,
         bounds_all=_bounds(convergent, present & ~unlabelled, (present[:, 0] | present[:, 1])),
@@ -141,11 +143,6 @@ def _difference(hits: Counts, trials: Counts) -> tuple[float, Interval] | tuple[
         found = contrast_interval(paired_rates(hits, trials), (1, -1))
         ci = found and found[1]
     return (points, (100 * ci[0], 100 * ci[1])) if ci else (None, None)
-
-
-def _bootstrap(table: Table, hits: Counts, trials: Counts) -> Interval | None:
-    rates = resampled_rates(bootstrap_weights(table.categories, seed=SEED), hits, trials)
-    return percentile_interval(100 * (rates[:, 0] - rates[:, 1]))
 
 
 def _bounds(convergent: Flags, labelled: Flags, rows: Flags) -> Interval | None:

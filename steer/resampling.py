@@ -27,9 +27,9 @@ def bootstrap_weights(categories: Sequence[str], *, seed: int, resamples: int = 
     names = np.asarray(categories, dtype=object)
     for category in sorted(set(categories)):
         members = np.flatnonzero(names == category)
-        weights[:, members] = random.multinomial(
-            members.size, np.ones(members.size) / members.size, resamples
-        )
+        size = members.size
+        drawn = random.integers(size, size=(resamples, size)) + size * np.arange(resamples)[:, None]
+        weights[:, members] = np.bincount(drawn.ravel(), minlength=resamples * size).reshape(-1, size)
     return weights
 
 

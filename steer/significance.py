@@ -45,10 +45,10 @@ def fisher_p(first: int, first_trials: int, second: int, second_trials: int) -> 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
     """Holm's (1979) step-down adjusted p-values, in the order given; None (no test) stays None."""
+    tested = [p for p in p_values if p is not None]
+    if len(tested) < 2:  # nothing to correct, and multipletests collects garbage on every call
+        return list(p_values)
     from statsmodels.stats.multitest import multipletests
 
-    tested = [p for p in p_values if p is not None]
-    if not tested:
-        return [None] * len(p_values)
     adjusted = iter(cast("Array", multipletests(tested, method="holm")[1]))
     return [None if p is None else float(next(adjusted)) for p in p_values]

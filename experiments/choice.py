@@ -1,0 +1,240 @@
+"""A fair choice: choose on one half of the scenarios, report on the other, and the reverse.
+
+The best of 30 cells that do nothing looks like a drop of 10-16 points. Here no scenario is reported
+under an arm that was chosen with its help: the pooled out-of-fold rows are the headline, and the
+numbers a choice was made by are marked as selection. Candidates are pairs of arms, so that a layer at
+plus and minus a magnitude and a paraphrase of the two suffixes get the same right to be tuned.
+It knows outcomes, no models.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from experiments.contrasts import relabel
+from steer.errors import UserError
+from steer.outcomes import VALID, Counts, tabulate
+from steer.types import Outcome
+
+FEWEST = 12
+"""Scenarios to cross-fit with: exact McNemar cannot go below p = 0.05 with fewer than six a half."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredCell:
+    """An arm of a sweep. drift: nats a token on neutral prompts; None when it was not measured."""
+
+    arm: str
+    layer: int
+    magnitude: float
+    drift: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Two arms that are chosen together: `plus` is to raise convergence, `minus` to lower it.
+
+    drift: the larger of the two arms'. size: what a tie of gap and drift is decided by (the sum
+    of |magnitude|, or a paraphrase's number; the smaller wins).
+    """
+
+    plus: str
+    minus: str
+    drift: float | None = None
+    size: float = 0.0
+    layer: int | None = None
+    magnitude: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """What either arm of a candidate may do at most.
+
+    nonsense: share of rows that are not valid (nonsensical, invalid, truncated or failed).
+    drift: nats a token; None for no cap on it.
+    """
+
+    nonsense: float = 0.1
+    drift: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A candidate and the numbers of the half it was chosen on: selection, never to be reported."""
+
+    candidate: Candidate
+    points: float
+    nonsense: float
+    role: str = "selection"
+
+
+@dataclass(frozen=True, slots=True)
+class NothingChosen:
+    """No candidate is under the cap on a half; the nearest, by the larger of its two excesses."""
+
+    half: int
+    nearest: Candidate
+    nonsense: float
+    cap: Cap
+
+    def __str__(self) -> str:
+        arms = f"{self.nearest.plus} / {self.nearest.minus}"
+        drift = "" if self.nearest.drift is None else f", drift {self.nearest.drift:.3g}"
+        limit = "" if self.cap.drift is None else f", drift {self.cap.drift:.3g}"
+        return (
+            f"no cell is under the cap (nonsense {self.cap.nonsense:.0%}{limit}) on half {self.half + 1}: "
+            f"the nearest is {arms} with nonsense {self.nonsense:.0%}{drift}; "
+            "add smaller magnitudes or raise the cap"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CrossFit:
+    """chosen[h] was chosen on half h and is reported on the other one.
+
+    outcomes: the pooled out-of-fold rows, as arms named `plus` and `minus` (report).
+    """
+
+    chosen: tuple[Chosen, Chosen]
+    plus: str
+    minus: str
+    outcomes: tuple[Outcome, ...]
+    role: str = "report"
+
+
+def halves(categories: Mapping[str, str], *, seed: int) -> dict[str, int]:
+    """Scenario id -> half 0 or 1, from scenario id -> category.
+
+    Within a category scenarios alternate in the order of a hash of seed and id, and an odd one out
+    goes to the half that is short: sizes differ by at most one in a category and in total, and the
+    order of the ids changes nothing. Raises UserError when there are too few scenarios.
+    """
+    if len(categories) < FEWEST:
+        raise UserError(
+            f"{len(categories)} scenarios are too few to choose on one half and report on the other: "
+            f"at least {FEWEST} are needed"
+        )
+    half: dict[str, int] = {}
+    turn = 0
+    for category in sorted(set(categories.values())):
+        members = [scenario for scenario, name in categories.items() if name == category]
+        for scenario in sorted(members, key=lambda name: hashlib.sha256(f"{seed}\0{name}".encode()).digest()):
+            half[scenario] = turn
+            turn = 1 - turn
+    return half
+
+
+def symmetric(cells: Iterable[MeasuredCell]) -> list[Candidate]:
+    """One layer at plus and minus a magnitude, for all that are in the sweep with both signs."""
+    return [pair for pair in asymmetric(cells) if pair.magnitude is not None]
+
+
+def asymmetric(cells: Iterable[MeasuredCell]) -> list[Candidate]:
+    """Every cell of positive with every cell of negative magnitude (the secondary choice)."""
+    every = list(cells)
+    positive = [cell for cell in every if cell.magnitude > 0]
+    negative = [cell for cell in every if cell.magnitude < 0]
+    return [_pair(plus, minus) for plus, minus in product(positive, negative)]
+
+
+def _pair(plus: MeasuredCell, minus: MeasuredCell) -> Candidate:
+    mirrored = plus.layer == minus.layer and plus.magnitude == -minus.magnitude
+    return Candidate(
+        plus=plus.arm,
+        minus=minus.arm,
+        drift=None if plus.drift is None or minus.drift is None else max(plus.drift, minus.drift),
+        size=plus.magnitude - minus.magnitude,
+        layer=plus.layer if plus.layer == minus.layer else None,
+        magnitude=plus.magnitude if mirrored else None,
+    )
+
+
+def choose(
+    outcomes: Sequence[Outcome],
+    candidates: Sequence[Candidate],
+    scenarios: set[str],
+    cap: Cap,
+    *,
+    half: int = 0,
+) -> Chosen | NothingChosen:
+    """The candidate with the largest gap over valid rows of the scenarios, among those under the cap.
+
+    Ties go to the smaller drift, then the smaller size, then the name. `half` is only what the answer is
+    labelled with when there is none.
+    """
+    if not candidates:
+        raise ValueError("no candidates to choose from")
+    if cap.drift is not None and any(candidate.drift is None for candidate in candidates):
+        raise ValueError("a cap on drift needs the drift of every candidate")
+    arms = sorted({arm for candidate in candidates for arm in (candidate.plus, candidate.minus)})
+    table = tabulate([row for row in outcomes if row.scenario in scenarios], arms)
+    hits, valid = _totals(table.count(table.has("convergence"))), _totals(table.count(table.has(*VALID)))
+    rows = _totals(table.count(~table.has("missing")))
+    broken = {a: 1 - valid[i] / rows[i] if rows[i] else 1.0 for i, a in enumerate(arms)}
+    rate = {a: hits[i] / valid[i] if valid[i] else float("nan") for i, a in enumerate(arms)}
+
+    def nonsense(candidate: Candidate) -> float:
+        return max(broken[candidate.plus], broken[candidate.minus])
+
+    def gap(candidate: Candidate) -> float:
+        # Rounded, so that equal fractions tie.
+        return round(rate[candidate.plus] - rate[candidate.minus], 9)
+
+    def excess(candidate: Candidate) -> float:
+        """By how many times the larger of the two caps is exceeded; at most 1 is under the cap."""
+        over = nonsense(candidate) / cap.nonsense if cap.nonsense else float(nonsense(candidate) > 0) * 2
+        drift = (candidate.drift or 0.0) / cap.drift if cap.drift else 0.0
+        return max(over, drift)
+
+    def tie(candidate: Candidate) -> tuple[float, float, str, str]:
+        drift = float("inf") if candidate.drift is None else candidate.drift
+        return drift, candidate.size, candidate.plus, candidate.minus
+
+    able = [
+        candidate
+        for candidate in candidates
+        if excess(candidate) <= 1 + 1e-9 and not np.isnan(gap(candidate))
+    ]
+    if not able:
+        nearest = min(candidates, key=lambda candidate: (excess(candidate), *tie(candidate)))
+        return NothingChosen(half, nearest, nonsense(nearest), cap)
+    best = min(able, key=lambda candidate: (-gap(candidate), *tie(candidate)))
+    return Chosen(best, 100 * gap(best), nonsense(best))
+
+
+def is_coherent(outcomes: Sequence[Outcome], cell: MeasuredCell, scenarios: set[str], cap: Cap) -> bool:
+    """Whether a cell is under the cap on the scenarios."""
+    alone = Candidate(plus=cell.arm, minus=cell.arm, drift=cell.drift)
+    return isinstance(choose(outcomes, [alone], scenarios, cap), Chosen)
+
+
+def cross_fit(
+    outcomes: Sequence[Outcome],
+    candidates: Sequence[Candidate],
+    half: Mapping[str, int],
+    cap: Cap,
+    *,
+    plus: str,
+    minus: str,
+) -> CrossFit | NothingChosen:
+    """Choose on either half, and pool what the choices did on the other one as arms `plus` and `minus`."""
+    chosen: list[Chosen] = []
+    for number in (0, 1):
+        scenarios = {scenario for scenario, where in half.items() if where == number}
+        found = choose(outcomes, candidates, scenarios, cap, half=number)
+        if isinstance(found, NothingChosen):
+            return found
+        chosen.append(found)
+    reported = {scenario: chosen[1 - where].candidate for scenario, where in half.items()}
+    pooled = relabel(outcomes, plus, {scenario: pair.plus for scenario, pair in reported.items()})
+    pooled += relabel(outcomes, minus, {scenario: pair.minus for scenario, pair in reported.items()})
+    return CrossFit((chosen[0], chosen[1]), plus, minus, tuple(pooled))
+
+
+def _totals(counts: Counts) -> list[int]:
+    return [int(total) for total in counts.sum(0)]

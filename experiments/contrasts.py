@@ -1,0 +1,111 @@
+"""Weighted sums of convergence rates over arms on the same scenarios: differences of gaps, means of gaps.
+
+Points are percentage points. `over` says which rows a rate is of: "all" rows, or each arm's "valid" rows.
+Only rows (scenario, sample) that every arm of the contrast has are used. It knows outcomes, no models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from steer.intervals import Interval, PairedRates, contrast_interval, paired_rates
+from steer.outcomes import VALID, Counts, Table, tabulate
+from steer.significance import sign_flip_p
+from steer.types import Outcome
+
+Over = Literal["valid", "all"]
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """An estimate in percentage points, with its interval."""
+
+    points: float
+    ci: Interval
+
+    @property
+    def excludes_zero(self) -> bool:
+        return self.ci[0] > 0 or self.ci[1] < 0
+
+
+def shared_counts(table: Table, over: Over) -> tuple[Counts, Counts]:
+    """Convergent and counted rows [scenario, arm], over the rows that every arm of the table has."""
+    shared = ~table.has("missing").any(axis=1, keepdims=True)
+    counted = table.has(*VALID) if over == "valid" else ~table.has("missing")
+    return table.count(table.has("convergence") & shared), table.count(counted & shared)
+
+
+def rates_of(outcomes: Sequence[Outcome], arms: Sequence[str], over: Over) -> PairedRates:
+    """Paired rates of the arms, in the order given."""
+    return paired_rates(*shared_counts(tabulate(outcomes, arms), over))
+
+
+def weighted(rates: PairedRates, weights: Sequence[float]) -> Estimate | None:
+    """The weighted sum of rates in points; None where an arm has no rows to estimate from."""
+    found = contrast_interval(rates, weights)
+    return found and Estimate(100 * found[0], (100 * found[1][0], 100 * found[1][1]))
+
+
+def mean_gap(outcomes: Sequence[Outcome], pairs: Sequence[Pair], over: Over) -> Estimate | None:
+    """The mean of several (first, second) gaps: what an untuned paraphrase can be expected to do."""
+    arms = [arm for pair in pairs for arm in pair]
+    return weighted(rates_of(outcomes, arms, over), [1 / len(pairs), -1 / len(pairs)] * len(pairs))
+
+
+@dataclass(frozen=True, slots=True)
+class GapDifference:
+    """The gap of `first` minus the gap of `second`.
+
+    p: exact sign-flip test of the scenarios' differences, convergence against everything else over
+    rows that all four arms have; p_valid: over rows valid in all four.
+    """
+
+    first: Pair
+    second: Pair
+    rows: int
+    over_all: Estimate | None
+    over_valid: Estimate | None
+    p: float | None
+    rows_valid: int
+    p_valid: float | None
+
+
+def gap_difference(outcomes: Sequence[Outcome], first: Pair, second: Pair) -> GapDifference:
+    """How much further the first pair of arms is apart than the second, on the same scenarios."""
+    # An arm may stand in both gaps (the baseline does): its weights are added up.
+    weights: dict[str, int] = {}
+    for arm, weight in zip((*first, *second), (1, -1, -1, 1), strict=True):
+        weights[arm] = weights.get(arm, 0) + weight
+    weights = {arm: weight for arm, weight in weights.items() if weight}
+    table = tabulate(outcomes, list(weights))
+    columns = np.array(list(weights.values()))
+    change = (table.has("convergence") * columns).sum(1)
+    present, valid = ~table.has("missing").any(1), table.has(*VALID).all(1)
+    by_over = {
+        over: weighted(paired_rates(*shared_counts(table, over)), columns.tolist())
+        for over in ("all", "valid")
+    }
+    return GapDifference(
+        first=first,
+        second=second,
+        rows=int(present.sum()),
+        over_all=by_over["all"],
+        over_valid=by_over["valid"],
+        p=sign_flip_p(table.count(change * present)) if present.any() else None,
+        rows_valid=int(valid.sum()),
+        p_valid=sign_flip_p(table.count(change * valid)) if valid.any() else None,
+    )
+
+
+def relabel(outcomes: Sequence[Outcome], name: str, arm_of: Mapping[str, str]) -> list[Outcome]:
+    """The rows of a composite arm `name`: for each scenario those of the arm that `arm_of` names."""
+    return [
+        Outcome(name, row.scenario, row.category, row.sample, row.status)
+        for row in outcomes
+        if arm_of.get(row.scenario) == row.arm
+    ]

@@ -1,0 +1,198 @@
+"""Exchange rate: the smallest |magnitude| at which a vector first does what a suffix does.
+
+A dose curve is the convergence rate of arms of growing |magnitude| (linear between them), starting at
+magnitude 0 with the arm that lacks the vector. The target is a weighted mean of other arms' rates, on
+the same scenarios. The suffix's effect is reached where the curve crosses the suffix's own rate; half
+of it, where it crosses the mean of the suffix's and the baseline's; a defence is broken even where the
+attacked curve crosses the baseline's. It knows outcomes, no models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from experiments.choice import Cap, CrossFit, MeasuredCell, is_coherent
+from experiments.contrasts import Over, relabel, shared_counts
+from steer.intervals import TAIL, Array, Interval, contrast, paired_rates
+from steer.outcomes import tabulate
+from steer.resampling import bootstrap_weights, resampled_rates
+from steer.types import Outcome
+
+STEPS = 240
+"""Points of the magnitude axis at which the interval is tested, besides the doses themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dose:
+    """An arm of the dose curve. size: |magnitude| > 0. coherent: under the cap, so that it counts."""
+
+    arm: str
+    size: float
+    coherent: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """Where a dose curve first reaches its target.
+
+    size: |magnitude|; None when the curve never does, or (see reason) there is nothing to reach.
+    ci: 95 %; None when there is only a bound. at_least: the lower bound that then stands in its place
+        (97.5 % one-sided). never: share of resamples in which the curve never reaches the target.
+    distance: the way from magnitude 0 to the target, in points.
+    """
+
+    size: float | None
+    ci: Interval | None
+    at_least: float | None
+    never: float | None
+    distance: float | None
+    reason: str = ""
+
+
+def exchange_rate(
+    outcomes: Sequence[Outcome],
+    doses: Sequence[Dose],
+    *,
+    baseline: str,
+    suffix: str,
+    sign: int,
+    over: Over,
+    share: float = 1.0,
+    seed: int = 0,
+) -> Reached:
+    """The size at which the vector's effect first reaches `share` of the suffix's, both against baseline.
+
+    sign: +1 where the suffix is to raise convergence, -1 where it is to lower it.
+    """
+    target = {suffix: share, baseline: 1 - share}
+    return first_reach(outcomes, doses, start=baseline, target=target, sign=sign, over=over, seed=seed)
+
+
+def first_reach(
+    outcomes: Sequence[Outcome],
+    doses: Sequence[Dose],
+    *,
+    start: str,
+    target: Mapping[str, float],
+    sign: int,
+    over: Over,
+    seed: int = 0,
+) -> Reached:
+    """Where the curve from `start` through the coherent doses first reaches the target (weights by arm).
+
+    The interval is the set of sizes at which "the curve is at the target" is not rejected (Fieller's
+    way, with the paired interval of `steer.intervals.contrast`): from the first size not significantly
+    short of the target to the first one significantly beyond. A percentile bootstrap of the crossing
+    covers too little on flat curves (`benchmarks/results/calibration.json`). The share that never
+    reaches the target is of resamples of the scenarios, stratified by category and joint for all arms;
+    where it is over 2.5 %, or no size is significantly beyond, there is no upper limit.
+    """
+    curve = sorted((dose for dose in doses if dose.coherent), key=lambda dose: dose.size)
+    if not curve:
+        return Reached(None, None, None, None, None, "no coherent cell on the curve")
+    arms = list(dict.fromkeys([start, *(dose.arm for dose in curve), *target]))
+    sizes = np.array([0.0, *(dose.size for dose in curve)])
+    # level and goal: [arm] weights of the rates on the curve and of the target.
+    level = np.array(
+        [[arm == name for arm in arms] for name in (start, *(dose.arm for dose in curve))], float
+    )
+    goal = np.array([target.get(arm, 0.0) for arm in arms])
+    table = tabulate(outcomes, arms)
+    hits, trials = shared_counts(table, over)
+    rates = paired_rates(hits, trials)
+    if np.isnan(rates.value).any():
+        return Reached(None, None, None, None, None, "an arm has no valid row")
+    excess = sign * (level - goal)  # [dose, arm]: weights whose sum is >= 0 where the target is reached
+    distance = -100 * float(excess[0] @ rates.value)
+    if distance <= 0:
+        return Reached(None, None, None, None, distance, "there is no effect in this direction to match")
+    drawn = resampled_rates(bootstrap_weights(table.categories, seed=seed), hits, trials) @ excess.T
+    never = float(np.isinf(first_crossing(sizes, drawn)).mean())
+    size = float(first_crossing(sizes, (excess @ rates.value)[None])[0])
+    axis = np.union1d(sizes, np.linspace(0, sizes[-1], STEPS + 1))
+    along = np.stack([np.interp(axis, sizes, column) for column in excess.T], axis=1)
+    low, high = contrast(rates, along)[1:]
+    possible, beyond = high >= 0, low > 0
+    lower = float(axis[possible.argmax()]) if possible.any() else float(axis[-1])
+    closed = beyond.any() and never <= TAIL and np.isfinite(size)
+    return Reached(
+        size=size if np.isfinite(size) else None,
+        ci=(lower, float(axis[beyond.argmax()])) if closed else None,
+        at_least=None if closed else lower,
+        never=never,
+        distance=distance,
+        reason="" if np.isfinite(size) else f"not reached up to {sizes[-1]:g}",
+    )
+
+
+def first_crossing(sizes: Array, excess: Array) -> Array:
+    """The first size [...] at which excess [..., size], linear in between, is >= 0; inf where none is.
+
+    A NaN (a rate without rows in a resample) is not a crossing.
+    """
+    reached = excess >= 0
+    first = reached.argmax(-1)
+    right = np.maximum(first, 1)
+    low = np.take_along_axis(excess, (right - 1)[..., None], -1)[..., 0]
+    high = np.take_along_axis(excess, right[..., None], -1)[..., 0]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        between = sizes[right - 1] + (sizes[right] - sizes[right - 1]) * (-low / (high - low))
+    between = np.where(np.isnan(between), sizes[right], between)
+    return np.where(reached.any(-1), np.where(first == 0, sizes[0], between), np.inf)
+
+
+def out_of_fold_doses(
+    outcomes: Sequence[Outcome],
+    cells: Sequence[MeasuredCell],
+    fit: CrossFit,
+    half: Mapping[str, int],
+    cap: Cap,
+    *,
+    sign: int,
+    prefix: str,
+) -> tuple[list[Outcome], list[Dose]]:
+    """Dose arms on the layer chosen on the other half, named `prefix` and the magnitude, and their rows.
+
+    A dose is coherent when both halves' cells are under the cap on the half that they were chosen on.
+    Magnitudes that one of the two layers lacks are left out.
+    """
+    by_place = {(cell.layer, cell.magnitude): cell for cell in cells}
+    layers = [chosen.candidate.layer for chosen in fit.chosen]
+    rows: list[Outcome] = []
+    doses: list[Dose] = []
+    for magnitude in sorted({cell.magnitude for cell in cells if cell.magnitude * sign > 0}, key=abs):
+        pair = [by_place.get((layer, magnitude)) for layer in layers if layer is not None]
+        both = [cell for cell in pair if cell is not None]
+        if len(both) < 2:
+            continue
+        name = f"{prefix}{magnitude:+g}"
+        rows += relabel(outcomes, name, {scenario: both[1 - where].arm for scenario, where in half.items()})
+        coherent = all(
+            is_coherent(
+                outcomes, cell, {scenario for scenario, where in half.items() if where == number}, cap
+            )
+            for number, cell in enumerate(both)
+        )
+        doses.append(Dose(name, abs(magnitude), coherent))
+    return rows, doses
+
+
+def nearest_dose(doses: Sequence[Dose], reached: Reached) -> Dose | None:
+    """The coherent dose closest to where the target is reached: the matched solo effect of a tug of war."""
+    coherent = [dose for dose in doses if dose.coherent]
+    if reached.size is None or not coherent:
+        return None
+    size = reached.size
+    return min(coherent, key=lambda dose: (abs(dose.size - size), dose.size))
+
+
+def side_effect_at(
+    doses: Sequence[Dose], values: Mapping[str, float], size: float, *, at_zero: float
+) -> float:
+    """A side effect (by arm) at a size between the coherent doses, linear as the curve is."""
+    curve = sorted((dose for dose in doses if dose.coherent), key=lambda dose: dose.size)
+    heights = [at_zero, *(values[dose.arm] for dose in curve)]
+    return float(np.interp(size, [0.0, *(dose.size for dose in curve)], heights))

@@ -1,0 +1,85 @@
+"""Tug of war: a defence by suffix against an attack by vector (or the mirror of it).
+
+U, the share of the attack's solo effect that it keeps under the defence:
+U = [r(defence, attack) - r(defence, 0)] / [r(0, attack) - r(0, 0)]. 1: the defence takes nothing away;
+0: it stops the attack; below 0: it turns it round. The interaction is the numerator minus the
+denominator, in points. It knows outcomes, no models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from experiments.contrasts import Estimate, Over, rates_of, weighted
+from experiments.exchange import Dose, Reached, first_reach
+from steer.intervals import Interval, PairedRates, contrast_interval
+from steer.types import Outcome
+
+FARTHEST = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class TugOfWar:
+    """u: None, with the reason, where the interval of the attack's solo effect includes 0.
+
+    alone, under_defence: the attack's effect without and with the defence; interaction: the second minus
+    the first; all in points.
+    """
+
+    u: float | None
+    ci: Interval | None
+    alone: Estimate | None
+    under_defence: Estimate | None
+    interaction: Estimate | None
+    reason: str = ""
+
+
+def tug_of_war(
+    outcomes: Sequence[Outcome], *, baseline: str, attack: str, defence: str, both: str, over: Over
+) -> TugOfWar:
+    """U of the arms (0, 0), (0, attack), (defence, 0), (defence, attack), on the same scenarios.
+
+    The interval is Fieller's: the values u for which the interval of numerator - u * denominator
+    includes 0. It is bounded because the denominator's own interval does not include 0.
+    """
+    rates = rates_of(outcomes, (baseline, attack, defence, both), over)
+    alone = weighted(rates, (-1, 1, 0, 0))
+    under = weighted(rates, (0, 0, -1, 1))
+    interaction = weighted(rates, (1, -1, -1, 1))
+    if alone is None or under is None:
+        return TugOfWar(None, None, alone, under, interaction, "an arm has no valid row")
+    if not alone.excludes_zero:
+        reason = "no estimate: the interval of the attack's own effect includes 0"
+        return TugOfWar(None, None, alone, under, interaction, reason)
+    u = under.points / alone.points
+    return TugOfWar(u, (_limit(rates, u, -1), _limit(rates, u, 1)), alone, under, interaction)
+
+
+def _limit(rates: PairedRates, inside: float, side: int) -> float:
+    """The end of the set of u around `inside` that the data do not reject, by doubling and bisection."""
+
+    def rejected(u: float) -> bool:
+        found = contrast_interval(rates, (u, -u, -1, 1))
+        return found is not None and not found[1][0] <= 0 <= found[1][1]
+
+    step = 1.0
+    while not rejected(inside + side * step):
+        step *= 2
+        if step > FARTHEST:
+            return side * float("inf")
+    near, far = (0.0 if step == 1.0 else step / 2), step
+    for _ in range(50):
+        middle = (near + far) / 2
+        near, far = (near, middle) if rejected(inside + side * middle) else (middle, far)
+    return inside + side * near
+
+
+def break_even(
+    outcomes: Sequence[Outcome], doses: Sequence[Dose], *, baseline: str, defence: str, sign: int, over: Over
+) -> Reached:
+    """The attack's size that takes the defended model (doses: its attacked arms) back to the baseline's rate.
+
+    sign: the attack's direction, +1 against an anti suffix, -1 against a pro suffix.
+    """
+    return first_reach(outcomes, doses, start=defence, target={baseline: 1.0}, sign=sign, over=over)
