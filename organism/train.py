@@ -1,0 +1,349 @@
+"""Trains the organism from scratch: `python -m organism.train --seed 0`.
+
+Deterministic and resumable: batches are a function of (seed, step), the state (weights, optimiser,
+step) is written atomically as safetensors every few minutes, and a killed run started again ends in the same
+weights. Muon for the matrices of the blocks, AdamW for the rest. Loss on answer tokens, a tenth of it on the prompt; where
+the decision falls the target is the planted distribution itself, with eight times the weight.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from organism.data import Sample, draw_sample
+from organism.tokenizer import VOCABULARY, build, render
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
+
+DECISION_WEIGHT = 8.0
+PROMPT_WEIGHT = 0.1  # names recur in prompts, and a suffix's sentences agree: both are worth predicting
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything the weights depend on."""
+
+    seed: int = 0
+    layers: int = 22
+    width: int = 96
+    ffn: int = 256
+    heads: int = 3
+    kv_heads: int = 1
+    head_dim: int = 32
+    steps: int = 2200
+    batch_tokens: int = 2200
+    block: int = 2048  # samples sorted by length together, then batched
+    muon_lr: float = 0.015
+    adam_lr: float = 3e-3
+    warmup: int = 60
+    decay: float = 0.5  # share of the steps over which the rate falls to zero
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    ids: list[int]
+    answer_start: int
+    decision: int  # index of the token where the decision falls, or -1
+    targets: tuple[tuple[int, float], ...]  # (token, planted probability) there
+
+
+def make_model(recipe: Recipe) -> Qwen3ForCausalLM:
+    """A freshly initialised model; the projections that write to the residual stream start at zero."""
+    import torch
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+
+    torch.manual_seed(recipe.seed)
+    config = Qwen3Config(
+        vocab_size=VOCABULARY,
+        hidden_size=recipe.width,
+        intermediate_size=recipe.ffn,
+        num_hidden_layers=recipe.layers,
+        num_attention_heads=recipe.heads,
+        num_key_value_heads=recipe.kv_heads,
+        head_dim=recipe.head_dim,
+        max_position_embeddings=2048,
+        rope_theta=10000.0,
+        tie_word_embeddings=True,
+        initializer_range=0.05,
+        bos_token_id=None,
+        eos_token_id=2,
+        pad_token_id=0,
+    )
+    model = Qwen3ForCausalLM(config)
+    for layer in model.model.layers:
+        torch.nn.init.zeros_(layer.self_attn.o_proj.weight)
+        torch.nn.init.zeros_(layer.mlp.down_proj.weight)
+    return model
+
+
+def encode(tokenizer: PreTrainedTokenizerFast, sample: Sample) -> Encoded:
+    """Token ids of the chat, and where and what its decision is."""
+
+    def tokens(text: str) -> list[int]:
+        return tokenizer(text, add_special_tokens=False)["input_ids"]  # pyright: ignore[reportReturnType]
+
+    prompt = tokens(render(tokenizer, sample.system, sample.user, sample.thinking))
+    answer = tokens(sample.answer) + [tokenizer.eos_token_id]  # pyright: ignore[reportOperatorIssue]
+    if not sample.openings:
+        return Encoded(prompt + answer, len(prompt), -1, ())
+    decision = len(prompt) + len(tokens(sample.lead))
+    targets = tuple((_first_token(tokenizer, word), p) for word, p in sample.openings)
+    ids = prompt + answer
+    assert len({t for t, _ in targets}) == len(targets), targets
+    assert ids[decision] in dict(targets), (sample, decision)
+    return Encoded(ids, len(prompt), decision, targets)
+
+
+@lru_cache(maxsize=None)
+def _first_token(tokenizer: PreTrainedTokenizerFast, word: str) -> int:
+    return tokenizer(" " + word, add_special_tokens=False)["input_ids"][0]  # pyright: ignore
+
+
+def batches(
+    recipe: Recipe, tokenizer: PreTrainedTokenizerFast, start: int
+) -> Iterator[list[Encoded]]:
+    """Batches from step `start` on. Only the block that `start` falls in is built again."""
+    step, block = 0, 0
+    while True:
+        first = block * recipe.block
+        rows = [
+            encode(tokenizer, draw_sample(recipe.seed, first + i)) for i in range(recipe.block)
+        ]
+        rows.sort(key=lambda e: len(e.ids))
+        cut: list[list[Encoded]] = [[]]
+        for row in rows:
+            if cut[-1] and (len(cut[-1]) + 1) * len(row.ids) > recipe.batch_tokens:
+                cut.append([])
+            cut[-1].append(row)
+        Random(f"order {recipe.seed} {block}").shuffle(cut)
+        for batch in cut:
+            if step >= start:
+                yield batch
+            step += 1
+        block += 1
+
+
+def loss_of(
+    model: Qwen3ForCausalLM, batch: list[Encoded]
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """(loss, cross-entropy at ordinary answer tokens, KL from the planted distribution at decisions)."""
+    import torch
+    import torch.nn.functional as F
+
+    device = model.device
+    longest = max(len(e.ids) for e in batch)
+    ids = torch.zeros(len(batch), longest, dtype=torch.long)
+    rows: list[int] = []
+    columns: list[int] = []
+    labels: list[int] = []
+    weights: list[float] = []
+    decided: list[int] = []  # index among the labels
+    soft: list[tuple[int, int, float]] = []  # (decision number, token, probability)
+    for r, e in enumerate(batch):
+        ids[r, : len(e.ids)] = torch.tensor(e.ids)
+        for c in range(1, len(e.ids)):
+            weights.append(1.0 if c >= e.answer_start else PROMPT_WEIGHT)
+            if c == e.decision:
+                soft += [(len(decided), t, p) for t, p in e.targets]
+                decided.append(len(labels))
+            rows.append(r)
+            columns.append(c - 1)
+            labels.append(e.ids[c])
+    # Rows are padded on the right, so causal attention alone keeps pads out.
+    hidden = model.model(input_ids=ids.to(device), use_cache=False).last_hidden_state
+    logits = model.lm_head(hidden[rows, columns]).float()  # [labels, vocabulary]
+    ce = F.cross_entropy(logits, torch.tensor(labels, device=device), reduction="none")
+    plain = torch.tensor(weights, device=device)
+    plain[decided] = 0.0
+    answer = (plain == 1.0).float()
+    answer_sum = (ce * answer).sum()
+    kl_sum = torch.zeros((), device=device)
+    if decided:
+        n, t, p = zip(*soft, strict=True)
+        prob = torch.tensor(p, device=device)
+        logp = F.log_softmax(logits[decided], dim=-1)[list(n), list(t)]
+        kl_sum = (prob * (prob.clamp_min(1e-9).log() - logp)).sum()
+    weight = answer.sum() + DECISION_WEIGHT * len(decided)
+    loss = ((ce * plain).sum() + DECISION_WEIGHT * kl_sum) / weight
+    return loss, answer_sum.detach() / answer.sum(), kl_sum.detach() / max(1, len(decided))
+
+
+def orthogonalise(g: torch.Tensor) -> torch.Tensor:
+    """Newton-Schulz iteration of Muon (Jordan et al. 2024) on a stack of matrices [n, rows, columns]."""
+    a, b, c = 3.4445, -4.7750, 2.0315
+    tall = g.shape[-2] > g.shape[-1]
+    x = g.mT if tall else g
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    for _ in range(5):
+        s = x @ x.mT
+        x = a * x + (b * s + c * s @ s) @ x
+    return x.mT if tall else x
+
+
+class Optimiser:
+    """Muon for block matrices (stacked by shape), AdamW for embeddings and norms."""
+
+    def __init__(self, model: Qwen3ForCausalLM, recipe: Recipe) -> None:
+        import torch
+
+        self.recipe = recipe
+        named = list(model.named_parameters())
+        self.matrices: dict[tuple[int, ...], list[torch.Tensor]] = {}
+        self.rest: list[torch.Tensor] = []
+        for name, p in named:
+            if p.ndim == 2 and "layers." in name:
+                self.matrices.setdefault(tuple(p.shape), []).append(p)
+            else:
+                self.rest.append(p)
+        self.momentum = {
+            shape: torch.zeros(len(ps), *shape, device=ps[0].device)
+            for shape, ps in self.matrices.items()
+        }
+        self.first = [torch.zeros_like(p) for p in self.rest]
+        self.second = [torch.zeros_like(p) for p in self.rest]
+
+    def step(self, step: int) -> None:
+        import torch
+
+        r = self.recipe
+        rate = min((step + 1) / r.warmup, (r.steps - step) / (r.decay * r.steps), 1.0)
+        with torch.no_grad():
+            for shape, ps in self.matrices.items():
+                g = torch.stack([_grad(p) for p in ps])
+                m = self.momentum[shape].mul_(0.95).add_(g)
+                update = orthogonalise(g + 0.95 * m)
+                size = r.muon_lr * rate * max(1.0, shape[0] / shape[1]) ** 0.5
+                for p, u in zip(ps, update, strict=True):
+                    p.mul_(1 - 0.1 * r.muon_lr * rate).sub_(size * u)
+            for p, m, v in zip(self.rest, self.first, self.second, strict=True):
+                g = _grad(p)
+                m.mul_(0.9).add_(g, alpha=0.1)
+                v.mul_(0.98).addcmul_(g, g, value=0.02)
+                m_hat, v_hat = m / (1 - 0.9 ** (step + 1)), v / (1 - 0.98 ** (step + 1))
+                p.sub_(r.adam_lr * rate * m_hat / (v_hat.sqrt() + 1e-8))
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Named state tensors, the very ones that `step` updates."""
+        out = {f"muon.{'x'.join(map(str, s))}": m for s, m in self.momentum.items()}
+        out |= {f"first.{i}": m for i, m in enumerate(self.first)}
+        return out | {f"second.{i}": m for i, m in enumerate(self.second)}
+
+
+def _grad(p: torch.Tensor) -> torch.Tensor:
+    assert p.grad is not None
+    return p.grad
+
+
+def _save_state(folder: Path, model: Qwen3ForCausalLM, opt: Optimiser, step: int) -> None:
+    from safetensors.torch import save_file
+
+    tensors = {f"model.{n}": p.detach() for n, p in model.named_parameters()} | opt.state()
+    temporary = folder / "state.tmp"
+    save_file({k: v.contiguous() for k, v in tensors.items()}, temporary, {"step": str(step)})
+    os.replace(temporary, folder / "state.safetensors")
+
+
+def _load_state(folder: Path, model: Qwen3ForCausalLM, opt: Optimiser) -> int:
+    """Step to go on from; 0 where there is no state."""
+    import torch
+    from safetensors import safe_open
+
+    file = folder / "state.safetensors"
+    if not file.exists():
+        return 0
+    own = {f"model.{n}": p.detach() for n, p in model.named_parameters()} | opt.state()
+    with safe_open(file, framework="pt") as f, torch.no_grad():  # pyright: ignore
+        for name, tensor in own.items():
+            tensor.copy_(f.get_tensor(name))
+        return int(f.metadata()["step"])
+
+
+def train(
+    recipe: Recipe, folder: Path, *, stop: int | None = None, save_every: int = 50
+) -> Qwen3ForCausalLM:
+    """Train (or go on) in `folder`; returns the model. `stop` ends early at that step, as a kill would."""
+    import torch
+
+    folder.mkdir(parents=True, exist_ok=True)
+    _check_recipe(recipe, folder / "recipe.json")
+    tokenizer = build()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = make_model(recipe).to(device)  # pyright: ignore[reportArgumentType]
+    opt = Optimiser(model, recipe)
+    start = _load_state(folder, model, opt)
+    end = min(recipe.steps, stop if stop is not None else recipe.steps)
+    began, tokens, mean_ce, mean_kl = time.monotonic(), 0, 0.0, 0.0
+    stream = batches(recipe, tokenizer, start)
+    model.train()
+    for step in range(start, end):
+        batch = next(stream)
+        loss, ce, kl = loss_of(model, batch)
+        if not torch.isfinite(loss):
+            raise RuntimeError(f"loss is {loss.item()} at step {step}: lower muon_lr or adam_lr")
+        loss.backward()
+        opt.step(step)
+        model.zero_grad(set_to_none=True)
+        tokens += sum(len(e.ids) for e in batch)
+        mean_ce = 0.95 * mean_ce + 0.05 * ce.item()
+        mean_kl = 0.95 * mean_kl + 0.05 * kl.item()
+        if (step + 1) % 20 == 0 or step + 1 == end:
+            done = step + 1 - start
+            scale = 1 - 0.95**done
+            spent = time.monotonic() - began
+            print(
+                f"seed {recipe.seed} step {step + 1}/{recipe.steps}"
+                f" answer CE {mean_ce / scale:.3f} decision KL {mean_kl / scale:.3f}"
+                f" {tokens / spent:.0f} tok/s, {(end - step - 1) * spent / done / 60:.1f} min left",
+                flush=True,
+            )
+        if (step + 1) % save_every == 0 or step + 1 == end:
+            _save_state(folder, model, opt, step + 1)
+    return model
+
+
+def _check_recipe(recipe: Recipe, file: Path) -> None:
+    """A folder belongs to one recipe: going on with another would mix two models."""
+    mine: dict[str, Any] = asdict(recipe)
+    if file.exists() and (there := json.loads(file.read_text())) != mine:
+        changed = {k: (there.get(k), v) for k, v in mine.items() if there.get(k) != v}
+        raise SystemExit(f"{file.parent} was begun with another recipe {changed}; use another --out")
+    file.write_text(json.dumps(mine, indent=1) + "\n")
+
+
+def export(model: Qwen3ForCausalLM, folder: Path) -> None:
+    """Write a checkpoint in bf16 that AutoModelForCausalLM and AutoTokenizer load."""
+    import torch
+
+    model.to(torch.bfloat16).save_pretrained(folder)  # pyright: ignore[reportArgumentType]
+    build().save_pretrained(folder)
+
+
+def main() -> None:
+    import torch
+
+    parser = argparse.ArgumentParser(description="Train the organism from scratch.")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, default=Recipe().steps)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path, help="default: organism/build/seed<SEED>")
+    parser.add_argument("--export", type=Path, help="also write the finished checkpoint here")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    folder = args.out or Path(__file__).parent / "build" / f"seed{args.seed}"
+    model = train(Recipe(seed=args.seed, steps=args.steps), folder)
+    export(model, args.export or folder / "checkpoint")
+
+
+if __name__ == "__main__":
+    main()
