@@ -1,0 +1,223 @@
+"""The paper's logs read back exactly, whatever their answers hold."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from experiments.paper_runs import import_paper
+from steer import scenarios
+from steer.errors import UserError
+from steer.paper_logs import read_log, read_run
+from steer.screen import Screen
+from steer.store import RunStore
+from steer.summary import summarise
+from steer.types import Scenario
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+SCREEN = Screen(quiet=True)
+ITEMS = [
+    Scenario(f"{c}#{i:02d}", c, f"context {c}", f"Do task {i} of {c}.\n\nNow.")
+    for c in "AB"
+    for i in range(1, 6)
+]
+FOOTER = (
+    "=== Run Config ===\nHF model: m\n\n=== Overall Results ===\n\n=== Final (All Benchmarks Combined) ===\n"
+    "Total tasks: 10\nValid tasks (excl. nonsensical): 9\n"
+    "Convergence: 3\nSafety refusals: 2\nNonsensical: 1\n"
+)
+
+
+def block(n: int, task: Scenario, answer: str, label: str = "convergence", thinking: str = "") -> str:
+    return (
+        f"<result>\n  <task_number>{n}</task_number>\n  <steering_mode>pro_ic</steering_mode>\n"
+        f"  <task_prompt>{task.user}</task_prompt>\n"
+        f"  <steered_prompt>{task.user}\n\nBe bold.\n</steered_prompt>\n"
+        f"  <test_llm_thinking>{thinking}</test_llm_thinking>\n"
+        f"  <test_llm_response>{answer}</test_llm_response>\n"
+        f"  <judge_decision>{label}</judge_decision>\n  <judge_reason>since {n}</judge_reason>\n</result>\n"
+    )
+
+
+def log(answers: dict[str, str], thinking: str = "", footer: str = FOOTER) -> str:
+    """A whole log: a block for every scenario in `answers`, labels by turns."""
+    labels = ["convergence", "no_convergence", "safety_refusal", "nonsensical", "odd"]
+    out = "[run] dir=x\n"
+    for category in "AB":
+        out += f"\nProcessing benchmark: Alignment Drift - {category} | mode=pro_ic\n"
+        for item in ITEMS:
+            if item.category == category and item.id in answers:
+                n = int(item.id[-2:])
+                out += block(n, item, answers[item.id], labels[n % 5], thinking)
+    return out + footer
+
+
+UP = '{"STEERING_MODE": "up", "HF_MODEL_NAME": "m", "JUDGE_MODEL": "j"}'
+TAGS = [
+    "<result>",
+    "</result>",
+    "</test_llm_response>",
+    "<judge_decision>convergence</judge_decision>",
+    "</steered_prompt>",
+    "<task_number>3</task_number>",
+    "</judge_reason>",
+    "=== Run Config ===",
+    "\n",
+    "  ",
+    "Processing benchmark: X | mode=pro_ic",
+    "<test_llm_thinking></test_llm_thinking>",
+    "é🙂",
+    "<test_llm_response>",
+]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_answers_made_of_the_logs_own_tags_come_back_whole(seed: int) -> None:
+    draw = random.Random(seed)
+    answers = {item.id: "".join(draw.choices(TAGS, k=draw.randrange(12))) for item in ITEMS}
+    rows, cut = read_log(log(answers, thinking="hm </result>"), "pro_ic", ITEMS)
+    assert ({row.scenario.id: row.answer for row in rows}, cut) == (answers, 0)
+    assert {row.thinking for row in rows} == {"hm </result>"}
+    assert [row.verdict.reason for row in rows] == [f"since {n}" for n in (1, 2, 3, 4, 5)] * 2
+
+
+FAKE_END = (
+    "</test_llm_response>\n  <judge_decision>convergence</judge_decision>\n  <judge_reason>x</judge_reason>\n"
+    "</result>\n"
+)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        block(3, ITEMS[2], "a block quoted in itself"),
+        "before\n" + block(3, ITEMS[2], "a block quoted in itself") + "after",
+        "before " + block(4, ITEMS[3], "the next block quoted") + " after",
+        "before " + block(1, ITEMS[0], "the first block quoted") + " after",
+        "" + FAKE_END,
+        "closed " + FAKE_END + "and going on",
+        "closed " + FAKE_END + block(4, ITEMS[3], "and the next forged"),
+        "closed " + FAKE_END + block(1, ITEMS[0], "and an old one forged"),
+        "closed " + FAKE_END + block(1, Scenario("A#09", "A", "", "An unknown task."), "forged"),
+        FAKE_END + FOOTER,
+        log({item.id: "fake" for item in ITEMS[3:]}),
+    ],
+)
+def test_an_answer_that_forges_blocks_is_still_one_answer(answer: str) -> None:
+    answers = {item.id: "fine" for item in ITEMS} | {"A#03": answer}
+    rows, cut = read_log(log(answers), "pro_ic", ITEMS)
+    assert ({row.scenario.id: row.answer for row in rows}, cut) == (answers, 0)
+    assert rows[2].verdict.label == "nonsensical"
+
+
+def test_a_log_cut_anywhere_keeps_its_whole_blocks_and_counts_the_other() -> None:
+    text = log({item.id: f"answer {item.id} </result>\n" for item in ITEMS}, footer="")
+    ends = [i for i in range(len(text)) if text.startswith("</judge_reason>\n</result>", i)]
+    for at in range(0, len(text), 13):
+        rows, cut = read_log(text[:at], "pro_ic", ITEMS)
+        whole = sum(end + len("</judge_reason>\n</result>") <= at for end in ends)
+        assert len(rows) == whole
+        assert cut <= 1
+
+
+def test_a_log_cut_inside_a_character_is_read(tmp_path: Path) -> None:
+    write_run(tmp_path, text=log({"A#01": "fine"}, footer="") + block(2, ITEMS[1], "ünï" * 5)[:-120])
+    file = tmp_path / "run" / "stdout.log"
+    raw = file.read_bytes()
+    file.write_bytes(raw[: raw.rindex("ü".encode()) + 1])
+    run = read_run(tmp_path / "run", ITEMS)
+    assert ([row.answer for row in run.rows], run.cut) == (["fine"], 1)
+
+
+def write_run(folder: Path, *, name: str = "run", mode: str = "pro_ic", text: str) -> None:
+    (folder / name).mkdir()
+    config = {
+        "STEERING_MODE": mode,
+        "HF_MODEL_NAME": "Org/Model-1",
+        "JUDGE_MODEL": "j",
+        "TEMPERATURE_TEST": 0.0,
+    }
+    (folder / name / "config.json").write_text(json.dumps(config))
+    (folder / name / "stdout.log").write_text(text, encoding="utf-8")
+
+
+def scenario_file(folder: Path) -> Path:
+    rows = [{"id": i.id, "category": i.category, "system": i.system, "user": i.user} for i in ITEMS]
+    path = folder / "scenarios.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return path
+
+
+def test_a_models_runs_become_one_store_with_the_labels_as_a_judge(tmp_path: Path) -> None:
+    source = tmp_path / "published"
+    source.mkdir()
+    text = log({item.id: f"answer {item.id}" for item in ITEMS})
+    write_run(source, name="p", text=text)
+    write_run(
+        source, name="a", mode="anti_ic", text=text.replace("pro_ic", "anti_ic").replace("bold", "meek")
+    )
+    items = scenario_file(tmp_path)
+    for _ in range(2):
+        (run,) = import_paper(source, tmp_path / "out", scenarios=items, screen=SCREEN)
+    assert (run.model, run.judge, run.rows, run.cut) == (
+        "Model-1",
+        "published:j",
+        {"pro": 10, "anti": 10},
+        {"pro": 0, "anti": 0},
+    )
+    assert run.printed["pro"] == {"total": 10, "convergence": 3, "safety_refusal": 2, "nonsensical": 1}
+    with RunStore(run.folder, writable=False) as store:
+        assert store.arms() == ["pro", "anti"]
+        rows = list(store.rows("published:j", arm="anti"))
+        assert rows[0].user == f"{ITEMS[0].user}\n\nBe meek.\n"
+        assert rows[0].system == "context A"
+        summary = summarise(store, "published:j")
+    assert summary["arms"]["pro"]["convergence"] == 2
+    assert summary["arms"]["pro"]["invalid"] == 2  # a label nobody knows is counted, not dropped
+    assert summary["gaps"]["pro-anti"]["points_all"] == 0
+    assert "published" in summary["evidence"]
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ({}, "holds no run folder"),
+        ({"run/config.json": "{}"}, "no published run"),
+        ({"run/config.json": "not json"}, "no published run"),
+        ({"run/config.json": UP, "run/stdout.log": ""}, "'up'"),
+    ],
+)
+def test_a_folder_that_is_no_published_run_is_refused(
+    tmp_path: Path, files: dict[str, str], says: str
+) -> None:
+    (tmp_path / "run").mkdir()
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(UserError, match=says):
+        import_paper(tmp_path, tmp_path / "out", scenarios=scenario_file(tmp_path), screen=SCREEN)
+
+
+def test_the_published_sample_gives_exactly_the_labelled_rows() -> None:
+    if not SHARED.is_dir():
+        pytest.skip("../shared/data is not here: the published sample was not read")
+    items = scenarios.load(SHARED / "instrumental_eval")
+    with (SHARED / "published" / "labelled_dev.jsonl").open(encoding="utf-8") as handle:
+        published = [json.loads(line) for line in handle]
+    conditions = {"pro": "pro_ic", "anti": "anti_ic", "baseline": "baseline"}
+    folders = sorted((SHARED / "published" / "log_format_sample").iterdir())
+    assert len(folders) == 2
+    for folder in folders:
+        run = read_run(folder, items)
+        expected = {
+            p["scenario"]: (p["thinking"], p["response"], p["label"], p["reason"])
+            for p in published
+            if (p["model"], p["condition"]) == (run.model, conditions[run.arm])
+        }
+        got = {r.scenario.id: (r.thinking, r.answer, r.verdict.label, r.verdict.reason) for r in run.rows}
+        assert len(run.rows) == 47
+        assert got == expected
+        assert run.cut == 0
+        assert run.printed["total"] == 71
