@@ -19,6 +19,7 @@ from steer.chat import render
 from steer.errors import UserError
 from steer.suffixes import DEFAULT, NEUTRAL, PARAPHRASES, compose, words
 from steer.types import LoadedModel, Scenario, SuffixPair
+from vectors.vector import Details
 
 if TYPE_CHECKING:
     from vectors.capture import Row
@@ -66,7 +67,7 @@ class Contrast:
     name: str
     pairs: tuple[Pair, ...]
     read: str
-    details: dict[str, str | int | float | bool | list[str]] = field(default_factory=dict)
+    details: Details = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(self.pairs) < FEWEST_PAIRS:
@@ -96,7 +97,10 @@ class Contrast:
     def hash(self) -> str:
         """sha256 of every token row with its range and category."""
         content = [
-            [p.category, *([[r.ids, r.start, r.end] for r in side] for side in (p.positive, p.negative, p.neutral))]
+            [
+                p.category,
+                *([[r.ids, r.start, r.end] for r in side] for side in (p.positive, p.negative, p.neutral)),
+            ]
             for p in self.pairs
         ]
         return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
@@ -125,8 +129,8 @@ def extraction_scenarios(source: Path = EXTRACTION, *, evaluation: Sequence[Scen
     for scenario in found:
         if words_hash(scenario.user) in known:
             raise UserError(
-                f"{source}: scenario {scenario.id!r} is an evaluation scenario: a vector made from it would be "
-                "tested on what it was made of; give other scenarios"
+                f"{source}: scenario {scenario.id!r} is an evaluation scenario: a vector made from it "
+                "would be tested on what it was made of; give other scenarios"
             )
     return found
 
@@ -172,7 +176,7 @@ def suffix(
         )
         for s in scenarios
     )
-    details: dict[str, str | int | float | bool | list[str]] = {
+    details: Details = {
         "suffixes": [pair.name for pair in chosen],
         "evaluated": evaluated.name,
     }
@@ -204,7 +208,7 @@ def from_file(loaded: LoadedModel, path: Path, *, thinking: bool = False) -> Con
             system, user, reply = _turns(line.get(side), place, side)
             prompt = render(loaded, system, user, thinking=thinking)
             kinds.add(REPLY if reply else LAST_PROMPT)
-            sides.append(after(prompt, _ids(loaded, reply)) if reply else at_last(prompt))
+            sides.append(after(prompt, token_ids(loaded, reply)) if reply else at_last(prompt))
         if sides[0].ids == sides[1].ids:
             raise UserError(f"{place}: positive and negative are the same text: a pair must differ")
         name = str(line.get("id", len(pairs) + 1))
@@ -243,15 +247,16 @@ def _replies(loaded: LoadedModel, name: str, path: Path, request: str, *, thinki
         Pair(
             line["id"],
             line["category"],
-            (after(prompt, _ids(loaded, line["positive"])),),
-            (after(prompt, _ids(loaded, line["negative"])),),
+            (after(prompt, token_ids(loaded, line["positive"])),),
+            (after(prompt, token_ids(loaded, line["negative"])),),
         )
         for _, line in read_lines(path)
     ]
     return Contrast(name, tuple(pairs), REPLY)
 
 
-def _ids(loaded: LoadedModel, text: str) -> tuple[int, ...]:
+def token_ids(loaded: LoadedModel, text: str) -> tuple[int, ...]:
+    """Plain token ids of a text, without special tokens."""
     return tuple(cast("Any", loaded.tokenizer)(text, add_special_tokens=False).input_ids)
 
 
@@ -271,5 +276,7 @@ def _turns(value: Any, place: str, side: str) -> tuple[str, str, str]:
         texts[role] = content
     order = [role for role in ("system", "user", "assistant") if role in texts]
     if "user" not in texts or [turn["role"] for turn in cast("list[Any]", value)] != order:
-        raise UserError(f"{place}: the turns of {side!r} are not system (optional), user, assistant (optional)")
+        raise UserError(
+            f"{place}: the turns of {side!r} are not system (optional), user, assistant (optional)"
+        )
     return texts.get("system", ""), texts["user"], texts.get("assistant", "")

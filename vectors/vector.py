@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 STRICT: dict[str, Any] = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
 """How pydantic checks these dataclasses when a file is read."""
 
+Details = dict[str, str | int | float | bool | list[str]]
+"""Facts that belong to one contrast: keep rates, judge, answer lengths."""
+
 WEAK_SPLIT_HALF = 0.5
 
 
@@ -54,7 +57,7 @@ class Provenance:
     control: str = ""
     parent: str = ""
     source: str = "extracted"
-    details: dict[str, str | int | float | bool | list[str]] = field(default_factory=dict)
+    details: Details = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

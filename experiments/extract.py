@@ -1,0 +1,230 @@
+"""A steering vector from a contrast: what pairs, what recipe, how far to trust it, and its file.
+
+Everything slow (answers, verdicts, activations) is cached by content, so that an interrupted extraction
+goes on where it stopped and another recipe on the same pairs costs seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from steer.errors import UserError, choose
+from steer.screen import Screen
+from steer.suffixes import DEFAULT
+from steer.types import Engine, Judge, Limits, LoadedModel, Sampling, Scenario, SuffixPair
+from vectors import contrasts, responses
+from vectors.activations import Captured, capture_contrast
+from vectors.build import build_vector
+from vectors.capture import parse_layers, retained_bytes
+from vectors.contrasts import Contrast
+from vectors.controls import label_control, random_isotropic, random_residual
+from vectors.directions import RECIPES, SIGN_BLIND
+from vectors.files import save_vector
+from vectors.responses import GivenAnswer
+from vectors.vector import SteeringVector
+
+CONTRASTS = ("suffix", "response", "statement", "formality")
+ORGANISM = Path(__file__).parents[1] / "organism/scenarios/extraction.jsonl"
+NEW_TOKENS = 256
+DRAWS = 2
+TEMPERATURE = 0.7
+"""Of answers for a response contrast: several draws of one scenario should differ."""
+
+
+def extract(
+    loaded: LoadedModel,
+    engine: Engine,
+    judge: Judge,
+    *,
+    out: Path,
+    cache: Path,
+    screen: Screen,
+    contrast: str = "suffix",
+    method: str = "mean-difference",
+    layers: str = "all",
+    scenarios: Path | None = None,
+    evaluation: Sequence[Scenario] = (),
+    evaluated: SuffixPair = DEFAULT,
+    thinking: bool = False,
+    prompt_tokens: int = 4096,
+    new_tokens: int = NEW_TOKENS,
+    draws: int = DRAWS,
+    seed: int = 0,
+    controls: int = 0,
+    check: str = "",
+) -> SteeringVector:
+    """Extract, measure and save a vector; with `controls` also that many control vectors of each kind.
+
+    contrast: one of CONTRASTS, or a JSONL file of {positive, negative}. method: one of RECIPES.
+    scenarios: extraction scenarios (JSONL); None is this project's, or the organism's for the organism.
+    evaluation: scenarios that will be evaluated on, and so must not be extracted from.
+    evaluated: the suffix pair that will be evaluated; the contrast never uses it.
+    draws: paraphrases of each side that a response contrast answers each scenario under.
+    controls: K writes K vectors of each kind into the folder named like `out` with `-controls` added.
+    check: "transformer-lens" captures some of the rows through TransformerLens and says how they differ.
+
+    For every contrast the norms n_L are taken over the extraction scenarios without suffix and the
+    model's own greedy answers to them (at most `new_tokens`); the same answers give the own AUC.
+    """
+    choose(method, RECIPES, what="method")
+    if not contrast.endswith(".jsonl"):
+        choose(contrast, CONTRASTS, what="contrast (or a .jsonl file)")
+    if check:
+        choose(check, ["transformer-lens"], what="check")
+    if controls < 0:
+        raise UserError(f"controls is {controls}: allowed are 0 and more")
+    chosen = parse_layers(layers, loaded.n_layers)
+    if loaded.evidence and contrast in ("statement", "formality"):
+        raise UserError(
+            f"the {contrast} contrast is in plain English, which the organism does not speak: "
+            "use suffix, response or a .jsonl file in its language"
+        )
+    items = contrasts.extraction_scenarios(
+        scenarios or (ORGANISM if loaded.evidence else contrasts.EXTRACTION), evaluation=evaluation
+    )
+    limits = Limits(prompt=prompt_tokens, new=new_tokens)
+    own = own_answers(
+        loaded, engine, judge, items, limits=limits, thinking=thinking, cache=cache, screen=screen
+    )
+    if contrast == "response":
+        made = response_contrast(
+            loaded,
+            engine,
+            judge,
+            items,
+            evaluated=evaluated,
+            draws=draws,
+            seed=seed,
+            limits=limits,
+            thinking=thinking,
+            cache=cache,
+            screen=screen,
+        )
+    else:
+        made = plain_contrast(loaded, items, contrast, evaluated=evaluated, thinking=thinking)
+    rows = sum(len(made.rows(side)) for side in made.sides)
+    kept = retained_bytes(len(made.pairs), len(chosen), loaded.d_model) * len(made.sides) // 2
+    screen.note(
+        f"{made.name} contrast: {len(made.pairs)} pairs, {rows} rows, {len(chosen)} layers, "
+        f"{kept / 1e6:.1f} MB of activations kept in memory"
+    )
+    with screen.progress(capture=rows, norms=len(own), own=2 * len(own), trust=len(chosen)) as tick:
+        captured = capture_contrast(loaded, made, chosen, cache=cache, tick=lambda n: tick("capture", n))
+        vector = build_vector(
+            loaded,
+            made,
+            captured,
+            own,
+            method=method,
+            cache=cache,
+            tick=tick,
+            evaluated=evaluated,
+            thinking=thinking,
+        )
+    save_vector(vector, out)
+    screen.note(f"wrote {out} ({vector.id})")
+    if controls:
+        folder = out.with_name(f"{out.stem}-controls")
+        for name, control in control_vectors(vector, captured, method=method, count=controls).items():
+            save_vector(control, folder / f"{name}.safetensors")
+        screen.note(f"wrote {controls} controls of each kind to {folder}")
+    if check:
+        differences = check_transformer_lens(loaded, made)
+        screen.note(f"transformer-lens: largest difference {max(differences.values()):.2e}; by layer:")
+        screen.note(", ".join(f"{layer}: {d:.1e}" for layer, d in differences.items()))
+    return vector
+
+
+def own_answers(
+    loaded: LoadedModel,
+    engine: Engine,
+    judge: Judge,
+    items: Sequence[Scenario],
+    *,
+    limits: Limits,
+    thinking: bool,
+    cache: Path,
+    screen: Screen,
+) -> list[GivenAnswer]:
+    """The model's greedy answers to the unsuffixed extraction scenarios, judged."""
+    planned = responses.plan_unsuffixed(loaded, items, limits=limits, thinking=thinking)
+    count = len(planned.requests)
+    screen.note(f"own answers: {count} unsuffixed prompts, greedy, up to {limits.new} tokens")
+    with screen.progress(generate=count, judge=count) as tick:
+        return responses.gather(loaded, engine, judge, items, planned, cache=cache, tick=tick)
+
+
+def response_contrast(
+    loaded: LoadedModel,
+    engine: Engine,
+    judge: Judge,
+    items: Sequence[Scenario],
+    *,
+    evaluated: SuffixPair,
+    draws: int,
+    seed: int,
+    limits: Limits,
+    thinking: bool,
+    cache: Path,
+    screen: Screen,
+) -> Contrast:
+    """Generate and judge answers under paraphrases, and pair those that serve."""
+    planned = responses.plan_suffixed(
+        loaded,
+        items,
+        evaluated=evaluated,
+        draws=draws,
+        sampling=Sampling(TEMPERATURE, seed),
+        limits=limits,
+        thinking=thinking,
+    )
+    count = len(planned.requests)
+    screen.note(f"response contrast: {count} answers under suffixes, {draws} a side and scenario")
+    with screen.progress(generate=count, judge=count) as tick:
+        answers = responses.gather(loaded, engine, judge, items, planned, cache=cache, tick=tick)
+    return responses.response(
+        loaded, items, answers, judge=judge.name, evaluated=evaluated, thinking=thinking
+    )
+
+
+def plain_contrast(
+    loaded: LoadedModel, items: Sequence[Scenario], contrast: str, *, evaluated: SuffixPair, thinking: bool
+) -> Contrast:
+    """A contrast that needs no answers."""
+    if contrast == "suffix":
+        return contrasts.suffix(loaded, items, evaluated=evaluated, thinking=thinking)
+    if contrast == "statement":
+        return contrasts.statement(loaded, thinking=thinking)
+    if contrast == "formality":
+        return contrasts.formality(loaded, thinking=thinking)
+    return contrasts.from_file(loaded, Path(contrast), thinking=thinking)
+
+
+def control_vectors(
+    vector: SteeringVector, captured: Captured, *, method: str, count: int
+) -> dict[str, SteeringVector]:
+    """`count` isotropic, residual-covariance and label controls, by name.
+
+    Recipes that do not see signs make no label control of their own: the mean difference makes it.
+    """
+    columns = [captured.layers.index(layer) for layer in vector.layers]
+    positive, negative = (captured.sides[side][:, columns] for side in ("positive", "negative"))
+    recipe = RECIPES["mean-difference" if method in SIGN_BLIND else method]
+    found: dict[str, SteeringVector] = {}
+    for seed in range(count):
+        found[f"random-{seed}"] = random_isotropic(vector, seed)
+        found[f"residual-{seed}"] = random_residual(vector, positive, negative, seed)
+        found[f"labels-{seed}"] = label_control(vector, positive, negative, captured.strata, recipe, seed)
+    return found
+
+
+def check_transformer_lens(loaded: LoadedModel, made: Contrast, *, pairs: int = 4) -> dict[int, float]:
+    """Layer -> largest difference between our capture and TransformerLens's, on some of the rows."""
+    from steer.models import resolve
+    from vectors.lens_check import largest_differences
+
+    folder = resolve(loaded.name).folder
+    if folder is None:
+        raise UserError(f"{loaded.name} is not on this machine: transformer-lens needs its folder")
+    return largest_differences(loaded, str(folder), [p.positive[0].ids for p in made.pairs[:pairs]])

@@ -1,0 +1,213 @@
+"""From captured activations to a vector: directions, norms, projections, trust figures, provenance.
+
+It does not generate, judge or write; answers come in labelled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from steer.errors import UserError
+from steer.suffixes import DEFAULT, PARAPHRASES
+from steer.types import LoadedModel, SuffixPair
+from vectors import trust
+from vectors.activations import Captured, cached_capture
+from vectors.capture import AnsweredRow, Row, span_statistics
+from vectors.contrasts import Contrast, token_ids
+from vectors.directions import RECIPES, cosine, equal_weights
+from vectors.responses import GivenAnswer
+from vectors.vector import Details, LayerTrust, Provenance, SteeringVector
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PARTS = {"pro-neutral": ("positive", "neutral"), "neutral-anti": ("neutral", "negative")}
+
+Tick = Callable[[str, int], None]
+"""Told a kind of work (`norms`, `own`, `trust`) and how much of it was done."""
+
+
+def build_vector(
+    loaded: LoadedModel,
+    made: Contrast,
+    captured: Captured,
+    own: Sequence[GivenAnswer],
+    *,
+    method: str,
+    cache: Path,
+    tick: Tick,
+    evaluated: SuffixPair = DEFAULT,
+    thinking: bool = False,
+) -> SteeringVector:
+    """Directions by `method`, with norms, projections and trust figures from the unsteered `own` answers.
+
+    A layer whose direction is zero or not finite is left out, and the file says so.
+    """
+    directions: dict[int, Tensor] = {}
+    left_out: list[str] = []
+    for layer in captured.layers:
+        direction = _direction(captured, ("positive", "negative"), layer, method)
+        if bool(direction.isfinite().all()) and bool(direction.any()):
+            directions[layer] = direction
+        else:
+            left_out.append(f"layer {layer}: zero or not finite")
+    if not directions:
+        raise UserError("the two sides do not differ at any layer chosen: choose later layers or other pairs")
+    parts = {
+        name: {layer: _direction(captured, sides, layer, method) for layer in directions}
+        for name, sides in PARTS.items()
+        if "neutral" in captured.sides
+    }
+    rows = [AnsweredRow(a.prompt_ids, a.thinking_ids + a.answer_ids) for a in own]
+    statistics = span_statistics(loaded, rows, directions=directions, progress=lambda n: tick("norms", n))
+    ranks = rank_own(loaded, directions, own, cache=cache, tick=lambda n: tick("own", n))
+    words = trust.unembedding_tokens(loaded, directions, _suffix_ids(loaded, evaluated))
+    figures: dict[int, LayerTrust] = {}
+    for layer, direction in directions.items():
+        norm = statistics["last"][layer].norm
+        promotes, demotes, word, likeness = words[layer]
+        figures[layer] = replace(
+            _stability(captured, layer, direction, method),
+            own_auc=ranks.at_answer.get(layer),
+            own_prompt_auc=ranks.at_prompt.get(layer),
+            own_comparisons=ranks.comparisons,
+            norm_ratio=direction.norm().item() / norm if norm > 0 else None,
+            promotes=promotes,
+            demotes=demotes,
+            suffix_word=word,
+            suffix_cosine=likeness,
+        )
+        tick("trust", 1)
+    statuses = dict.fromkeys(a.status for a in own)
+    details: Details = dict(made.details) | ranks.details
+    details["own answers"] = [f"{status}: {sum(a.status == status for a in own)}" for status in statuses]
+    if left_out:
+        details["left out"] = left_out
+    return SteeringVector(
+        directions=directions,
+        provenance=Provenance(
+            d_model=loaded.d_model,
+            n_layers=loaded.n_layers,
+            model=loaded.name,
+            weights=loaded.weights,
+            dtype=loaded.dtype,
+            contrast=made.name,
+            method=method,
+            read=made.read,
+            sign="pro - anti" if made.name in ("suffix", "response") else "positive - negative",
+            template=_template_hash(loaded),
+            thinking=thinking,
+            pairs=len(made.pairs),
+            pairs_hash=made.hash(),
+            evidence=loaded.evidence,
+            details=details,
+        ),
+        norms={span: {k: s.norm for k, s in by.items() if s.norm > 0} for span, by in statistics.items()},
+        projections={
+            span: {k: (s.projection_mean, s.projection_std) for k, s in by.items()}
+            for span, by in statistics.items()
+        },
+        parts=parts,
+        trust=figures,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class OwnRanks:
+    """Layer -> AUC within category of the own answers, read over the answer and at the last prompt token.
+
+    details: the same at a layer chosen on the other half of the answers.
+    """
+
+    at_answer: dict[int, float]
+    at_prompt: dict[int, float]
+    comparisons: int
+    details: Details
+
+
+def rank_own(
+    loaded: LoadedModel,
+    directions: dict[int, Tensor],
+    own: Sequence[GivenAnswer],
+    *,
+    cache: Path,
+    tick: Callable[[int], None],
+) -> OwnRanks:
+    """How well each direction ranks the model's own unsuffixed answers: convergence against not.
+
+    Nonsense, invalid and truncated answers are left out.
+    """
+    import torch
+
+    valid = ("convergence", "no_convergence", "safety_refusal")
+    usable = [a for a in own if a.answer_ids and a.status in valid]
+    labels = [a.status == "convergence" for a in usable]
+    categories = [a.category for a in usable]
+    layers = sorted(directions)
+    found: dict[str, dict[int, float]] = {"answer": {}, "prompt": {}}
+    details: Details = {}
+    comparisons = 0
+    if not any(labels) or all(labels):
+        tick(2 * len(usable))
+        return OwnRanks({}, {}, 0, details)
+    stacked = torch.stack([directions[layer] for layer in layers]).double()
+    for where, by_layer in found.items():
+        rows = [_row(a, i, answer=where == "answer") for i, a in enumerate(usable)]
+        values = cached_capture(loaded, rows, layers, len(rows), cache=cache, tick=tick)
+        scores = torch.einsum("ald,ld->al", values.double(), stacked)  # [answer, layer]
+        for k, layer in enumerate(layers):
+            value, comparisons = trust.within_auc(scores[:, k], labels, categories)
+            if value is not None:
+                by_layer[layer] = value
+        fitted, best = trust.cross_fitted_auc(scores, labels, categories, layers)
+        if fitted is not None:
+            details[f"own AUC at the {where}, layer chosen on the other half"] = round(fitted, 4)
+            details[f"layers so chosen ({where})"] = [str(layer) for layer in best]
+    return OwnRanks(found["answer"], found["prompt"], comparisons, details)
+
+
+def _row(given: GivenAnswer, slot: int, *, answer: bool) -> Row:
+    prompt = given.prompt_ids
+    if not answer:
+        return Row(prompt, len(prompt) - 1, len(prompt), slot)
+    before = prompt + given.thinking_ids
+    return Row(before + given.answer_ids, len(before), len(before) + len(given.answer_ids), slot)
+
+
+def _direction(captured: Captured, sides: tuple[str, str], layer: int, method: str) -> Tensor:
+    first, second = (captured.at(side, layer) for side in sides)
+    return RECIPES[method](first, second, equal_weights(captured.strata))
+
+
+def _stability(captured: Captured, layer: int, direction: Tensor, method: str) -> LayerTrust:
+    """What the pairs themselves say of a direction."""
+    positive, negative = captured.at("positive", layer), captured.at("negative", layer)
+    recipe = RECIPES[method]
+    auc, effect = trust.held_out(positive, negative, captured.strata, recipe)
+    others = {
+        name: cosine(_direction(captured, ("positive", "negative"), layer, name), direction)
+        for name in RECIPES
+        if name != method
+    }
+    return LayerTrust(
+        split_half=trust.split_half(positive, negative, captured.strata, recipe),
+        heldout_auc=auc,
+        heldout_d=effect,
+        recipe_cosines=others,
+    )
+
+
+def _suffix_ids(loaded: LoadedModel, evaluated: SuffixPair) -> list[int]:
+    """Ids of the words of the project's suffixes and of the evaluated one."""
+    texts = [text for pair in (evaluated, *PARAPHRASES) for text in (pair.pro, pair.anti)]
+    found = {i for text in texts for i in token_ids(loaded, text)}
+    return [i for i in sorted(found) if str(loaded.tokenizer.decode([i])).strip().isalpha()]
+
+
+def _template_hash(loaded: LoadedModel) -> str:
+    template = loaded.tokenizer.chat_template
+    return hashlib.sha256(str(template).encode()).hexdigest() if template else ""

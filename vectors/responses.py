@@ -1,0 +1,209 @@
+"""The model's own answers to extraction scenarios: gathered once, judged, and read again without the suffix.
+
+Answers and verdicts lie in a run store of the cache, so that an interrupted extraction goes on where it
+stopped and a second recipe generates nothing. It does not know directions or files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from steer.chat import CLOSE, render
+from steer.errors import UserError
+from steer.suffixes import DEFAULT, echo
+from steer.types import Arm, Engine, Judge, Limits, LoadedModel, Sampling, Scenario, Status, SuffixPair
+from vectors.contrasts import FEWEST_PAIRS, Contrast, Pair, Reading, paraphrases
+
+if TYPE_CHECKING:
+    from steer.plan import Planned
+
+REPLY_MIN = "mean over the first tokens of the answer, as many as the shorter answer of the pair has"
+
+Tick = Callable[[Literal["generate", "judge"], int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class GivenAnswer:
+    """One answer. thinking_ids: everything before the answer's first token (empty without thinking)."""
+
+    scenario: str
+    category: str
+    arm: str
+    prompt_ids: tuple[int, ...]
+    thinking_ids: tuple[int, ...]
+    answer_ids: tuple[int, ...]
+    text: str
+    status: Status
+
+
+def plan_unsuffixed(
+    loaded: LoadedModel, scenarios: Sequence[Scenario], *, limits: Limits, thinking: bool
+) -> Planned:
+    """Every scenario as it is, greedy."""
+    from steer.plan import plan
+
+    return plan(loaded, scenarios, [Arm("baseline")], limits=limits, thinking=thinking)
+
+
+def plan_suffixed(
+    loaded: LoadedModel,
+    scenarios: Sequence[Scenario],
+    *,
+    evaluated: SuffixPair = DEFAULT,
+    draws: int,
+    sampling: Sampling,
+    limits: Limits,
+    thinking: bool,
+) -> Planned:
+    """Every scenario under `draws` pro and as many anti paraphrases, in turn from scenario to scenario."""
+    from steer.plan import Planned, plan
+
+    chosen = paraphrases(evaluated)
+    if not 1 <= draws <= len(chosen):
+        raise UserError(f"draws is {draws}: allowed are 1 to {len(chosen)}, the paraphrases of each side")
+    parts: list[Planned] = []
+    for first in range(len(chosen)):
+        group = [scenario for i, scenario in enumerate(scenarios) if i % len(chosen) == first]
+        pairs = [chosen[(first + k) % len(chosen)] for k in range(draws)]
+        arms = [Arm(f"pro:{pair.name}", pair.pro) for pair in pairs]
+        arms += [Arm(f"anti:{pair.name}", pair.anti) for pair in pairs]
+        parts.append(plan(loaded, group, arms, sampling=[sampling], limits=limits, thinking=thinking))
+    return Planned(
+        tuple(row for part in parts for row in part.rows),
+        {key: prompt for part in parts for key, prompt in part.prompts.items()},
+        {key: request for part in parts for key, request in part.requests.items()},
+    )
+
+
+def gather(
+    loaded: LoadedModel,
+    engine: Engine,
+    judge: Judge,
+    scenarios: Sequence[Scenario],
+    planned: Planned,
+    *,
+    cache: Path,
+    tick: Tick,
+) -> list[GivenAnswer]:
+    """Generate and judge what the cache lacks; every planned row that has an answer, in plan order."""
+    from steer import pipeline
+    from steer.plan import digest
+    from steer.store import RunStore, unpack
+
+    key = digest([sorted(planned.requests), [r.response for r in planned.rows]])[:16]
+    categories = {s.id: s.category for s in scenarios}
+    with RunStore(cache / f"answers-{key}") as store:
+        store.add_plan(scenarios, planned.prompts.values(), planned.rows)
+        pipeline.run(store, planned, loaded, engine, judge, tick=tick)
+        outputs = {k: unpack(blob) for k, blob in store.query("SELECT key, output_ids FROM responses")}
+        rows = {(r.scenario, r.arm, r.sample): r for r in store.rows(judge.name)}
+    found: list[GivenAnswer] = []
+    for planned_row in planned.rows:
+        row = rows[planned_row.scenario, planned_row.arm, planned_row.sample]
+        if row.status in ("failed", "missing"):
+            continue
+        prompt = planned.prompts[planned_row.prompt].token_ids
+        thought, answer = split_answer(loaded, outputs[row.key])
+        found.append(
+            GivenAnswer(
+                row.scenario,
+                categories[row.scenario],
+                row.arm,
+                prompt,
+                thought,
+                answer,
+                f"{row.thinking}\n{row.answer}".strip(),
+                row.status,
+            )
+        )
+    return found
+
+
+def split_answer(loaded: LoadedModel, output_ids: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """(thinking with its closing tag and the blanks after it, answer) of output ids, the stop id dropped."""
+    tokenizer: Any = loaded.tokenizer
+    ids = output_ids[:-1] if output_ids and output_ids[-1] in loaded.stop_ids else output_ids
+    close = cast("int | None", tokenizer.convert_tokens_to_ids(CLOSE))
+    start = ids.index(close) + 1 if close is not None and close in ids else 0
+    while start < len(ids) and not tokenizer.decode([ids[start]]).strip():
+        start += 1
+    return ids[:start], ids[start:]
+
+
+def response(
+    loaded: LoadedModel,
+    scenarios: Sequence[Scenario],
+    answers: Sequence[GivenAnswer],
+    *,
+    judge: str,
+    evaluated: SuffixPair = DEFAULT,
+    thinking: bool = False,
+) -> Contrast:
+    """Pairs of the model's own answers, read teacher-forced after the prompt *without* the suffix.
+
+    A scenario counts if a pro answer was judged `convergence` and an anti answer `no_convergence`;
+    refusals, nonsense, truncated answers and those that quote the suffix (thinking included) do not
+    serve. The first of each is taken. Both sides are read over as many answer tokens as the shorter has.
+    """
+    texts = {f"pro:{p.name}": p.pro for p in paraphrases(evaluated)}
+    texts |= {f"anti:{p.name}": p.anti for p in paraphrases(evaluated)}
+    quoting = {id(a) for a in answers if echo(texts[a.arm], a.text)}
+    wanted: dict[str, Status] = {"pro": "convergence", "anti": "no_convergence"}
+    first: dict[tuple[str, str], GivenAnswer] = {}
+    for answer in answers:
+        side = answer.arm.partition(":")[0]
+        if answer.status == wanted[side] and id(answer) not in quoting and answer.answer_ids:
+            first.setdefault((answer.scenario, side), answer)
+    pairs: list[Pair] = []
+    lengths: list[int] = []
+    for scenario in scenarios:
+        pro, anti = first.get((scenario.id, "pro")), first.get((scenario.id, "anti"))
+        if pro is None or anti is None:
+            continue
+        prompt = render(loaded, scenario.system, scenario.user, thinking=thinking)
+        count = min(len(pro.answer_ids), len(anti.answer_ids))
+        lengths.append(count)
+        sides = [_read(prompt, answer, count) for answer in (pro, anti)]
+        pairs.append(Pair(scenario.id, scenario.category, (sides[0],), (sides[1],)))
+    if len(pairs) < FEWEST_PAIRS:
+        raise UserError(
+            f"the response contrast kept {len(pairs)} of {len(scenarios)} scenarios, at least {FEWEST_PAIRS} "
+            f"are needed ({_shares(answers, wanted)}): raise the draws, the new tokens or the scenarios"
+        )
+    kept = {p.id for p in pairs}
+    categories = list(dict.fromkeys(s.category for s in scenarios))
+    return Contrast(
+        "response",
+        tuple(pairs),
+        REPLY_MIN,
+        {
+            "evaluated": evaluated.name,
+            "judge": judge,
+            "kept": [
+                f"{c}: {sum(s.id in kept for s in scenarios if s.category == c)} of "
+                f"{sum(s.category == c for s in scenarios)}"
+                for c in categories
+            ],
+            "answers": len(answers),
+            "as wanted": _shares(answers, wanted),
+            "quoting the suffix": len(quoting),
+            "mean tokens read": round(mean(lengths), 1),
+        },
+    )
+
+
+def _read(prompt: tuple[int, ...], answer: GivenAnswer, count: int) -> Reading:
+    start = len(prompt) + len(answer.thinking_ids)
+    return Reading(prompt + answer.thinking_ids + answer.answer_ids[:count], start, start + count)
+
+
+def _shares(answers: Sequence[GivenAnswer], wanted: dict[str, Status]) -> str:
+    parts: list[str] = []
+    for side, status in wanted.items():
+        own = [a for a in answers if a.arm.startswith(side)]
+        parts.append(f"{sum(a.status == status for a in own)} of {len(own)} {side} answers {status}")
+    return ", ".join(parts)
