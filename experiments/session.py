@@ -174,6 +174,9 @@ def record_plan(session: Session, store: RunStore, arms: Sequence[Arm], planned:
         names = [f"{name}@{t:g}" for t in session.options.temperatures for name in names]
     known: list[str] = json.loads(store.meta("arms") or "[]")
     store.set_meta("arms", json.dumps([*known, *(name for name in names if name not in known)]))
+    contents: dict[str, Any] = json.loads(store.meta("arm_contents") or "{}")
+    contents |= {arm.name: arm_content(arm) for arm in arms}
+    store.set_meta("arm_contents", json.dumps(contents))
     texts: dict[str, str] = json.loads(store.meta("suffix_texts") or "{}")
-    texts |= {arm.name: arm.suffix for arm in arms if arm.suffix}
+    texts |= {arm.name: arm.suffix or arm.system_suffix for arm in arms if arm.suffix or arm.system_suffix}
     store.set_meta("suffix_texts", json.dumps(texts))

@@ -79,7 +79,7 @@ def _content(config: Mapping[str, Any], arm: str) -> dict[str, Any]:
     one = temperatures[0] if len(temperatures) == 1 else None
     return {
         "suffix": content.get("suffix", ""),
-        "placement": content.get("placement"),
+        "system_suffix": content.get("system_suffix", ""),
         "additions": content.get("additions", []),
         "adapter": content.get("adapter", ""),
         "temperature": float(at) if arm not in arms and name in arms else one,

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from steer import adapters
 from steer.chat import render
 from steer.sampling import stream_of
 from steer.store import PlanRow, Prompt
@@ -66,9 +67,9 @@ def arm_content(arm: Arm) -> dict[str, Any]:
     """The canonical content of an arm, without its name: what a run's configuration records."""
     return {
         "suffix": arm.suffix,
-        "placement": arm.placement if arm.suffix else None,
+        "system_suffix": arm.system_suffix,
         "additions": [addition_content(a) | {"vector": a.vector} for a in arm.additions if is_effective(a)],
-        "adapter": arm.adapter,
+        "adapter": adapters.identity(arm.adapter),
     }
 
 
@@ -80,8 +81,8 @@ def is_effective(addition: Addition) -> bool:
 def prompt_texts(scenario: Scenario, arm: Arm, *, context: bool) -> tuple[str, str]:
     """(system, user) as sent under `arm`; without `context` the scenario's system text is left out."""
     system, user = scenario.system if context else "", scenario.user
-    if arm.placement == "system":
-        return compose(system, arm.suffix).strip() if arm.suffix else system, user
+    if arm.system_suffix:
+        system = compose(system, arm.system_suffix).strip()
     return system, compose(user, arm.suffix)
 
 
@@ -104,9 +105,10 @@ def plan(
     prompts: dict[str, Prompt] = {}
     requests: dict[str, Request] = {}
     contents = [[addition_content(a) for a in arm.additions if is_effective(a)] for arm in arms]
+    adapted = [adapters.identity(arm.adapter) for arm in arms]
     rendered: dict[tuple[str, str], tuple[int, ...]] = {}
     for scenario in scenarios:
-        for arm, content in zip(arms, contents, strict=True):
+        for arm, content, adapter in zip(arms, contents, adapted, strict=True):
             system, user = prompt_texts(scenario, arm, context=context)
             if (system, user) not in rendered:
                 rendered[system, user] = render(loaded, system, user, thinking=thinking)
@@ -125,7 +127,7 @@ def plan(
                                 "dtype": loaded.dtype,
                                 "prompt": list(ids),
                                 "additions": content,
-                                "adapter": arm.adapter,
+                                "adapter": adapter,
                                 "temperature": chosen.temperature,
                                 "stream": stream,
                                 "limits": [limits.prompt, limits.new],

@@ -202,7 +202,10 @@ class RunStore:
             db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
 
     def config(self) -> dict[str, Any]:
-        return cast(dict[str, Any], json.loads(self.meta("config") or "{}"))
+        """The configuration the run was claimed with; under "arms", also those added since."""
+        config: dict[str, Any] = json.loads(self.meta("config") or "{}")
+        added: dict[str, Any] = json.loads(self.meta("arm_contents") or "{}")
+        return config | {"arms": config.get("arms", {}) | added}
 
     def claim(self, config: dict[str, Any]) -> None:
         """Make this folder the run of `config`, or raise UserError if it is the run of another."""

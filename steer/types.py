@@ -33,7 +33,6 @@ Span = Literal["last", "all", "prompt", "generated"]
 Operation = Literal["add", "ablate", "clamp"]
 Unit = Literal["norm", "raw"]
 Finish = Literal["stop", "length", "failed"]
-Placement = Literal["user", "system"]
 
 LABELS: tuple[Label, ...] = get_args(Label)
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -89,13 +88,13 @@ class Addition:
 class Arm:
     """One way to steer; the unit of comparison. The baseline is an arm with nothing in it.
 
-    suffix: text appended to the user text (or to the system text, by `placement`).
+    suffix: text appended to the user text. system_suffix: text appended to the system text.
     adapter: folder of a peft adapter, or "" for none.
     """
 
     name: str
     suffix: str = ""
-    placement: Placement = "user"
+    system_suffix: str = ""
     additions: tuple[Addition, ...] = ()
     adapter: str = ""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -52,12 +53,9 @@ def scenarios(n: int) -> list[Scenario]:
 
 def text_of(length: int, *parts: object) -> str:
     """Words by hash, about as compressible as a small model's answers."""
-    words: list[str] = []
-    size = 0
-    while size < length:
-        seed = number(*parts, len(words))
-        words += [WORDS[seed % len(WORDS)], WORDS[seed // 97 % len(WORDS)], str(seed // 9973 % 100)]
-        size += sum(len(word) + 1 for word in words[-3:])
+    draw = random.Random(number(*parts))
+    words = draw.choices(WORDS, k=length // 5)
+    words[::3] = [str(draw.randrange(100)) for _ in words[::3]]
     return " ".join(words)
 
 
@@ -147,7 +145,7 @@ def addition(layer: int, magnitude: float) -> dict[str, Any]:
 def arm_config(suffix: str = "", additions: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
     return {
         "suffix": suffix,
-        "placement": "user" if suffix else None,
+        "system_suffix": "",
         "additions": list(additions),
         "adapter": "",
     }

@@ -138,7 +138,9 @@ def settings(content: Mapping[str, Any] | None) -> str:
         return ""
     parts: list[str] = []
     if content["suffix"]:
-        parts.append(f"suffix in the {content['placement']} message")
+        parts.append("suffix in the user message")
+    if content["system_suffix"]:
+        parts.append("suffix in the system message")
     for one in content["additions"]:
         what = {"add": "add", "ablate": "ablate", "clamp": "clamp to"}[one["operation"]]
         size = "" if one["operation"] == "ablate" else f" {signed(one['magnitude'])}"
