@@ -65,44 +65,54 @@ def check(adapter: str, loaded: LoadedModel) -> None:
 
 @contextmanager
 def active(module: nn.Module, adapter: str) -> Generator[None]:
-    """The model with an adapter on, or as it is for "". The modules and their flags come back as they were."""
+    """The model with an adapter on, or as it is for "". Afterwards it has the very modules it had."""
     if not adapter:
         yield
         return
     require_peft()
-    from peft import PeftModel
-
     folder = _folder(adapter)
     asked = {name: p.requires_grad for name, p in module.named_parameters()}
+    try:
+        _put_on(module, folder)
+        yield
+    finally:
+        take_off(module)
+        for name, p in module.named_parameters():
+            p.requires_grad_(asked[name])
+
+
+def _put_on(module: nn.Module, folder: Path) -> None:
+    from peft import PeftModel
+    from safetensors import safe_open
+
+    misfit = f"adapter {str(folder)!r} does not fit {type(module).__name__}"
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="peft")
             adapted: Any = PeftModel.from_pretrained(module, str(folder), autocast_adapter_dtype=False)
     except (ValueError, RuntimeError, KeyError, TypeError) as error:
-        take_off(module)
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise UserError(f"{misfit} ({reason[:120]}): was it made for another model?") from error
+    adapted.eval()
+    # every tensor of the file must have found a place: peft passes over those that have none
+    with safe_open(folder / WEIGHTS, "pt") as file:
+        held = len(list(file.keys()))
+    placed = sum(".lora_" in name for name, _ in module.named_parameters())
+    if held != placed:
         raise UserError(
-            f"adapter {adapter!r} does not fit {type(module).__name__} ({reason[:120]}): "
-            "was it made for another model?"
-        ) from error
-    try:
-        _require_all_loaded(module, folder, adapter)
-        adapted.eval()
-        yield
-    finally:
-        adapted.unload()
-        for name, p in module.named_parameters():
-            p.requires_grad_(asked[name])
+            f"{misfit}: it holds {held} tensors, {placed} have a place; was it made for another model?"
+        )
 
 
 def take_off(module: nn.Module) -> None:
-    """Put every wrapped module's own layer back, wherever a failed loading left adapters."""
+    """Put every wrapped module's own layer back, also after a loading that failed half-way."""
     from peft.tuners.tuners_utils import BaseTunerLayer
 
-    for name, found in list(module.named_modules()):
-        if isinstance(found, BaseTunerLayer):
-            parent, _, last = name.rpartition(".")
-            setattr(module.get_submodule(parent), last, found.get_base_layer())
+    wrapped = {name: m for name, m in module.named_modules() if isinstance(m, BaseTunerLayer)}
+    for name, layer in wrapped.items():
+        parent, _, last = name.rpartition(".")
+        if not any(parent == outer or parent.startswith(f"{outer}.") for outer in wrapped):
+            setattr(module.get_submodule(parent), last, cast("Any", layer).get_base_layer())
     if hasattr(module, "peft_config"):
         del module.peft_config
 
@@ -124,17 +134,3 @@ def _folder(adapter: str) -> Path:
             "(safetensors only)"
         )
     return folder
-
-
-def _require_all_loaded(module: nn.Module, folder: Path, adapter: str) -> None:
-    """Every tensor of the file must have found a place: peft passes over those that have none."""
-    from safetensors import safe_open
-
-    with safe_open(folder / WEIGHTS, "pt") as file:
-        held = len(list(file.keys()))
-    placed = sum(".lora_" in name for name, _ in cast("Any", module).named_parameters())
-    if held != placed:
-        raise UserError(
-            f"adapter {adapter!r} holds {held} tensors, {placed} have a place in this model: "
-            "was it made for another model?"
-        )

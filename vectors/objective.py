@@ -72,21 +72,25 @@ def loss_of(
     neutral: Sequence[Example] = (),
 ) -> Tensor:
     """The loss of a batch, a scalar differentiable in `direction` [d_model] (its length does not matter)."""
+    delta = objective.magnitude * objective.norm * direction / direction.norm()
+    loss = pair_loss(loaded, batch, delta, objective)
+    return loss + objective.kl * _divergence(loaded, neutral, delta, objective) if neutral else loss
+
+
+def pair_loss(
+    loaded: LoadedModel, batch: Sequence[Example], delta: Tensor | None, objective: Objective
+) -> Tensor:
+    """The loss of the pairs alone with `delta` [d_model] added, or of the model as it is (an adapter's)."""
     import torch
 
-    delta = objective.magnitude * objective.norm * direction / direction.norm()
     unwanted = answer_log_probs(loaded, [(e.prompt_ids, e.unwanted_ids) for e in batch], delta, objective)
     if objective.loss == "likelihood":
-        loss = -torch.stack([row.mean() for row in unwanted]).mean()
-    else:
-        wanted = answer_log_probs(loaded, [(e.prompt_ids, e.wanted_ids) for e in batch], delta, objective)
-        margins = [
-            BETA * (u.sum() - w.sum() - e.reference) for e, u, w in zip(batch, unwanted, wanted, strict=True)
-        ]
-        loss = -torch.nn.functional.logsigmoid(torch.stack(margins)).mean()
-    if neutral:
-        loss = loss + objective.kl * _divergence(loaded, neutral, delta, objective)
-    return loss
+        return -torch.stack([row.mean() for row in unwanted]).mean()
+    wanted = answer_log_probs(loaded, [(e.prompt_ids, e.wanted_ids) for e in batch], delta, objective)
+    margins = [
+        BETA * (u.sum() - w.sum() - e.reference) for e, u, w in zip(batch, unwanted, wanted, strict=True)
+    ]
+    return -torch.nn.functional.logsigmoid(torch.stack(margins)).mean()
 
 
 def answer_log_probs(

@@ -121,8 +121,10 @@ def train(
     with frozen(loaded):
         while (done := len(fit.losses)) < total:
             epoch, place = divmod(done, per_epoch)
-            chosen = _batch(examples, training, epoch, place)
-            quiet = _batch(neutral, training, epoch, place) if objective.kl else []
+            chosen, quiet = (
+                shuffled_batch(rows, training.batch, training.seed, epoch, place) if rows else []
+                for rows in (examples, neutral if objective.kl else ())
+            )
             loss = loss_of(loaded, chosen, fit.direction, objective, quiet)
             if not fit.step(loss):
                 if state is not None:
@@ -146,7 +148,7 @@ def train(
 
 @dataclass(slots=True, eq=False)
 class _Fit:
-    """A training under way. direction: [d_model], length sqrt(d_model); kept: it after 1, 2, 4, ... epochs."""
+    """A training under way. direction: [d_model], length sqrt(d_model); kept: it after 1, 2, 4 ... epochs."""
 
     identity: str
     direction: Tensor
@@ -213,17 +215,17 @@ def _start(loaded: LoadedModel, training: Training, start: Tensor, identity: str
     return _Fit(identity, direction, torch.optim.Adam([direction], lr=training.learning_rate))
 
 
-def _batch(rows: Sequence[Example], training: Training, epoch: int, place: int) -> list[Example]:
+def shuffled_batch(rows: Sequence[Example], size: int, seed: int, epoch: int, place: int) -> list[Example]:
     """The place-th batch of an epoch, around again where rows are few.
 
     An epoch's order is a function of (seed, epoch) alone, so that a resumed training sees the same.
     """
     import torch
 
-    generator = torch.Generator().manual_seed(training.seed * 1_000_003 + epoch)
+    generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
     order: list[int] = torch.randperm(len(rows), generator=generator).tolist()
-    start = place * training.batch % len(order)
-    return [rows[i] for i in order[start : start + training.batch]]
+    start = place * size % len(order)
+    return [rows[i] for i in order[start : start + size]]
 
 
 def _identity(

@@ -9,15 +9,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
+from steer.adapters import active, grouped
 from steer.errors import UserError
-from steer.types import LoadedModel, Request, Response
+from steer.types import LoadedModel, Request, Response, ScoreRow
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
+    from torch import Tensor, nn
 
 Row = TypeVar("Row")
 Done = TypeVar("Done")
+Adapted = TypeVar("Adapted", Request, ScoreRow)
 
 WINDOW = 16
 """Batches looked ahead, so that rows of like length share a batch."""
@@ -122,7 +124,13 @@ def input_device(loaded: LoadedModel) -> torch.device:
     return next(loaded.module.get_input_embeddings().parameters()).device
 
 
-def require_no_adapter(adapter: str) -> None:
-    """Adapters are not run yet."""
-    if adapter:
-        raise UserError(f"adapter {adapter!r}: no engine runs adapters yet; leave it out")
+def with_adapters(
+    module: nn.Module, rows: Sequence[Adapted], run: Callable[[Sequence[Adapted]], Sequence[Done]]
+) -> list[Done]:
+    """`run` on the rows of one adapter at a time, with it on; results in the order of `rows`."""
+    found: dict[int, Done] = {}
+    for adapter, part in grouped(enumerate(rows), lambda item: item[1].adapter).items():
+        with active(module, adapter):
+            done = run([row for _, row in part])
+        found.update({index: result for (index, _), result in zip(part, done, strict=True)})
+    return [found[index] for index in range(len(rows))]

@@ -19,7 +19,7 @@ from steer.engines.batching import (
     pad_left,
     prompt_length,
     refusal,
-    require_no_adapter,
+    with_adapters,
 )
 from steer.interventions import Steering, decoder_layers
 from steer.sampling import as_int64, choose
@@ -51,14 +51,16 @@ class ReferenceEngine:
 
         def runnable() -> Iterator[Request]:
             for request in requests:
-                require_no_adapter(request.adapter)
                 refused = refusal(request)
                 if refused is None:
                     yield request
                 else:
                     failed.append(refused)
 
-        for done in in_batches(runnable(), self._batch, self._generate, length=prompt_length):
+        def run(part: Sequence[Request]) -> list[Response]:
+            return with_adapters(self._loaded.module, part, self._generate)
+
+        for done in in_batches(runnable(), self._batch, run, length=prompt_length):
             yield from failed
             failed.clear()
             yield from (response for _, response in done)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from steer.engines.batching import in_batches, input_device, pad_left
+from steer.engines.batching import in_batches, input_device, pad_left, with_adapters
 from steer.interventions import Steering, decoder_layers
 from steer.types import LoadedModel, Read, ScoreRow
 
@@ -51,7 +51,12 @@ def score(
 
     ready: dict[int, Tensor] = {}
     due = 0
-    for done in in_batches(rows, batch, run, length=lambda row: len(row.prompt_ids) + len(row.answer_ids)):
+    for done in in_batches(
+        rows,
+        batch,
+        lambda part: with_adapters(loaded.module, part, run),
+        length=lambda row: len(row.prompt_ids) + len(row.answer_ids),
+    ):
         ready.update(done)
         while due in ready:
             yield ready.pop(due)

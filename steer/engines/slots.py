@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from steer.adapters import active, grouped
 from steer.engines import scoring
 from steer.engines.batching import (
     free_bytes,
@@ -25,7 +26,6 @@ from steer.engines.batching import (
     input_device,
     is_out_of_memory,
     refusal,
-    require_no_adapter,
 )
 from steer.engines.cache import Prefix, SlotCache, prefixes
 from steer.engines.schedule import Queue
@@ -128,16 +128,23 @@ class SlotEngine:
         self.work = Work()
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Response]:
-        """Responses as rows end. All requests are read first: their order is the engine's to choose."""
+        """Responses as rows end, those of one adapter after another.
+
+        All requests are read first: their order is the engine's to choose.
+        """
         runnable: list[Request] = []
         for request in requests:
-            require_no_adapter(request.adapter)
             refused = refusal(request)
             if refused is None:
                 runnable.append(request)
             else:
                 yield refused
         self.work = Work(prompts=sum(len(prompt) for prompt in {r.prompt_ids for r in runnable}))
+        for adapter, group in grouped(runnable, lambda request: request.adapter).items():
+            with active(self._loaded.module, adapter):
+                yield from self._generate(group)
+
+    def _generate(self, runnable: Sequence[Request]) -> Iterator[Response]:
         queue = Queue(runnable)
         slots = min(len(queue), self._batch or self._rows_that_fit(runnable))
         while queue:

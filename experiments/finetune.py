@@ -1,0 +1,178 @@
+"""LoRA fine-tuning on the very pairs that a trained vector is made from, by peft; the weights stay frozen.
+
+Adapters after 1, 2, 4, ... epochs are folders of their own, which arms name. Deterministic; continues
+after the last whole epoch. The loss is `vectors.objective.pair_loss`: that of the trained vector.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from steer import adapters
+from steer.errors import UserError
+from steer.plan import digest
+from steer.types import LoadedModel
+from vectors.objective import Example, Objective, pair_loss, with_reference
+from vectors.training import kept_epochs, shuffled_batch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lora:
+    """How an adapter is trained: rank and alpha of every linear layer but the head; Adam, no dropout."""
+
+    rank: int = 16
+    alpha: int = 32
+    epochs: int = 8
+    batch: int = 8
+    learning_rate: float = 1e-3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("rank", "alpha", "epochs", "batch"):
+            if getattr(self, name) < 1:
+                raise UserError(f"LoRA {name} {getattr(self, name)}: allowed are whole numbers from 1")
+        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise UserError(f"LoRA learning rate {self.learning_rate:g}: it must be a finite number above 0")
+
+
+def finetune(
+    loaded: LoadedModel,
+    examples: Sequence[Example],
+    objective: Objective,
+    lora: Lora,
+    folder: Path,
+    *,
+    progress: Callable[[int, int, float], None] | None = None,
+) -> dict[int, Path]:
+    """{epochs: adapter folder} under `folder`/IDENTITY; what is there already is not trained again.
+
+    progress: told (steps done, steps in all, loss). Raises UserError when the loss is not finite; the
+    adapters of whole epochs stay.
+    """
+    adapters.require_peft()
+    if not examples:
+        raise UserError("nothing to fine-tune on: no item was given")
+    found = digest(
+        {
+            "weights": loaded.weights,
+            "dtype": loaded.dtype,
+            "lora": asdict(lora),
+            "loss": objective.loss,
+            "examples": [[e.prompt_ids, e.unwanted_ids, e.wanted_ids] for e in examples],
+        }
+    )
+    home = folder / found[:16]
+    made = {epochs: home / f"epoch-{epochs}" for epochs in kept_epochs(lora.epochs)}
+    if not all((path / adapters.NOTE).is_file() for path in made.values()):
+        asked = {name: p.requires_grad for name, p in loaded.module.named_parameters()}
+        try:
+            _train(loaded, examples, objective, lora, home, found, progress)
+        finally:
+            adapters.take_off(loaded.module)
+            for name, p in loaded.module.named_parameters():
+                p.requires_grad_(asked[name])
+    return made
+
+
+def _train(
+    loaded: LoadedModel,
+    examples: Sequence[Example],
+    objective: Objective,
+    lora: Lora,
+    home: Path,
+    identity: str,
+    progress: Callable[[int, int, float], None] | None,
+) -> None:
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    examples = with_reference(loaded, examples, objective, batch=lora.batch)
+    config = LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        target_modules="all-linear",
+        lora_dropout=0.0,
+        task_type="CAUSAL_LM",
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(lora.seed)
+        adapted: Any = get_peft_model(loaded.module, config, autocast_adapter_dtype=False)
+    adapted.eval()  # there is no dropout to train with
+    trained = {name: p for name, p in loaded.module.named_parameters() if p.requires_grad}
+    adam = torch.optim.Adam(trained.values(), lr=lora.learning_rate)
+    per_epoch = math.ceil(len(examples) / lora.batch)
+    first = _load(home / "state.safetensors", trained, adam, per_epoch)
+    for epoch in range(first, lora.epochs):
+        for place in range(per_epoch):
+            chosen = shuffled_batch(examples, lora.batch, lora.seed, epoch, place)
+            loss = pair_loss(loaded, chosen, None, objective)
+            adam.zero_grad()
+            loss.backward()
+            sizes = [p.grad.norm() for p in trained.values() if p.grad is not None]
+            if not bool(torch.isfinite(torch.stack([loss.detach(), *sizes])).all()):
+                raise UserError(
+                    f"the loss or its gradient is not finite in epoch {epoch + 1} (loss "
+                    f"{float(loss.detach()):g}): lower the LoRA learning rate ({lora.learning_rate:g}); "
+                    f"adapters of whole epochs are kept in {str(home)!r}"
+                )
+            adam.step()
+            if progress is not None:
+                progress(epoch * per_epoch + place + 1, per_epoch * lora.epochs, float(loss.detach()))
+        if epoch + 1 in kept_epochs(lora.epochs):
+            _keep(adapted, home / f"epoch-{epoch + 1}", loaded, identity)
+        _save(home / "state.safetensors", trained, adam, epoch + 1)
+
+
+def _keep(adapted: Any, target: Path, loaded: LoadedModel, identity: str) -> None:
+    """Save an adapter, all of it or nothing."""
+    draft = target.with_name(f".{target.name}.part")
+    shutil.rmtree(draft, ignore_errors=True)
+    adapted.save_pretrained(str(draft), safe_serialization=True)
+    note = {"weights": loaded.weights, "identity": identity, "evidence": loaded.evidence}
+    (draft / adapters.NOTE).write_text(json.dumps(note) + "\n", encoding="utf-8")
+    shutil.rmtree(target, ignore_errors=True)
+    os.replace(draft, target)
+
+
+def _save(path: Path, trained: dict[str, Tensor], adam: Any, epochs: int) -> None:
+    """Parameters and Adam's moments after whole epochs, replaced whole."""
+    from safetensors.torch import save_file
+
+    tensors: dict[str, Tensor] = {}
+    for name, p in trained.items():
+        held = adam.state[p]
+        tensors |= {f"p.{name}": p, f"m.{name}": held["exp_avg"], f"v.{name}": held["exp_avg_sq"]}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(path.name + ".part")
+    save_file({n: t.detach().cpu().contiguous() for n, t in tensors.items()}, draft, {"epochs": str(epochs)})
+    os.replace(draft, path)
+
+
+def _load(path: Path, trained: dict[str, Tensor], adam: Any, per_epoch: int) -> int:
+    """Take up where `_save` left; how many epochs are done. The folder's name is the training's identity."""
+    import torch
+    from safetensors import safe_open
+
+    if not path.is_file():
+        return 0
+    with safe_open(path, "pt") as file:
+        epochs = int((file.metadata() or {})["epochs"])
+        for name, p in trained.items():
+            with torch.no_grad():
+                p.copy_(file.get_tensor(f"p.{name}"))
+            adam.state[p] = {
+                "step": torch.tensor(float(epochs * per_epoch)),
+                "exp_avg": file.get_tensor(f"m.{name}").to(p),
+                "exp_avg_sq": file.get_tensor(f"v.{name}").to(p),
+            }
+    return epochs
