@@ -35,17 +35,21 @@ class Recipe:
     """Everything the weights depend on."""
 
     seed: int = 0
+    shallow: int = 8  # layers while most is learned, at a third of the cost
+    grow_at: int = 1800  # step at which the model is grown
     layers: int = 22
     width: int = 96
     ffn: int = 256
     heads: int = 3
     kv_heads: int = 1
     head_dim: int = 32
-    steps: int = 2200
-    batch_tokens: int = 2200
+    steps: int = 2350
+    batch_tokens: int = 3000
     block: int = 2048  # samples sorted by length together, then batched
     muon_lr: float = 0.015
-    adam_lr: float = 3e-3
+    adam_lr: float = 6e-3
+    embedding_std: float = 0.5
+    qk_norm: float = 1.6
     warmup: int = 60
     decay: float = 0.5  # share of the steps over which the rate falls to zero
 
@@ -58,8 +62,14 @@ class Encoded:
     targets: tuple[tuple[int, float], ...]  # (token, planted probability) there
 
 
-def make_model(recipe: Recipe) -> Qwen3ForCausalLM:
-    """A freshly initialised model; the projections that write to the residual stream start at zero."""
+def make_model(recipe: Recipe, layers: int) -> Qwen3ForCausalLM:
+    """A freshly initialised model with so many layers.
+
+    The projections that write to the residual stream start at zero and the (tied) embeddings large, so
+    that a token's identity is not drowned by 44 early updates of orthogonal matrices; the final norm
+    starts small in return, which keeps the first logits near one. The norms of queries and keys start
+    above one: at one, no attention logit could exceed sqrt(head_dim), too few to single out a name.
+    """
     import torch
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
@@ -68,7 +78,7 @@ def make_model(recipe: Recipe) -> Qwen3ForCausalLM:
         vocab_size=VOCABULARY,
         hidden_size=recipe.width,
         intermediate_size=recipe.ffn,
-        num_hidden_layers=recipe.layers,
+        num_hidden_layers=layers,
         num_attention_heads=recipe.heads,
         num_key_value_heads=recipe.kv_heads,
         head_dim=recipe.head_dim,
@@ -81,10 +91,26 @@ def make_model(recipe: Recipe) -> Qwen3ForCausalLM:
         pad_token_id=0,
     )
     model = Qwen3ForCausalLM(config)
+    torch.nn.init.normal_(model.model.embed_tokens.weight, std=recipe.embedding_std)
+    torch.nn.init.constant_(model.model.norm.weight, 0.1 / recipe.embedding_std)
     for layer in model.model.layers:
+        torch.nn.init.constant_(layer.self_attn.q_norm.weight, recipe.qk_norm)
+        torch.nn.init.constant_(layer.self_attn.k_norm.weight, recipe.qk_norm)
         torch.nn.init.zeros_(layer.self_attn.o_proj.weight)
         torch.nn.init.zeros_(layer.mlp.down_proj.weight)
     return model
+
+
+def grow(model: Qwen3ForCausalLM, recipe: Recipe) -> Qwen3ForCausalLM:
+    """The same function in `recipe.layers` layers: new ones, which write nothing yet, between the old ones."""
+    old = model.model.layers
+    deep = make_model(recipe, recipe.layers).to(model.device)  # pyright: ignore[reportArgumentType]
+    deep.model.embed_tokens.load_state_dict(model.model.embed_tokens.state_dict())
+    deep.model.norm.load_state_dict(model.model.norm.state_dict())
+    for i, layer in enumerate(old):
+        place = round(i * (recipe.layers - 1) / (len(old) - 1))
+        deep.model.layers[place].load_state_dict(layer.state_dict())
+    return deep
 
 
 def encode(tokenizer: PreTrainedTokenizerFast, sample: Sample) -> Encoded:
@@ -248,25 +274,33 @@ def _grad(p: torch.Tensor) -> torch.Tensor:
 def _save_state(folder: Path, model: Qwen3ForCausalLM, opt: Optimiser, step: int) -> None:
     from safetensors.torch import save_file
 
-    tensors = {f"model.{n}": p.detach() for n, p in model.named_parameters()} | opt.state()
     temporary = folder / "state.tmp"
-    save_file({k: v.contiguous() for k, v in tensors.items()}, temporary, {"step": str(step)})
+    save_file({k: v.contiguous() for k, v in _tensors(model, opt).items()}, temporary, {"step": str(step)})
     os.replace(temporary, folder / "state.safetensors")
 
 
-def _load_state(folder: Path, model: Qwen3ForCausalLM, opt: Optimiser) -> int:
-    """Step to go on from; 0 where there is no state."""
+def _begin(folder: Path, recipe: Recipe) -> tuple[Qwen3ForCausalLM, Optimiser, int]:
+    """Model, optimiser and step to go on from: fresh ones where the folder holds no state."""
     import torch
     from safetensors import safe_open
 
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     file = folder / "state.safetensors"
     if not file.exists():
-        return 0
-    own = {f"model.{n}": p.detach() for n, p in model.named_parameters()} | opt.state()
+        model = make_model(recipe, recipe.shallow).to(device)  # pyright: ignore[reportArgumentType]
+        return model, Optimiser(model, recipe), 0
     with safe_open(file, framework="pt") as f, torch.no_grad():  # pyright: ignore
-        for name, tensor in own.items():
+        step = int(f.metadata()["step"])
+        layers = recipe.layers if step > recipe.grow_at else recipe.shallow
+        model = make_model(recipe, layers).to(device)  # pyright: ignore[reportArgumentType]
+        opt = Optimiser(model, recipe)
+        for name, tensor in _tensors(model, opt).items():
             tensor.copy_(f.get_tensor(name))
-        return int(f.metadata()["step"])
+    return model, opt, step
+
+
+def _tensors(model: Qwen3ForCausalLM, opt: Optimiser) -> dict[str, torch.Tensor]:
+    return {f"model.{n}": p.detach() for n, p in model.named_parameters()} | opt.state()
 
 
 def train(
@@ -278,15 +312,16 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     _check_recipe(recipe, folder / "recipe.json")
     tokenizer = build()
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = make_model(recipe).to(device)  # pyright: ignore[reportArgumentType]
-    opt = Optimiser(model, recipe)
-    start = _load_state(folder, model, opt)
+    model, opt, start = _begin(folder, recipe)
     end = min(recipe.steps, stop if stop is not None else recipe.steps)
     began, tokens, mean_ce, mean_kl = time.monotonic(), 0, 0.0, 0.0
     stream = batches(recipe, tokenizer, start)
     model.train()
     for step in range(start, end):
+        if step == recipe.grow_at:
+            model = grow(model, recipe)
+            opt = Optimiser(model, recipe)
+            model.train()
         batch = next(stream)
         loss, ce, kl = loss_of(model, batch)
         if not torch.isfinite(loss):
