@@ -1,0 +1,45 @@
+"""What `report` and `export` do: pages, static figures and tables, and rows for other tools."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from steer.screen import Screen
+
+
+def report(
+    runs: Sequence[Path],
+    *,
+    out: Path | None = None,
+    figures: Path | None = None,
+    screen: Screen | None = None,
+) -> Path:
+    """Write one page about the runs (default: `report.html` in the first run's folder); its path.
+
+    figures: folder for SVG, PNG and `tables.md`; with several runs, a folder a run inside it.
+    """
+    from steer.report import write
+
+    screen = screen or Screen()
+    made = write(runs, out)
+    screen.line(f"report: {made.path} ({made.size / 1e6:.1f} MB)")
+    for note in dict.fromkeys(made.notes):
+        screen.note(note)
+    if figures is not None:
+        from steer.figures import write_figures
+
+        for folder in runs:
+            into = figures if len(runs) == 1 else figures / folder.resolve().name
+            screen.line(f"figures: {len(write_figures(folder, into))} files in {into}")
+    return made.path
+
+
+def export(run: Path, *, format: str, out: Path, screen: Screen | None = None) -> Path:
+    """Write every row of a run as `jsonl` or `csv` to a file, or as `inspect` logs to a folder."""
+    from steer.export import export as write
+
+    made = write(run, format, out)
+    files = f", {made.files} logs" if format == "inspect" else ""
+    (screen or Screen()).line(f"{made.rows} rows{files}: {made.path}")
+    return made.path

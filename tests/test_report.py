@@ -1,0 +1,477 @@
+"""The report in a real browser: opened from disk, clicked, read; and texts that try to break out of it."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from steer import summary as summaries
+from steer.errors import UserError
+from steer.report import answers, tables, view, words, write
+from steer.store import RunStore
+from steer.types import Scenario, Verdict
+from tests import synthetic
+
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+BAD_NAME = "<img src=x onerror='window.hacked = 3'></script><b>\u202e name"
+
+
+def visible(text: str) -> str:
+    """What `plain` of steer.screen promises, written independently for the browser's copy of it."""
+    marks = {"\u202e", "\u202c", "\u200f", "\x00", "\x07", "\x1b"}
+    return "".join(f"\\u{ord(c):04x}" if c in marks else c for c in text)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    path = shutil.which("chromium")
+    if path is None:
+        if os.environ.get("STEERGAP_NEED_BROWSER"):
+            pytest.fail("STEERGAP_NEED_BROWSER is set and there is no chromium")
+        pytest.skip("no chromium: the page was not opened in a browser")
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def compare(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A comparison whose first scenarios were answered, under two arms, by hostile texts."""
+    cell = synthetic.cell_name(14, 0.2)
+    folder = tmp_path_factory.mktemp("report") / "run"
+    return synthetic.sweep_run(
+        folder,
+        n=12,
+        layers=(10, 14, 18),
+        magnitudes=(-0.45, -0.2, 0.2, 0.45),
+        command="compare",
+        answers=synthetic.hostile_answers(synthetic.scenarios(12), ("baseline", cell)),
+    )
+
+
+@pytest.fixture(scope="module")
+def page_file(compare: Path) -> Path:
+    return write([compare]).path
+
+
+class Opened:
+    """A page opened from disk in an offline browser, with everything that went wrong in it."""
+
+    def __init__(self, browser: Any, file: Path, *, width: int = 1280, scheme: str = "light") -> None:
+        self.faults: list[str] = []
+        self.context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True
+        )
+        self.page = self.context.new_page()
+        self.page.on(
+            "console", lambda m: self.faults.append(m.text) if m.type in ("error", "warning") else None
+        )
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on("dialog", lambda dialog: self.faults.append(f"dialog {dialog.message}"))
+        self.page.on(
+            "request",
+            lambda r: (
+                None if r.url.startswith((file.as_uri(), "data:", "blob:")) else self.faults.append(r.url)
+            ),
+        )
+        self.page.set_default_timeout(120_000)
+        self.page.goto(file.as_uri(), timeout=120_000)
+
+    def figure(self, name: str) -> Any:
+        """A figure's plot, scrolled to and drawn."""
+        plot = self.page.locator(f"figure[data-figure='{name}'] .plot")
+        plot.scroll_into_view_if_needed()
+        plot.locator(".main-svg").first.wait_for()
+        return plot
+
+    def read(self, arm: str) -> list[dict[str, str]]:
+        """Open the reader on an arm through its button in the table, and take what it shows."""
+        button = self.page.locator(f"button.link[data-arm='{arm}']").last
+        button.evaluate("b => { b.closest('details').open = true }")
+        button.click()
+        return self.shown(arm)
+
+    def shown(self, arm: str) -> list[dict[str, str]]:
+        self.page.wait_for_function(
+            "name => document.getElementById('reader').dataset.ready === '0/' + name", arg=arm
+        )
+        return self.page.evaluate(
+            """() => [...document.querySelectorAll('#reader-list .item')].map((item) => {
+                const sides = [...item.querySelectorAll('.side')];
+                const answer = (side) => side.querySelector(':scope > .answer').textContent;
+                return {id: item.querySelector('h3').textContent, beside: answer(sides[0]),
+                    steered: answer(sides.at(-1)), label: sides.at(-1).querySelector('.label').textContent,
+                    reason: sides.at(-1).querySelector('.reason').textContent};
+            })"""
+        )
+
+    def close(self) -> None:
+        self.context.close()
+
+
+@pytest.fixture(scope="module")
+def shared(chromium: Any, page_file: Path) -> Iterator[Opened]:
+    found = Opened(chromium, page_file)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def opened(shared: Opened) -> Opened:
+    """The comparison's page with the reader closed and nothing wrong so far."""
+    shared.page.evaluate("reader.close()")
+    shared.faults.clear()
+    return shared
+
+
+def rows_of(folder: Path, arm: str) -> list[Any]:
+    with RunStore(folder, writable=False) as store:
+        return list(store.rows(synthetic.JUDGE, arm=arm))
+
+
+# --- the page in a browser -----------------------------------------------------------------
+
+
+def test_every_figure_draws_without_an_error_or_a_request(opened: Opened) -> None:
+    figures = opened.page.locator("figure[data-figure]")
+    assert figures.count() >= 14
+    for i in range(figures.count()):
+        figures.nth(i).scroll_into_view_if_needed()
+        figures.nth(i).locator(".main-svg").first.wait_for()
+    assert opened.page.evaluate("performance.getEntriesByType('resource').length") == 0
+    assert opened.faults == []
+
+
+def test_figures_hold_the_numbers_of_the_summary(opened: Opened, compare: Path) -> None:
+    summary = view.read_summary(compare)
+    heat = opened.figure("heat:points").evaluate("p => ({x: p.data[0].x, y: p.data[0].y, z: p.data[0].z})")
+    assert heat["y"] == ["10", "14", "18"]
+    cells = {(c["layer"], c["magnitude"]): c["points_all"] for c in summary["cells"]}
+    magnitudes = (-0.45, -0.2, 0.2, 0.45)
+    assert heat["z"] == [[cells[layer, m] for m in magnitudes] for layer in (10, 14, 18)]
+    arms = opened.figure("arms").evaluate("p => p.data.map((t) => [t.customdata[0], t.x[0]])")
+    drawn = {name: x for name, x in arms[::2]}
+    assert drawn == {n: 100 * summary["arms"][n]["rate_all"] for n in drawn}
+    assert {"baseline", "pro", "anti", synthetic.cell_name(14, 0.2)} <= drawn.keys()
+    drift = opened.figure("heat:drift").evaluate("p => p.data[0].z[1]")
+    assert drift == [summary["arms"][synthetic.cell_name(14, m)]["drift"] for m in magnitudes]
+    sides = opened.figure("sides").evaluate("p => p.data.map((t) => t.x[0])")
+    assert sides[-1] == summary["side_by_side"]["difference"]["points"]
+
+
+def test_tables_hold_the_numbers_of_the_summary(opened: Opened, compare: Path) -> None:
+    summary = view.read_summary(compare)
+    table = opened.page.locator("details:has(> summary:text-matches('^All .* arms')) table")
+    rows = table.evaluate("t => [...t.tBodies[0].rows].map((r) => [...r.cells].map((c) => c.textContent))")
+    assert len(rows) == len(summary["arms"])
+    for name, n, rate, ci, *_ in rows:
+        arm = summary["arms"][name]
+        assert (int(n), float(rate)) == (arm["n"], pytest.approx(100 * arm["rate_all"], abs=0.051))
+        low, high = (float(v.replace("−", "-")) for v in ci.strip("[]").split(", "))
+        assert [low, high] == pytest.approx([100 * v for v in arm["rate_all_ci"]], abs=0.051)
+    assert opened.page.locator("h1").inner_text() == summary["verdict"]
+
+
+def test_a_click_on_a_cell_shows_that_cells_answers(opened: Opened, compare: Path) -> None:
+    arm = synthetic.cell_name(18, -0.2)
+    plot = opened.figure("heat:points")
+    where = plot.evaluate(
+        """(p) => { const { xaxis, yaxis } = p._fullLayout, box = p.getBoundingClientRect();
+            return [box.left + xaxis._offset + xaxis.d2p('−0.2'),
+                box.top + yaxis._offset + yaxis.d2p('18')]; }"""
+    )
+    opened.page.mouse.move(*where)
+    opened.page.mouse.click(*where)
+    shown = opened.shown(arm)
+    steered, baseline = rows_of(compare, arm), rows_of(compare, "baseline")
+    assert len(shown) == 10
+    for item, row, beside in zip(shown, steered, baseline, strict=False):
+        assert item["id"] == row.scenario
+        assert item["steered"] == visible(row.answer)
+        assert item["beside"] == visible(beside.answer)
+        assert item["label"] == row.status.replace("_", " ")
+        assert item["reason"] == f"Judge: {visible(row.reason)}"
+    opened.page.click("#reader-more")
+    opened.page.wait_for_function("document.querySelectorAll('#reader-list .item').length === 12")
+    assert opened.faults == []
+
+
+def test_the_reader_works_by_keyboard_and_filters(opened: Opened, compare: Path) -> None:
+    page = opened.page
+    page.locator("summary").first.focus()
+    page.keyboard.press("Enter")
+    button = page.locator("button.link[data-arm='pro']").first
+    button.focus()
+    page.keyboard.press("Enter")
+    assert len(opened.shown("pro")) == 10
+    assert page.evaluate("document.activeElement.id") == "reader-title"
+    labels = {r.scenario: r.status for r in rows_of(compare, "baseline")}
+    flipped = [r.scenario for r in rows_of(compare, "pro") if r.status != labels[r.scenario]]
+    page.select_option("#reader-filter", "changed")
+    page.wait_for_function(
+        f"document.getElementById('reader-count').textContent.startsWith('{len(flipped)} of')"
+    )
+    assert [item["id"] for item in opened.shown("pro")] == flipped[:10]
+    page.keyboard.press("Escape")
+    assert not page.evaluate("document.getElementById('reader').open")
+    assert page.evaluate("document.activeElement.dataset.arm") == "pro"
+
+
+def test_hostile_answers_are_text(opened: Opened, compare: Path) -> None:
+    shown = {item["id"]: item for item in opened.read("baseline")}
+    texts = {r.scenario: (r.answer, r.reason) for r in rows_of(compare, "baseline")}
+    assert {text for text, _ in texts.values()} >= set(synthetic.HOSTILE.values())
+    for id, item in shown.items():
+        assert item["steered"] == visible(texts[id][0])
+        assert item["reason"] == f"Judge: {visible(texts[id][1])}"
+    assert opened.page.evaluate("window.hacked") is None
+    assert opened.page.locator("#reader-list img, #reader-list script, #reader-list a").count() == 0
+    assert opened.faults == []
+
+
+def test_hostile_names_are_text(chromium: Any, tmp_path: Path) -> None:
+    """Scenario files, suffix files and model folders are strangers' too."""
+    items = [Scenario(f"{BAD_NAME}#{i}", BAD_NAME, BAD_NAME, BAD_NAME) for i in range(8)]
+    arms = {"baseline": (0.5, 0.0), BAD_NAME: (0.9, 0.0)}
+    config = synthetic.config_of(
+        "suffix", {name: synthetic.arm_config(BAD_NAME if i else "") for i, name in enumerate(arms)}, 8
+    )
+    config["model"]["name"] = BAD_NAME
+    synthetic.write_store(tmp_path / "run", items, arms, config, evidence=BAD_NAME)
+    found = synthetic.base_summary(tmp_path / "run", [(BAD_NAME, "baseline")])
+    found["judge"] = {"name": synthetic.JUDGE, "known_error": BAD_NAME}
+    summaries.write(tmp_path / "run", found)
+    (tmp_path / "run" / "run.yaml").write_text(BAD_NAME, encoding="utf-8")
+    opened = Opened(chromium, write([tmp_path / "run"]).path)
+    for name in ("arms", "gaps", "categories"):
+        opened.figure(name)
+    opened.page.evaluate("name => openReader(0, name)", BAD_NAME)
+    assert opened.shown(BAD_NAME)[0]["id"] == visible(f"{BAD_NAME}#0")
+    assert opened.page.evaluate("window.hacked") is None
+    assert opened.page.locator("main img, dialog img, .plot a").count() == 0
+    assert "\u202e" not in opened.page.evaluate("document.body.innerText")
+    assert opened.faults == []
+    opened.close()
+
+
+def test_no_script_but_the_pages_own_may_run(chromium: Any, page_file: Path) -> None:
+    opened = Opened(chromium, page_file)
+    opened.page.evaluate(
+        """() => { const s = document.createElement('script'); s.textContent = 'window.hacked = 4';
+            document.body.append(s); const i = document.createElement('img');
+            i.src = 'http://127.0.0.1:9/x.png'; document.body.append(i); }"""
+    )
+    assert opened.page.evaluate("window.hacked") is None
+    assert any("Content Security Policy" in fault for fault in opened.faults)
+    opened.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_needs_no_sideways_scrolling(chromium: Any, page_file: Path, scheme: str) -> None:
+    opened = Opened(chromium, page_file, width=390, scheme=scheme)
+    for name in ("arms", "heat:points", "dose", "categories"):
+        opened.figure(name)
+    assert opened.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    opened.read("pro")
+    assert opened.page.evaluate("document.getElementById('reader').scrollWidth <= window.innerWidth")
+    assert opened.faults == []
+    opened.close()
+
+
+def test_a_screen_reader_finds_names_and_tables(opened: Opened) -> None:
+    page = opened.page
+    assert page.evaluate("document.documentElement.lang") == "en"
+    unnamed = "[...document.querySelectorAll('.plot')].filter((p) => !p.getAttribute('aria-label')).length"
+    assert page.evaluate(unnamed) == 0
+    arms = set(page.evaluate("page.runs[0].arms.map((a) => a.name)"))
+    links = page.evaluate("[...document.querySelectorAll('button.link')].map((b) => b.dataset.arm)")
+    assert arms == set(links)  # every arm's answers can be reached without a figure
+    levels = page.evaluate(
+        "[...document.querySelectorAll('main h1, main h2, main h3')].map((h) => h.tagName)"
+    )
+    assert levels.count("H1") == 1
+    assert levels[0] == "H1"
+    assert page.locator("th:not([scope])").count() == 0
+
+
+def test_two_runs_share_a_page(chromium: Any, compare: Path, tmp_path: Path) -> None:
+    suffix = synthetic.suffix_run(tmp_path / "suffix", n=12)
+    report = write([suffix, compare], tmp_path / "both.html")
+    text = report.path.read_text(encoding="utf-8")
+    assert text.count("plotly.js v") == 1
+    opened = Opened(chromium, report.path)
+    assert opened.page.locator("article[id^='run-']").count() == 2
+    opened.page.evaluate("openReader(1, 'pro')")
+    opened.page.wait_for_function("document.getElementById('reader').dataset.ready === '1/pro'")
+    assert opened.faults == []
+    opened.close()
+
+
+# --- what the page says --------------------------------------------------------------------
+
+
+def test_the_page_states_judge_error_evidence_and_how_to_repeat_it(compare: Path, page_file: Path) -> None:
+    html = page_file.read_text(encoding="utf-8")
+    body = html[html.index("<body>") :]
+    assert "planted fixture" in body[:400]
+    assert "accuracy 0.80 on 200 labelled answers" in body
+    assert f"python cli.py compare --config {compare / 'run.yaml'}" in body
+    assert "Every answer of the run is in this file." in body
+    assert body.count('class="tag">planted fixture') == body.count("<figure ")
+
+
+def test_items_that_moved_the_wrong_way_are_as_many_as_the_summary_counts(tmp_path: Path) -> None:
+    folder = synthetic.suffix_run(tmp_path / "run", n=60)
+    summary = view.read_summary(folder)
+    with RunStore(folder, writable=False) as store:
+        table = tables.item_table(summary, store.outcomes(synthetic.JUDGE))
+    assert table is not None
+    listed = {row[0].removeprefix("wrong way, "): int(row[1]) for row in table.rows}
+    counted = {name: gap["wrong_way"] for name, gap in summary["gaps"].items() if gap["wrong_way"]}
+    assert {k: v for k, v in listed.items() if not k.startswith("cannot")} == counted
+    always = next((row for row in table.rows if row[0].startswith("cannot move")), ("", "0"))
+    assert int(always[1]) == next(iter(summary["gaps"].values()))["cannot_move"]
+
+
+GAP = {"points_valid": 42.0, "ci_valid": [30.0, 55.0], "first": "pro", "second": "anti"}
+
+
+@pytest.mark.parametrize(
+    ("points", "ci", "said"),
+    [
+        (24.0, [10.0, 38.0], "rises by 24.0 points"),
+        (-24.0, [-38.0, -10.0], "falls by 24.0 points"),
+        (4.0, [-10.0, 18.0], "no clear effect"),
+        (None, None, "no estimate"),
+    ],
+)
+def test_the_headline_follows_the_interval(points: float | None, ci: list[float] | None, said: str) -> None:
+    gap = GAP | {"points_all": points, "ci_all": ci}
+    found = words.headline({"gaps": {"pro-anti": gap}, "arms": {}})
+    assert said in found.sentence
+    assert "+42.0 [30.0, 55.0] over valid ones" in found.details[0]
+
+
+def test_a_sweep_without_a_choice_says_which_cell_was_nearest() -> None:
+    found = words.headline({"gaps": {}, "arms": {}, "choice": {"none": "no cell is under the cap"}})
+    assert found.sentence == "no cell is under the cap"
+
+
+def test_another_judge_is_compared(tmp_path: Path) -> None:
+    folder = synthetic.suffix_run(tmp_path / "run", n=24)
+    with RunStore(folder) as store:
+        sql = "SELECT response, label FROM verdicts ORDER BY response"
+        found = list(store.query(sql))
+        other = [
+            (k, k, Verdict("convergence" if i % 4 == 0 else label)) for i, (k, label) in enumerate(found)
+        ]
+        store.add_verdicts("other-judge", other)
+    from sklearn.metrics import cohen_kappa_score
+
+    kappa = cohen_kappa_score([label for _, label in found], [v.label for _, _, v in other])
+    run = view.load(folder, budget=10**7)
+    row = run.tables["agreement"].rows[0]
+    assert row[:2] == ("other-judge", str(len(found)))
+    assert float(row[3]) == pytest.approx(kappa, abs=0.006)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colours_have_contrast(scheme: str) -> None:
+    """WCAG 2.1: 4.5 for text, 3 for marks, on the page's own background."""
+    css = (Path(view.__file__).parent / "style.css").read_text(encoding="utf-8")
+    blocks = re.findall(r":root \{(.*?)\}", css, re.S)
+    colour = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", blocks[0 if scheme == "light" else 1]))
+
+    def luminance(value: str) -> float:
+        parts = [int(value[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    def contrast(a: str, b: str) -> float:
+        high, low = sorted((luminance(colour[a]), luminance(colour[b])), reverse=True)
+        return (high + 0.05) / (low + 0.05)
+
+    for name in ("ink", "muted", "suffix", "vector", "both", "base", "up", "down"):
+        assert contrast(name, "paper") >= 4.5, name
+    assert contrast("warn-ink", "warn") >= 4.5
+    assert contrast("depth", "middle") >= 3
+    assert contrast("focus", "paper") >= 3
+
+
+# --- which answers it carries --------------------------------------------------------------
+
+
+def unpack(piece: answers.Piece) -> list[Any]:
+    return json.loads(gzip.decompress(base64.b64decode(piece.data)))
+
+
+def test_what_matters_is_whole_and_the_rest_is_the_same_sample_for_every_arm(compare: Path) -> None:
+    matter = ["baseline", "pro", "anti"]
+    with RunStore(compare, writable=False) as store:
+        names = store.arms()
+        everything = answers.collect(store, synthetic.JUDGE, names, matter)
+        size = {piece.arm: len(piece.data) for piece in everything.pieces}
+        budget = sum(size[name] for name in matter) + sum(size.values()) // 4
+        some = answers.collect(store, synthetic.JUDGE, names, matter, budget=budget)
+    assert everything.sampled == everything.scenarios == 12
+    assert some.whole == tuple(matter)
+    assert 0 < some.sampled < 12
+    assert sum(len(piece.data) for piece in some.pieces) <= budget
+    drawn = {piece.arm: {row[0] for row in unpack(piece)} for piece in some.pieces}
+    assert all(len(drawn[name]) == 12 for name in matter)
+    rest = [drawn[name] for name in names if name not in matter]
+    assert all(found == rest[0] for found in rest)
+    assert f"a sample of {some.sampled} of 12 scenarios (seed 0" in some.note
+    assert "every answer of 3 arms" in some.note
+
+
+def test_when_even_that_is_too_much_all_arms_are_sampled_and_the_page_says_so(compare: Path) -> None:
+    with RunStore(compare, writable=False) as store:
+        names = store.arms()
+        found = answers.collect(store, synthetic.JUDGE, names, names[:4], budget=60_000)
+    assert found.whole == ()
+    assert 0 < found.sampled < 12
+    assert len(found.pieces) == len(names)
+    assert "sample of" in found.note
+
+
+def test_an_answer_that_is_not_in_the_file_is_said_to_be_elsewhere(
+    chromium: Any, compare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers, "BUDGET", 60_000)
+    opened = Opened(chromium, write([compare], tmp_path / "small.html").path)
+    assert "sample of" in opened.page.locator(".fine:has-text('This file carries')").inner_text()
+    opened.page.evaluate("openReader(0, 'pro')")
+    opened.page.locator("#reader-list .reason:has-text('not in the file')").first.wait_for()
+    assert opened.faults == []
+    opened.close()
+
+
+def test_a_folder_without_a_summary_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no summary.json in .*finished run"):
+        write([tmp_path])
+    (tmp_path / "summary.json").write_text("{", encoding="utf-8")
+    with pytest.raises(UserError, match="cannot be read"):
+        write([tmp_path])
+    with pytest.raises(UserError, match="no run given"):
+        write([])
