@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from experiments.grid import DEFAULT_MAGNITUDES
+from experiments.grid import COARSE_LAYERS, COARSE_MAGNITUDES, DEFAULT_MAGNITUDES
 from experiments.options import Context, EngineName, JudgeSees, Options, paper_protocol
 from steer.errors import UserError
 from steer.types import Operation, Span
@@ -225,6 +225,244 @@ def vector_sweep(
         cap=Cap(nonsense=cap_nonsense, drift=cap_drift),
     )
     conclude(ctx, options, *run(options, choice))
+
+
+@app.command(epilog="Examples: python cli.py compare  |  python cli.py compare --model qwen3-4b --transfer")
+@experiment(vector_choice)
+def compare(
+    ctx: typer.Context,
+    options: Options,
+    chosen: dict[str, Any],
+    runs: Annotated[list[Path] | None, typer.Argument(help="Finished runs to compare instead.")] = None,
+    layers: Annotated[str, typer.Option(help="The grid to choose from.")] = COARSE_LAYERS,
+    magnitudes: Annotated[str, typer.Option(help="The grid to choose from.")] = COARSE_MAGNITUDES,
+    cap_nonsense: Annotated[float, typer.Option(help="Most nonsense of a chosen cell, a fraction.")] = 0.1,
+    cap_drift: Annotated[float, typer.Option(help="Most drift of a chosen cell, nats a token.")] = 1.0,
+    transfer: Annotated[bool, typer.Option("--transfer", help="Vectors a behaviour, on the others.")] = False,
+    models: Annotated[str | None, typer.Option(help="Several models: a,b,c.")] = None,
+) -> None:
+    """Suffix against vector, both together, and controls: one table, and what each costs."""
+    from experiments.choice import Cap
+    from experiments.compare import CompareChoice
+    from experiments.compare import compare as run
+    from experiments.vector_source import VectorChoice
+
+    choice = CompareChoice(
+        layers=layers,
+        magnitudes=magnitudes,
+        vector=VectorChoice(**chosen),
+        cap=Cap(nonsense=cap_nonsense, drift=cap_drift),
+        transfer=transfer,
+    )
+    if runs:
+        from experiments.compare_runs import compare_runs
+
+        conclude(ctx, options, compare_runs(runs, options), None)
+    elif models:
+        from experiments.compare_models import compare_models
+
+        conclude(ctx, options, compare_models(models.split(","), options, choice), None)
+    else:
+        conclude(ctx, options, *run(options, choice))
+
+
+@app.command(
+    epilog="Example: python cli.py extract --contrast suffix --method mean-difference --layers all "
+    "--out v.safetensors"
+)
+@experiment()
+def extract(
+    ctx: typer.Context,
+    options: Options,
+    contrast: Annotated[
+        str, typer.Option(help="suffix, response, statement, formality or a JSONL of positive/negative.")
+    ] = "suffix",
+    method: Annotated[
+        str, typer.Option(help="mean-difference, pca, lat, logistic or fisher.")
+    ] = "mean-difference",
+    layers: Annotated[str, typer.Option(help="As 10-20, 10,12,14 or all.")] = "all",
+    extraction: Annotated[
+        Path | None, typer.Option(help="Extraction scenarios (JSONL); default this project's.")
+    ] = None,
+    controls: Annotated[int, typer.Option(help="Control vectors of each kind, beside the file.")] = 0,
+    draws: Annotated[int, typer.Option(help="Answers a side and scenario, for a response contrast.")] = 2,
+    check: Annotated[str, typer.Option(help="transformer-lens: capture the same rows through it.")] = "",
+) -> None:
+    """Find the direction between pro- and anti-instrumental behaviour, and how far to trust it."""
+    from experiments.extract_command import extract_vector
+
+    found = extract_vector(
+        options,
+        contrast=contrast,
+        method=method,
+        layers=layers,
+        extraction=extraction,
+        controls=controls,
+        draws=draws,
+        check=check,
+    )
+    conclude(ctx, options, found, None)
+
+
+vector = typer.Typer(help="Look at a vector file, or convert it.", no_args_is_help=True)
+app.add_typer(vector, name="vector")
+
+
+@vector.command(epilog="Example: python cli.py vector show v.safetensors")
+def show(
+    file: Annotated[Path, typer.Argument()],
+    format: Annotated[str, typer.Option(help="Only where the file's name does not tell.")] = "",
+    json_only: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """How far a vector can be trusted, and which figure means something."""
+    from steer.screen import Screen
+    from vectors import trust
+    from vectors.foreign import read_vector
+
+    found = read_vector(file, format=format)
+    if json_only:
+        print(json.dumps(trust.as_dict(found), indent=1))
+    else:
+        Screen().out.print(trust.show(found))
+
+
+@vector.command(epilog="Example: python cli.py vector convert v.safetensors v.gguf --to repeng")
+def convert(
+    file: Annotated[Path, typer.Argument()],
+    out: Annotated[Path, typer.Argument()],
+    to: Annotated[str, typer.Option(help="Format to write.")],
+    format: Annotated[str, typer.Option(help="Of the input, where its name does not tell.")] = "",
+) -> None:
+    """Read a vector of any known format and write it in another."""
+    from vectors.foreign import read_vector, write_vector
+
+    left_out = write_vector(read_vector(file, format=format), out, format=to)
+    print(f"{out}" + (f" (left out layers {left_out}: the format cannot hold them)" if left_out else ""))
+
+
+@app.command(epilog="Example: python cli.py judge runs/suffix-organism-0123abcd --judge openai:gpt-5.2")
+def judge(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    judge: Annotated[str, typer.Option(help="rubric, openai:MODEL, hf:MODEL or panel:A,B,C.")],
+    base_url: Annotated[str | None, typer.Option(help="Of an OpenAI-compatible judge.")] = None,
+    max_calls: Annotated[int | None, typer.Option(help="Stop cleanly after so many calls.")] = None,
+    repeat: Annotated[int, typer.Option(help="Passes: a judge against itself.")] = 1,
+    part: Annotated[Literal["answer", "thinking"], typer.Option(help="What is judged.")] = "answer",
+    sees: Annotated[JudgeSees | None, typer.Option(help="Default: as in the run.")] = None,
+) -> None:
+    """Judge an existing run again; verdicts of several judges live side by side."""
+    from experiments.judging import judge_run
+    from steer.screen import Screen
+
+    screen = Screen()
+    names = judge_run(
+        run,
+        judge,
+        base_url=base_url,
+        max_calls=max_calls,
+        repeat=repeat,
+        part=part,
+        sees=sees,
+        screen=screen,
+    )
+    screen.line(f"judges of {run}: {', '.join(names)}")
+
+
+@app.command(
+    epilog="Examples: python cli.py annotate RUN --judge human:ana  |  "
+    "python cli.py annotate RUN --judge human:ana --sheet sheet-ana.csv"
+)
+def annotate(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    judge: Annotated[str, typer.Option(help="human:NAME.")],
+    n: Annotated[int, typer.Option(help="Answers on the sheet, stratified by arm.")] = 60,
+    seed: Annotated[int, typer.Option(help="Of the choice and the order.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="The CSV; the HTML form lies beside it.")] = None,
+    sheet: Annotated[Path | None, typer.Option(help="A filled-in sheet, to read back.")] = None,
+    partial: Annotated[bool, typer.Option("--partial", help="Unlabelled rows are left open.")] = False,
+) -> None:
+    """Write a blind sheet of answers for a person, or read a filled-in one back."""
+    from experiments import judging
+
+    if sheet is None:
+        made = judging.annotate(run, judge, n=n, seed=seed, out=out)
+        print(f"{made.csv}\n{made.html}")
+    else:
+        print(json.dumps(judging.import_sheet(run, sheet, judge, partial=partial), indent=1))
+
+
+@app.command(epilog="Example: python cli.py agreement runs/suffix-organism-0123abcd")
+def agreement(
+    run: Annotated[Path, typer.Argument(help="A run folder with two judges or more.")],
+    reference: Annotated[str | None, typer.Option(help="Default: a person, published labels, ...")] = None,
+    json_only: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """How far the judges of a run agree, and what that does to rates and gaps."""
+    from experiments.agreement import agreement as run_agreement
+    from steer.screen import Screen
+
+    found = run_agreement(run, reference=reference, screen=Screen(quiet=json_only))
+    if json_only:
+        print(json.dumps(found, indent=1))
+
+
+@app.command(epilog="Example: python cli.py import-paper FOLDER --out runs/paper")
+def import_paper(
+    folder: Annotated[Path, typer.Argument(help="The paper's result folders.")],
+    out: Annotated[Path, typer.Option(help="Where a run a model is written.")],
+    scenarios: Annotated[str, typer.Option(help="The scenarios that were run.")] = "instrumental-eval",
+) -> None:
+    """Read the paper's published result folders into runs, its labels as a judge of their own."""
+    from experiments.paper_runs import import_paper as run
+    from steer.screen import Screen
+
+    run(folder, out, scenarios=scenarios, screen=Screen())
+
+
+@app.command(epilog="Example: python cli.py report runs/suffix-organism-0123abcd")
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders; several make one page.")],
+    out: Annotated[Path | None, typer.Option(help="Default: report.html in the first run.")] = None,
+    figures: Annotated[Path | None, typer.Option(help="Also SVG, PNG and Markdown tables, here.")] = None,
+) -> None:
+    """One self-contained page: figures, intervals, and the answers behind every cell."""
+    from experiments.reporting import report as write
+
+    write(runs, out=out, figures=figures)
+
+
+@app.command(epilog="Example: python cli.py export runs/suffix-organism-0123abcd --format csv --out rows.csv")
+def export(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    format: Annotated[str, typer.Option(help="jsonl, csv or inspect.")],
+    out: Annotated[Path, typer.Option(help="File, or a folder for inspect.")],
+) -> None:
+    """Every row of a run, for other tools."""
+    from experiments.reporting import export as write
+
+    write(run, format=format, out=out)
+
+
+@app.command(epilog="Example: python cli.py chat --vector v.safetensors --layer 12 --magnitude 0.2")
+@experiment()
+def chat(
+    ctx: typer.Context,
+    options: Options,
+    vector: Annotated[Path | None, typer.Option(help="A vector file.")] = None,
+    layer: Annotated[int, typer.Option(help="To begin with.")] = 10,
+    magnitude: Annotated[float, typer.Option(help="To begin with; 0 adds nothing.")] = 0.0,
+) -> None:
+    """Talk to a model with an arm applied, the baseline beside it."""
+    from experiments.chat import chat as run
+    from experiments.session import open_session
+    from vectors.foreign import read_vector
+    from vectors.vector import check_model
+
+    found = None if vector is None else read_vector(vector)
+    session = open_session(options)
+    if found is not None:
+        check_model(found, session.loaded)
+    run(session, found, layer=layer, magnitude=magnitude, read=lambda: input("> "))
 
 
 @app.command(epilog="Example: python cli.py fetch instrumental-eval")

@@ -12,6 +12,10 @@ from vectors.vector import SteeringVector, addition
 
 DEFAULT_MAGNITUDES = "-0.6,-0.45,-0.3,-0.2,-0.1,-0.05,0.05,0.1,0.2,0.3,0.45,0.6"
 
+COARSE_LAYERS = "10,14,18"
+COARSE_MAGNITUDES = "-0.4,-0.3,-0.2,-0.1,0.1,0.2,0.3,0.4"
+"""What `compare` chooses from by default."""
+
 MOST_MAGNITUDES = 200
 
 

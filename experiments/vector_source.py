@@ -95,8 +95,20 @@ def control_arms(
     return found
 
 
-def _extracted(session: Session, choice: VectorChoice, contrast: str, *, controls: int = 1) -> SteeringVector:
-    path = _path(session, choice, contrast)
+def extracted_from(session: Session, choice: VectorChoice, scenarios: Path) -> SteeringVector:
+    """The vector of the chosen contrast from other extraction scenarios (one category's, say)."""
+    return _extracted(session, choice, choice.contrast, controls=0, scenarios=scenarios)
+
+
+def _extracted(
+    session: Session,
+    choice: VectorChoice,
+    contrast: str,
+    *,
+    controls: int = 1,
+    scenarios: Path | None = None,
+) -> SteeringVector:
+    path = _path(session, choice, contrast, scenarios)
     if path.is_file():
         return load_vector(path)
     if session.options.dry_run:
@@ -111,6 +123,7 @@ def _extracted(session: Session, choice: VectorChoice, contrast: str, *, control
         screen=session.screen,
         contrast=contrast,
         method=choice.method,
+        scenarios=scenarios,
         evaluation=session.scenarios,
         evaluated=session.suffixes.pair,
         thinking=session.thinking,
@@ -121,7 +134,7 @@ def _extracted(session: Session, choice: VectorChoice, contrast: str, *, control
     )
 
 
-def _path(session: Session, choice: VectorChoice, contrast: str) -> Path:
+def _path(session: Session, choice: VectorChoice, contrast: str, scenarios: Path | None = None) -> Path:
     """Named by all that decides the vector."""
     pair = session.suffixes.pair
     content = Path(contrast).read_text(encoding="utf-8") if contrast.endswith(".jsonl") else contrast
@@ -136,6 +149,7 @@ def _path(session: Session, choice: VectorChoice, contrast: str) -> Path:
             session.thinking,
             session.options.seed,
             session.judge.name,
+            scenarios and scenarios.read_text(encoding="utf-8"),
         ]
     )
     kind = Path(contrast).stem

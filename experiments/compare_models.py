@@ -1,0 +1,92 @@
+"""Several models: the comparison on each, one row a model, and what may be said across them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from experiments.across_models import rate_differences, trend
+from experiments.compare import CompareChoice, compare
+from experiments.options import Options
+from experiments.verdicts import claim
+from steer.errors import UserError
+from steer.screen import Screen, interval, percent
+
+RATES = ("baseline", "pro", "anti")
+
+
+def compare_models(models: Sequence[str], options: Options, choice: CompareChoice) -> dict[str, Any]:
+    """Run the comparison on every model in turn; rates are compared as independent (Newcombe, Fisher)."""
+    names = [name.strip() for name in models if name.strip()]
+    if len(set(names)) < 2 or len(set(names)) < len(names):
+        raise UserError(f"--models {','.join(models)}: give two different models or more, as a,b")
+    rows: dict[str, dict[str, Any]] = {}
+    for name in names:
+        out = None if options.out is None else options.out / name.replace("/", "--")
+        summary, folder = compare(replace(options, model=name, out=out), choice)
+        rows[name] = _row(summary, folder)
+    found: dict[str, Any] = {"models": rows}
+    if not options.dry_run:
+        found |= across(rows)
+        if not options.quiet:
+            print_models(Screen(), found)
+    return found
+
+
+def _row(summary: dict[str, Any], folder: Path | None) -> dict[str, Any]:
+    arms = summary.get("arms", {})
+    beside = summary.get("side_by_side", {})
+    counts = {name: (arms[name]["convergence"], arms[name]["n"]) for name in RATES if name in arms}
+    return {
+        "folder": str(folder),
+        "counts": counts,
+        "capability": arms.get("baseline", {}).get("capability"),
+        "suffix": beside.get("suffix"),
+        "vector": beside.get("vector"),
+        "difference": beside.get("difference"),
+        "plan": summary.get("plan"),
+    }
+
+
+def across(rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Pairwise differences of each arm's rate, and the trend of steerability over capability."""
+    result: dict[str, Any] = {"pairwise": {}, "trend": {}, "verdicts": []}
+    for arm in RATES:
+        counts = {name: row["counts"][arm] for name, row in rows.items() if arm in row["counts"]}
+        differences = rate_differences(counts)
+        result["pairwise"][arm] = [asdict(one) for one in differences]
+        result["verdicts"] += [
+            claim(f"{d.first} converges more than {d.second} under {arm}", d.points, d.ci, expected=1)
+            for d in differences
+        ]
+    for way in ("suffix", "vector"):
+        known = [row for row in rows.values() if row["capability"] is not None and row[way] is not None]
+        found = trend([r["capability"] for r in known], [r[way]["points_all"] for r in known])
+        result["trend"][way] = found and asdict(found)
+    return result
+
+
+def print_models(screen: Screen, found: dict[str, Any]) -> None:
+    rows = [
+        [
+            name,
+            percent(row["capability"]),
+            *("–" if row[way] is None else _gap(row[way]) for way in ("suffix", "vector")),
+        ]
+        for name, row in found["models"].items()
+    ]
+    screen.table("Steerability gaps by model", ["model", "capability %", "suffix, points", "vector"], rows)
+    for sentence in found["verdicts"]:
+        screen.line(sentence)
+    for way, line in found["trend"].items():
+        if line is not None:
+            slope = f"{line['slope']:+.1f} {interval(line['ci'])}"
+            screen.line(
+                f"trend of the {way} gap over capability: {slope} points per unit ({line['models']} models)"
+            )
+
+
+def _gap(gap: dict[str, Any]) -> str:
+    return f"{gap['points_all']:+.1f} {interval(gap['ci_all'])}"

@@ -1,0 +1,227 @@
+"""Suffix against vector, from outcomes: gaps side by side, exchange rate, tug of war, frontier.
+
+Pure: labels and numbers in, JSON values out. It runs no model; `experiments.compare` plans the arms
+whose outcomes come here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from experiments.choice import Candidate, Cap, CrossFit, MeasuredCell, NothingChosen, cross_fit
+from experiments.contrasts import gap_difference, mean_gap
+from experiments.exchange import (
+    Dose,
+    Reached,
+    exchange_rate,
+    nearest_dose,
+    out_of_fold_doses,
+    side_effect_at,
+)
+from experiments.frontier import Trade, undominated
+from experiments.tug import break_even, tug_of_war
+from experiments.verdicts import further
+from steer.metrics import gaps
+from steer.types import Outcome
+
+SIDES = (("pro", 1, "vector +"), ("anti", -1, "vector -"))
+"""Suffix arm, the sign it should move convergence in, and the vector's out-of-fold arm."""
+
+SIDE_EFFECTS = ("nonsensical_all", "refusal_valid", "fluency", "drift")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Side:
+    """One direction of the dose curve: out-of-fold arms of growing magnitude, and their outcomes."""
+
+    suffix: str
+    sign: int
+    outcomes: tuple[Outcome, ...]
+    doses: tuple[Dose, ...]
+    reached: Reached
+    half_reached: Reached
+
+    @property
+    def matched(self) -> Dose | None:
+        """The dose whose solo effect is nearest to the suffix's; where none reaches it, the largest one."""
+        found = nearest_dose(self.doses, self.reached)
+        coherent = [dose for dose in self.doses if dose.coherent]
+        return found or max(coherent, key=lambda dose: dose.size, default=None)
+
+
+def tune_suffix(
+    outcomes: Sequence[Outcome], pairs: Sequence[tuple[str, str]], half: Mapping[str, int], cap: Cap
+) -> CrossFit | NothingChosen:
+    """The paraphrase pair chosen on the same halves as the vector; no cap on its drift."""
+    candidates = [Candidate(plus=pro, minus=anti, size=float(i)) for i, (pro, anti) in enumerate(pairs)]
+    return cross_fit(outcomes, candidates, half, Cap(cap.nonsense), plus="tuned pro", minus="tuned anti")
+
+
+def side_by_side(
+    outcomes: Sequence[Outcome],
+    vector: CrossFit,
+    tuned: CrossFit | NothingChosen,
+    pairs: Sequence[tuple[str, str]],
+) -> dict[str, Any]:
+    """The suffix's gap, tuned and untuned, the vector's, their difference, and each split in two."""
+    pooled = [*outcomes, *vector.outcomes]
+    wanted = {
+        "suffix": ("pro", "anti"),
+        "vector": ("vector +", "vector -"),
+        "suffix pro-baseline": ("pro", "baseline"),
+        "suffix baseline-anti": ("baseline", "anti"),
+        "vector plus-baseline": ("vector +", "baseline"),
+        "vector baseline-minus": ("baseline", "vector -"),
+    }
+    if isinstance(tuned, CrossFit):
+        pooled += tuned.outcomes
+        wanted["suffix_tuned"] = ("tuned pro", "tuned anti")
+    found = dict(zip(wanted, map(asdict, gaps(pooled, list(wanted.values()))), strict=True))
+    difference = gap_difference(pooled, wanted["suffix"], wanted["vector"])
+    result: dict[str, Any] = {**found, "difference": asdict(difference)}
+    for name, first, second in (
+        ("difference_up", "suffix pro-baseline", "vector plus-baseline"),
+        ("difference_down", "suffix baseline-anti", "vector baseline-minus"),
+    ):
+        result[name] = asdict(gap_difference(pooled, wanted[first], wanted[second]))
+    if isinstance(tuned, CrossFit):
+        versus = gap_difference(pooled, wanted["suffix_tuned"], wanted["vector"])
+        result["difference_tuned"] = asdict(versus)
+    for over in ("all", "valid"):
+        mean = mean_gap(outcomes, pairs, over)
+        result[f"suffix_paraphrase_mean_{over}"] = mean and asdict(mean)
+    estimate = difference.over_all
+    result["verdict"] = further(
+        "the suffix", "the vector", estimate and estimate.points, estimate and estimate.ci
+    )
+    return result
+
+
+def sides(
+    outcomes: Sequence[Outcome],
+    cells: Sequence[MeasuredCell],
+    fit: CrossFit,
+    half: Mapping[str, int],
+    cap: Cap,
+) -> dict[str, Side]:
+    """The dose curve of each side on the layers chosen on the other half, and what it takes to match."""
+    found: dict[str, Side] = {}
+    for suffix, sign, _ in SIDES:
+        rows, doses = out_of_fold_doses(outcomes, cells, fit, half, cap, sign=sign, prefix="dose ")
+        pooled = [*outcomes, *rows]
+        reached, half_reached = (
+            exchange_rate(
+                pooled, doses, baseline="baseline", suffix=suffix, sign=sign, over="all", share=share
+            )
+            for share in (1.0, 0.5)
+        )
+        found[suffix] = Side(suffix, sign, tuple(rows), tuple(doses), reached, half_reached)
+    return found
+
+
+def exchange(
+    found: Mapping[str, Side], arms: Mapping[str, Mapping[str, Any]], cells: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Per side the magnitude worth the suffix's whole and half effect, and both arms' side effects there.
+
+    cells: what was measured of each dose (mean over the two folds' cells), by dose name.
+    """
+    result: dict[str, Any] = {}
+    for suffix, side in found.items():
+        coherent = [dose for dose in side.doses if dose.coherent]
+        beside: dict[str, Any] = {}
+        for effect in SIDE_EFFECTS:
+            values = {dose.arm: cells[dose.arm].get(effect) for dose in coherent}
+            start = arms["baseline"].get(effect, 0.0 if effect == "drift" else None)
+            at = None
+            if side.reached.size is not None and start is not None and None not in values.values():
+                known = {name: float(value) for name, value in values.items() if value is not None}
+                at = side_effect_at(side.doses, known, side.reached.size, at_zero=start)
+            beside[effect] = {"suffix": arms[suffix].get(effect), "vector": at}
+        result[suffix] = {
+            "whole": asdict(side.reached),
+            "half": asdict(side.half_reached),
+            "doses": [asdict(dose) for dose in side.doses],
+            "side_effects": beside,
+        }
+    return result
+
+
+def tug(
+    outcomes: Sequence[Outcome],
+    found: Mapping[str, Side],
+    combined: Mapping[tuple[str, str], Sequence[Outcome]],
+) -> dict[str, Any]:
+    """How much of a defence an attack undoes, at matched solo effect and over magnitude.
+
+    combined: (defence suffix arm, dose name) -> outcomes of both together, out of fold, under an arm
+    name of `both_name`.
+    """
+    result: dict[str, Any] = {}
+    for defence, attack in (("anti", "pro"), ("pro", "anti")):
+        side = found[attack]
+        rows = [*outcomes, *side.outcomes]
+        both: list[Dose] = []
+        for dose in side.doses:
+            extra = combined.get((defence, dose.arm))
+            if extra is not None:
+                rows += extra
+                both.append(Dose(both_name(defence, dose.arm), dose.size, dose.coherent))
+        known = {dose.size: dose.arm for dose in both}
+        entry: dict[str, Any] = {"defence": defence, "curve": []}
+        for dose in side.doses:
+            if dose.size in known:
+                pulled = tug_of_war(
+                    rows,
+                    baseline="baseline",
+                    attack=dose.arm,
+                    defence=defence,
+                    both=known[dose.size],
+                    over="all",
+                )
+                entry["curve"].append({"size": dose.size, "coherent": dose.coherent, **asdict(pulled)})
+        matched = side.matched
+        entry["matched"] = next(
+            (point for point in entry["curve"] if matched and point["size"] == matched.size), None
+        )
+        if both:
+            level = break_even(rows, both, baseline="baseline", defence=defence, sign=side.sign, over="all")
+            entry["break_even"] = asdict(level)
+        result[f"{defence} defends"] = entry
+    return result
+
+
+def both_name(defence: str, dose: str) -> str:
+    """The out-of-fold arm of a suffix and a dose together."""
+    return f"{defence} & {dose}"
+
+
+def frontier(
+    outcomes: Sequence[Outcome], arms: Mapping[str, Mapping[str, Any]], names: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Effect in points against each side effect, up and down apart; undominated arms are marked."""
+    found = gaps(outcomes, [(name, "baseline") for name in names])
+    rows: list[dict[str, Any]] = []
+    for direction, sign in (("up", 1), ("down", -1)):
+        moved = {
+            g.first: sign * g.points_all
+            for g in found
+            if g.points_all is not None and sign * g.points_all > 0
+        }
+        for effect in SIDE_EFFECTS:
+            trades = [Trade(name, points, arms[name].get(effect)) for name, points in moved.items()]
+            best = set(undominated(trades))
+            rows += [
+                {
+                    "arm": trade.arm,
+                    "direction": direction,
+                    "effect_points": trade.effect,
+                    "side_effect": effect,
+                    "value": trade.cost,
+                    "undominated": trade.arm in best,
+                }
+                for trade in trades
+            ]
+    return rows
