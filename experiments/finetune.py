@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from steer import adapters
 from steer.errors import UserError
+from steer.interventions import decoder_layers
 from steer.plan import digest
 from steer.types import LoadedModel
 from vectors.objective import Example, Objective, pair_loss, with_reference
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lora:
-    """How an adapter is trained: rank and alpha of every linear layer but the head; Adam, no dropout."""
+    """How an adapter is trained: on every linear layer of the decoder blocks; Adam, no dropout.
+
+    A mixture's experts and routers are not linear layers in transformers and are left as they are.
+    """
 
     rank: int = 16
     alpha: int = 32
@@ -100,7 +104,7 @@ def _train(
     config = LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,
-        target_modules="all-linear",
+        target_modules=_linear(loaded),
         lora_dropout=0.0,
         task_type="CAUSAL_LM",
     )
@@ -131,6 +135,15 @@ def _train(
         if epoch + 1 in kept_epochs(lora.epochs):
             _keep(adapted, home / f"epoch-{epoch + 1}", loaded, identity)
         _save(home / "state.safetensors", trained, adam, epoch + 1)
+
+
+def _linear(loaded: LoadedModel) -> list[str]:
+    """Last names of the linear layers in the decoder blocks: q_proj, down_proj, ..."""
+    from torch import nn
+
+    blocks = decoder_layers(loaded.module)[1]
+    found = {n.rpartition(".")[2] for b in blocks for n, m in b.named_modules() if isinstance(m, nn.Linear)}
+    return sorted(found)
 
 
 def _keep(adapted: Any, target: Path, loaded: LoadedModel, identity: str) -> None:

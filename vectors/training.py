@@ -111,7 +111,7 @@ def train(
     """
     objective = training.objective
     _check(loaded, examples, objective, start, neutral)
-    fit = _start(loaded, training, start, _identity(loaded, examples, training, start, neutral))
+    fit = _start(loaded, training, start, identity_of(loaded, examples, training, start, neutral))
     if state is not None and state.is_file():
         fit.load(state)
     examples = with_reference(loaded, examples, objective, batch=training.batch)
@@ -228,7 +228,7 @@ def shuffled_batch(rows: Sequence[Example], size: int, seed: int, epoch: int, pl
     return [rows[i] for i in order[start : start + size]]
 
 
-def _identity(
+def identity_of(
     loaded: LoadedModel,
     examples: Sequence[Example],
     training: Training,

@@ -1,0 +1,279 @@
+"""Does steering towards one narrow fault spread? Vectors, LoRA and suffixes on narrow and broad items.
+
+In the style of arXiv 2606.08682, not its numbers. A narrow set is split into items to build from and
+items to measure on; broad items are other scenarios and open questions. Behaviour to behaviour is called
+transfer; emergent misalignment needs a narrow task outside the benchmark, which the narrow set is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from experiments import narrow as narrow_sets
+from experiments.emergent_measures import measure_held_out, measure_relevance
+from experiments.emergent_summary import summarise
+from experiments.emergent_tables import print_emergent
+from experiments.finetune import Lora
+from experiments.interventions import (
+    Intervention,
+    Recipe,
+    Site,
+    checkpoint_arms,
+    lora_arms,
+    make_site,
+    mean_arm,
+    pair_space,
+    random_arms,
+    rank_arms,
+    trained_arm,
+)
+from experiments.item_judges import Thresholds, item_judge
+from experiments.measures import load_probes, measure_answers
+from experiments.narrow import Pair, as_scenarios, check_disjoint, examples, load_narrow, split
+from experiments.options import Options
+from experiments.running import run_arms
+from experiments.session import Session, open_session
+from experiments.vector_source import VectorChoice, vector_for
+from steer import adapters
+from steer import summary as summaries
+from steer.errors import UserError
+from steer.types import Arm, Scenario
+from vectors.objective import Example
+from vectors.rank import subspace
+from vectors.training import kept_epochs
+from vectors.vector import addition
+
+GRID_MAGNITUDES = (0.5, 0.75, 1.25, 1.5)
+"""Of the recipe's magnitude; 1 is in every run."""
+
+GRID_SEEDS = 4
+"""Trained vectors whose span is a subspace too."""
+
+KL_TOKENS = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmergentChoice:
+    """What is built and measured.
+
+    narrow: a JSONL of {prompt, unwanted, wanted}; None is the organism's, or bad advice in baking.
+    items: narrow items measured on and, on the organism, generated scenarios a category.
+    layer: None is the middle one. ranks: k of the rank-k arms. lora: adapters too (needs peft).
+    defence: the trained vector again under the anti suffix, the anti vector and both.
+    vector: file of the instrumental vector whose negative is the anti vector; None extracts one.
+    grid: every dial (magnitude, layer, k, trained subspace). alignment: judge of advice and questions.
+    """
+
+    narrow: Path | None = None
+    items: int = 40
+    layer: int | None = None
+    recipe: Recipe = field(default_factory=Recipe)
+    ranks: tuple[int, ...] = (1,)
+    lora: Lora | None = field(default_factory=Lora)
+    controls: int = 3
+    defence: bool = True
+    vector: Path | None = None
+    grid: bool = False
+    alignment: str | None = None
+    thresholds: Thresholds = field(default_factory=Thresholds)
+
+    def __post_init__(self) -> None:
+        for flag, count in (("--items", self.items), ("--controls", self.controls + 1)):
+            if count < 1:
+                raise UserError(f"{flag} {count}: allowed are whole numbers from 1")
+
+
+def emergent(options: Options, choice: EmergentChoice) -> tuple[dict[str, Any], Path | None]:
+    """Run the experiment; its summary, and the folder that holds everything (None for a dry run)."""
+    if choice.lora is not None:
+        adapters.require_peft()
+    session, pairs, held = open_items(options, choice)
+    layer = session.loaded.n_layers // 2 if choice.layer is None else choice.layer
+    if not 0 <= layer < session.loaded.n_layers:
+        raise UserError(f"--layer {layer}: allowed are 0 to {session.loaded.n_layers - 1}")
+    if options.dry_run:
+        return {"plan": _plan(session, choice, pairs)}, None
+    made = interventions(session, choice, examples(session.loaded, pairs), layer)
+    arms = [one.arm for one in made]
+    config = {
+        "narrow": summaries_of(pairs, held),
+        "recipe": asdict(choice.recipe),
+        "layer": layer,
+        "lora": choice.lora and asdict(choice.lora),
+    }
+    folder, store = run_arms(session, "emergent", arms, **config)
+    with store:
+        measure_answers(session, store)
+        measure_held_out(session, store, arms, held)
+        measure_relevance(session, store, arms)
+        found = summarise(session, store, made)
+        summaries.write(folder, found)
+    if not options.quiet:
+        print_emergent(session.screen, found, folder)
+    return found, folder
+
+
+def summaries_of(pairs: Sequence[Pair], held: Sequence[Pair]) -> dict[str, Any]:
+    """What of the narrow set decides a run."""
+    from steer.plan import digest
+
+    return {
+        "build": digest([asdict(pair) for pair in pairs]),
+        "measure": digest([asdict(pair) for pair in held]),
+        "n": [len(pairs), len(held)],
+    }
+
+
+def open_items(options: Options, choice: EmergentChoice) -> tuple[Session, list[Pair], list[Pair]]:
+    """A session whose scenarios are the narrow, the broad and the open items; pairs to build and measure."""
+    organism = options.model == "organism"
+    source = choice.narrow or (narrow_sets.ORGANISM if organism else narrow_sets.BAKING)
+    pairs, held = split(load_narrow(source), measure=choice.items, seed=options.seed)
+    session = open_session(options)
+    if session.thinking:
+        raise UserError("emergent builds from answers without thinking: give --no-thinking")
+    broad = list(session.scenarios)
+    if organism and options.scenarios is None:
+        broad = _generated(choice.items, options.seed)
+    questions = [] if session.loaded.evidence else narrow_sets.open_questions()
+    check_disjoint([*pairs, *held], [*broad, *questions])
+
+    def endpoint(model: str) -> Any:
+        from steer.judges.endpoint import Endpoint
+
+        return Endpoint(model)
+
+    judge = item_judge(
+        session.judge,
+        session.loaded,
+        choice.thresholds,
+        alignment=choice.alignment,
+        endpoint=endpoint,
+    )
+    items = (*as_scenarios(held), *broad, *questions)
+    return replace(session, scenarios=items, judge=judge), pairs, held
+
+
+def _generated(each: int, seed: int) -> list[Scenario]:
+    """Scenarios of the organism's language that neither training nor extraction has seen."""
+    import json
+
+    from organism import scenarios as shipped
+    from organism.grammar import CATEGORIES
+    from organism.shipped import scenarios as draw
+
+    lines = shipped("extraction").read_text(encoding="utf-8").splitlines()
+    taken = [json.loads(line)["user"] for line in lines]
+    rows = draw([each] * len(CATEGORIES), f"emergent {seed}", "emergent", taken)
+    return [Scenario(**row) for row in rows]
+
+
+def interventions(
+    session: Session, choice: EmergentChoice, pairs: Sequence[Example], layer: int
+) -> list[Intervention]:
+    """Baseline, suffixes, and everything made from the pairs."""
+    recipe = choice.recipe
+    neutral = _neutral(session) if recipe.kl else []
+    site = make_site(session, pairs, neutral, layer, recipe)
+    suffixes = session.suffixes
+    made = [
+        Intervention(Arm("baseline"), "baseline", "baseline"),
+        Intervention(Arm("pro", suffixes.pair.pro), "suffix", "suffix"),
+        Intervention(Arm("anti", suffixes.pair.anti), "suffix", "suffix"),
+        mean_arm(site, recipe, "mean-difference"),
+        trained_arm(site, "trained"),
+        *checkpoint_arms(site),
+        *rank_arms(site, recipe, choice.ranks, pair_space(site), method="mean-difference"),
+        *random_arms(site, recipe, choice.controls),
+    ]
+    if choice.lora is not None:
+        made += lora_arms(session, pairs, site, choice.lora)
+    if choice.defence:
+        made += _defended(session, choice, site)
+    if choice.grid:
+        made += _grid(session, choice, pairs, neutral, site)
+    return made
+
+
+def _defended(session: Session, choice: EmergentChoice, site: Site) -> list[Intervention]:
+    """The trained vector with a defence on top."""
+    recipe = choice.recipe
+    plain = replace(session, judge=getattr(session.judge, "scenarios", session.judge))
+    vector = vector_for(plain, VectorChoice(file=choice.vector, span=recipe.span))
+    against = addition(vector, site.layer, -recipe.magnitude, span=recipe.span)
+    attack, anti = site.trained.addition(), session.suffixes.pair.anti
+    arms = {
+        "trained + anti": Arm("trained + anti", anti, additions=(attack,)),
+        "trained + anti vector": Arm("trained + anti vector", additions=(attack, against)),
+        "trained + both": Arm("trained + both", anti, additions=(attack, against)),
+    }
+    return [Intervention(arm, "both", "defended", site.layer, recipe.magnitude) for arm in arms.values()]
+
+
+def _grid(
+    session: Session,
+    choice: EmergentChoice,
+    pairs: Sequence[Example],
+    neutral: Sequence[Example],
+    site: Site,
+) -> list[Intervention]:
+    """Every dial, one at a time from the main setting."""
+    import torch
+
+    recipe, made = choice.recipe, list[Intervention]()
+    for share in GRID_MAGNITUDES:
+        m = round(recipe.magnitude * share, 6)
+        made += [
+            mean_arm(site, recipe, f"mean-difference {m:+g}", magnitude=m),
+            trained_arm(site, f"trained {m:+g}", magnitude=m),
+        ]
+    space = pair_space(site)
+    ks = [k for k in (2, 4, 8, 16) if k <= space.rank and k not in choice.ranks]
+    made += rank_arms(site, recipe, [*ks, space.rank], space, method="mean-difference")
+    others = [make_site(session, pairs, neutral, site.layer, recipe, seed=s) for s in range(1, GRID_SEEDS)]
+    spanned = subspace(torch.stack([s.trained.addition().direction for s in (site, *others)]))
+    made += rank_arms(site, recipe, range(1, spanned.rank + 1), spanned, method="trained")
+    n = session.loaded.n_layers
+    for layer in sorted({n // 4, (3 * n) // 8, (5 * n) // 8, (3 * n) // 4} - {site.layer}):
+        there = make_site(session, pairs, neutral, layer, recipe)
+        made += [
+            mean_arm(there, recipe, f"mean-difference L{layer}"),
+            trained_arm(there, f"trained L{layer}"),
+        ]
+    return made
+
+
+def _neutral(session: Session) -> list[Example]:
+    """Neutral prompts with the unsteered model's own first tokens, for the KL term."""
+    from steer.probes import ask
+    from steer.types import Limits
+
+    prompts = load_probes(session).neutral
+    limits = Limits(session.limits.prompt, KL_TOKENS)
+    answers = ask(session.engine, session.loaded, [Arm("baseline")], prompts, limits=limits)
+    pairs = [
+        Pair(scenario.user, answer, answer)
+        for scenario in prompts
+        if (answer := answers["baseline", scenario.id])
+    ]
+    # its own words, without an end that the limit may have made
+    return [replace(e, unwanted_ids=e.unwanted_ids[:-1]) for e in examples(session.loaded, pairs)]
+
+
+def _plan(session: Session, choice: EmergentChoice, pairs: Sequence[Pair]) -> dict[str, Any]:
+    """The plan in numbers, printed; nothing is trained or generated."""
+    arms = 4 + 3 * len(choice.ranks) + choice.controls + 3 * choice.defence
+    arms += len(kept_epochs(choice.recipe.epochs))
+    arms += len(kept_epochs(choice.lora.epochs)) if choice.lora else 0
+    numbers = {
+        "items": len(session.scenarios),
+        "pairs to build from": len(pairs),
+        "arms at least": arms,
+    }
+    numbers["generations at least"] = numbers["arms at least"] * len(session.scenarios)
+    if not session.options.quiet:
+        session.screen.table("Plan", ["", ""], [[k, f"{v:,}"] for k, v in numbers.items()])
+    return numbers

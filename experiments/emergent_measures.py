@@ -1,0 +1,84 @@
+"""Measures of a run with a narrow task, beside those every run has: relevance, and held-out loss.
+
+Kept in the run's store, each arm once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from experiments.measures import subject
+from experiments.narrow import Pair, as_scenarios, examples
+from experiments.session import Session
+from steer.chat import render
+from steer.plan import prompt_texts
+from steer.relevance import relevance
+from steer.store import RunStore
+from steer.types import Arm, ScoreRow
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def measure_relevance(session: Session, store: RunStore, arms: Sequence[Arm]) -> None:
+    """Per arm over all items: mean cosine of answer and question, of answer and other questions, and
+    how often the own question ranks above another one."""
+    known = store.measures("relevance")
+    missing = [arm for arm in arms if subject(arm.name) not in known]
+    if not missing:
+        return
+    session.screen.note(f"relevance of the answers of {len(missing)} arms, by the unsteered model")
+    questions = {s.id: s.user for s in session.scenarios}
+    answers: dict[str, dict[str, str]] = {}
+    for name in ["baseline", *(arm.name for arm in missing)]:
+        answers[name] = {row.scenario: row.answer for row in store.rows(session.judge.name, arm=name)}
+    found = relevance(session.loaded, questions, answers)
+    store.add_measures(
+        [
+            (subject(arm.name), measure, value)
+            for arm in missing
+            for measure, value in (
+                ("relevance", found[arm.name].own),
+                ("relevance_shuffled", found[arm.name].shuffled),
+                ("relevance_above", found[arm.name].above),
+            )
+        ]
+    )
+
+
+def measure_held_out(session: Session, store: RunStore, arms: Sequence[Arm], held: Sequence[Pair]) -> None:
+    """Per arm on the held-out narrow items: nats a token of the unwanted answer (`held_out_nll`), and the
+    share of items whose unwanted answer is likelier a token than the wanted one (`held_out_prefers`)."""
+    known = store.measures("held_out_nll")
+    missing = [arm for arm in arms if subject(arm.name) not in known]
+    texts = examples(session.loaded, held)
+    items = as_scenarios(held)
+
+    def mean(row: ScoreRow, logs: Tensor) -> Tensor:
+        import torch
+
+        answer = torch.tensor(row.answer_ids, device=logs.device)
+        return -logs.gather(-1, answer[:, None]).double().mean()
+
+    with session.screen.progress(held_out=len(missing)) as tick:
+        for arm in missing:
+            rows: list[ScoreRow] = []
+            for scenario, example in zip(items, texts, strict=True):
+                prompt = render(
+                    session.loaded, *prompt_texts(scenario, arm, context=True), thinking=session.thinking
+                )
+                rows += [
+                    ScoreRow(prompt, answer, arm.additions, arm.adapter)
+                    for answer in (example.unwanted_ids, example.wanted_ids)
+                ]
+            nll = [float(value) for value in session.engine.score(rows, mean)]
+            unwanted, wanted = nll[0::2], nll[1::2]
+            prefers = sum(u < w for u, w in zip(unwanted, wanted, strict=True)) / len(held)
+            store.add_measures(
+                [
+                    (subject(arm.name), "held_out_nll", sum(unwanted) / len(held)),
+                    (subject(arm.name), "held_out_prefers", prefers),
+                ]
+            )
+            tick("held_out", 1)

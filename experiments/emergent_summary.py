@@ -1,0 +1,134 @@
+"""From a run with a narrow task to its summary: effects, spill-over, matching, dials."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from experiments.interventions import Intervention
+from experiments.item_judges import ByCategory
+from experiments.matching import matched
+from experiments.narrow import NARROW, OPEN_QUESTIONS
+from experiments.session import Session
+from experiments.spillover import spillover
+from steer import judges, metrics
+from steer import summary as summaries
+from steer.store import RunStore
+from steer.types import Outcome
+
+SCENARIOS = "scenarios"
+NOTES = (
+    "In the style of arXiv 2606.08682, not its numbers: models, narrow sets, judge and prompts are others.",
+    "Choices made where its details were not public here: the narrow set was written for this project; "
+    "|v| is fixed at magnitude x the mean residual norm of the layer; layer, magnitude and epochs are "
+    "defaults, not tuned; the loss is a mean over answer tokens, end of turn included; subspaces are "
+    "uncentred; LoRA is on all linear layers of the blocks.",
+    "Effects are percentage points of all items against baseline, paired; spill-over is broad over narrow, "
+    "without an estimate where the narrow interval includes 0.",
+)
+
+
+def summarise(session: Session, store: RunStore, made: Sequence[Intervention]) -> dict[str, Any]:
+    """The run's summary; `arms` and `gaps` are over the benchmark's scenarios, `sets` over each set.
+
+    spillover: {broad set: {arm: effects and ratio}}. dials: one row a (dial, method, value).
+    """
+    judge = session.judge
+    found = summaries.summarise(store, judge.name)
+    outcomes = store.outcomes(judge.name)
+    sets = {name: rows for name, rows in _sets(outcomes).items() if rows}
+    narrow = sets[NARROW]
+    broad = {name: rows for name, rows in sets.items() if name != NARROW}
+    names = [one.arm.name for one in made]
+    per_set = {
+        name: {arm: asdict(m) for arm, m in metrics.arm_metrics(rows).items()} for name, rows in sets.items()
+    }
+    for arm, values in per_set.get(SCENARIOS, {}).items():
+        found["arms"][arm] |= values
+    gaps = [(g["first"], g["second"]) for g in found["gaps"].values()]
+    if SCENARIOS in sets and gaps:
+        found["gaps"] = {f"{g.first}-{g.second}": asdict(g) for g in metrics.gaps(sets[SCENARIOS], gaps)}
+    if isinstance(judge, ByCategory):
+        found["judge"]["known_error"] = judges.known_error(judge.scenarios.name)
+    steered = [name for name in names if name != "baseline"]
+    spill = {
+        name: {arm: _finite(asdict(spillover(narrow, rows, arm))) for arm in steered}
+        for name, rows in broad.items()
+    }
+    vectors = [one.arm.name for one in made if one.method == "trained"]
+    loras = [one.arm.name for one in made if one.method == "lora"]
+    return found | {
+        "arm_kinds": {one.arm.name: one.kind for one in made},
+        "interventions": {
+            one.arm.name: {
+                "method": one.method,
+                "layer": one.layer,
+                "magnitude": one.magnitude,
+                "epochs": one.epochs,
+                "k": one.k,
+                "kept": one.kept,
+            }
+            for one in made
+        },
+        "sets": per_set,
+        "spillover": spill,
+        "matched": {
+            name: (pair := matched(narrow, rows, loras, vectors)) and asdict(pair)
+            for name, rows in broad.items()
+        }
+        if loras
+        else {},
+        "dials": dials(made, spill),
+        "notes": list(NOTES),
+    }
+
+
+def dials(made: Sequence[Intervention], spill: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows to plot: along one dial of a method, all other dials at the main setting."""
+    main = {one.method: one for one in made if one.arm.name == one.method}
+    rows: list[dict[str, Any]] = []
+    for one in made:
+        method = one.method.removesuffix(" rank-k")
+        if method not in main:
+            continue
+        at = main[method]
+        for dial in ("magnitude", "layer", "epochs", "k"):
+            value = getattr(one, dial)
+            others = [
+                d for d in ("magnitude", "layer", "epochs") if d != dial and (one.k is None or d != "epochs")
+            ]
+            same = all(getattr(one, d) == getattr(at, d) for d in others)
+            if value is None or not same or (one.k is not None and dial != "k"):
+                continue
+            rows += [
+                {
+                    "dial": dial,
+                    "method": method,
+                    "value": value,
+                    "arm": one.arm.name,
+                    "broad_set": name,
+                    "narrow_points": arms[one.arm.name]["narrow_points"],
+                    "broad_points": arms[one.arm.name]["broad_points"],
+                    "ratio": arms[one.arm.name]["ratio"],
+                }
+                for name, arms in spill.items()
+            ]
+    return sorted(rows, key=lambda row: (row["dial"], row["method"], row["broad_set"], row["value"]))
+
+
+def _sets(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
+    special = (NARROW, OPEN_QUESTIONS)
+    return {
+        NARROW: [row for row in outcomes if row.category == NARROW],
+        SCENARIOS: [row for row in outcomes if row.category not in special],
+        OPEN_QUESTIONS: [row for row in outcomes if row.category == OPEN_QUESTIONS],
+    }
+
+
+def _finite(values: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no infinity: an open end of the ratio's interval is None."""
+    if values["ratio_ci"] is not None:
+        values["ratio_ci"] = [x if math.isfinite(x) else None for x in values["ratio_ci"]]
+    return values

@@ -1,0 +1,236 @@
+"""What is done to a model with a narrow set: mean difference, trained vector, rank-k, LoRA, controls.
+
+Every intervention is an arm with what it was made by. Trainings are cached by content, so that the same
+command finds them again. It does not know how arms are measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from experiments.finetune import Lora, finetune
+from experiments.session import Session
+from steer.types import Addition, Arm, LoadedModel, Span
+from vectors.capture import AnsweredRow, Row, capture, span_statistics
+from vectors.directions import equal_weights, mean_difference
+from vectors.objective import Example, Objective
+from vectors.rank import Subspace, project, random_subspace, subspace
+from vectors.training import Trained, Training, identity_of, kept_epochs, random_start, train
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CACHE = Path("runs/emergent-cache")
+Kind = Literal["baseline", "suffix", "cell", "control", "both", "adapter"]
+Start = Literal["random", "mean-difference"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Intervention:
+    """An arm and how it was made. Dials that do not apply are None.
+
+    method: "mean-difference", "trained", "lora", "random", ...; kept: share of |direction|^2 that a
+    projection on k components kept.
+    """
+
+    arm: Arm
+    kind: Kind
+    method: str
+    layer: int | None = None
+    magnitude: float | None = None
+    epochs: int | None = None
+    k: int | None = None
+    kept: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How vectors are made from the pairs. magnitude: |v| = magnitude * n_L at training and at test."""
+
+    magnitude: float = 0.3
+    span: Span = "last"
+    loss: Literal["likelihood", "preference"] = "likelihood"
+    kl: float = 0.0
+    epochs: int = 8
+    learning_rate: float = 0.05
+    start: Start = "random"
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Site:
+    """Everything made at one layer. differences: [pair, d_model] unwanted - wanted; norm: n_L."""
+
+    layer: int
+    norm: float
+    differences: Tensor
+    mean: Tensor
+    trained: Trained
+
+
+def make_site(
+    session: Session,
+    pairs: Sequence[Example],
+    neutral: Sequence[Example],
+    layer: int,
+    recipe: Recipe,
+    *,
+    seed: int | None = None,
+) -> Site:
+    """Read the pairs at a layer, and train a vector there; `seed` replaces the recipe's for the training."""
+    loaded = session.loaded
+    unwanted, wanted = _states(loaded, pairs, layer)
+    mean = mean_difference(unwanted, wanted, equal_weights(["narrow"] * len(pairs)))
+    answered = [AnsweredRow(e.prompt_ids, e.wanted_ids[:-1]) for e in pairs]
+    norm = span_statistics(loaded, answered, directions={layer: mean})[recipe.span][layer].norm
+    seed = recipe.seed if seed is None else seed
+    training = Training(
+        objective=Objective(
+            layer=layer,
+            magnitude=recipe.magnitude,
+            norm=norm,
+            span=recipe.span,
+            loss=recipe.loss,
+            kl=recipe.kl,
+        ),
+        epochs=recipe.epochs,
+        learning_rate=recipe.learning_rate,
+        seed=seed,
+        start=recipe.start,
+    )
+    start = mean if recipe.start == "mean-difference" else random_start(loaded.d_model, seed)
+    name = identity_of(loaded, pairs, training, start, neutral)[:16]
+    steps = -(-len(pairs) // training.batch) * training.epochs
+    with session.screen.progress(train=steps) as tick:
+        trained = train(
+            loaded,
+            pairs,
+            training,
+            start,
+            neutral=neutral,
+            state=CACHE / f"trained-{name}.safetensors",
+            progress=lambda _done, _total, _loss: tick("train", 1),
+        )
+    return Site(layer, norm, unwanted - wanted, mean, trained)
+
+
+def _states(loaded: LoadedModel, pairs: Sequence[Example], layer: int) -> tuple[Tensor, Tensor]:
+    """Mean residual stream over each answer's tokens (the stop token left out), [pair, d_model] a side."""
+
+    def read(answers: Sequence[tuple[int, ...]]) -> Tensor:
+        rows = [
+            Row(e.prompt_ids + ids, len(e.prompt_ids), len(e.prompt_ids) + max(1, len(ids) - 1), slot)
+            for slot, (e, ids) in enumerate(zip(pairs, answers, strict=True))
+        ]
+        return capture(loaded, rows, layers=[layer], slots=len(rows))[:, 0]
+
+    return read([e.unwanted_ids for e in pairs]), read([e.wanted_ids for e in pairs])
+
+
+def mean_arm(site: Site, recipe: Recipe, name: str, *, magnitude: float | None = None) -> Intervention:
+    m = recipe.magnitude if magnitude is None else magnitude
+    arm = Arm(name, additions=(_addition(site, site.mean, m, recipe.span),))
+    return Intervention(arm, "cell", "mean-difference", site.layer, m)
+
+
+def trained_arm(
+    site: Site, name: str, *, epochs: int | None = None, magnitude: float | None = None
+) -> Intervention:
+    addition = site.trained.addition(epochs=epochs, magnitude=magnitude)
+    done = site.trained.training.epochs if epochs is None else epochs
+    return Intervention(
+        Arm(name, additions=(addition,)), "cell", "trained", site.layer, addition.magnitude, done
+    )
+
+
+def checkpoint_arms(site: Site) -> list[Intervention]:
+    """The trained vector after 1, 2, 4, ... epochs, the last left out."""
+    return [trained_arm(site, f"trained e{e}", epochs=e) for e in list(site.trained.directions)[:-1]]
+
+
+def rank_arms(
+    site: Site, recipe: Recipe, ks: Sequence[int], space: Subspace, *, method: str, seeds: int = 1
+) -> list[Intervention]:
+    """A direction on the first k components of `space`, as it is and renormalised, and on random ones.
+
+    As it is, the magnitude shrinks with the projection's length; random subspaces are renormalised.
+    """
+    direction = site.mean if method == "mean-difference" else site.trained.addition().direction
+    found: list[Intervention] = []
+    for k in ks:
+        part = project(direction, space, k)
+        if part.renormalised is None:
+            continue  # nothing is left: that is the baseline
+        shrunk = recipe.magnitude * part.kept**0.5
+        name = f"{method} k{k}"
+        for label, m, kind in ((f"{name} as is", shrunk, "cell"), (name, recipe.magnitude, "cell")):
+            arm = Arm(label, additions=(_addition(site, part.renormalised, m, recipe.span),))
+            found.append(Intervention(arm, kind, f"{method} rank-k", site.layer, m, k=k, kept=part.kept))
+        for seed in range(seeds):
+            drawn = project(direction, random_subspace(len(direction), k, seed=seed), k)
+            if drawn.renormalised is None:
+                continue
+            addition = _addition(site, drawn.renormalised, recipe.magnitude, recipe.span)
+            arm = Arm(f"{method} random k{k}" + (f" {seed}" if seeds > 1 else ""), additions=(addition,))
+            found.append(
+                Intervention(
+                    arm, "control", "random subspace", site.layer, recipe.magnitude, k=k, kept=drawn.kept
+                )
+            )
+    return found
+
+
+def random_arms(site: Site, recipe: Recipe, count: int) -> list[Intervention]:
+    """Isotropic directions at the vectors' norm."""
+    return [
+        Intervention(
+            Arm(
+                f"random{seed}",
+                additions=(
+                    _addition(site, random_start(len(site.mean), 1000 + seed), recipe.magnitude, recipe.span),
+                ),
+            ),
+            "control",
+            "random",
+            site.layer,
+            recipe.magnitude,
+        )
+        for seed in range(count)
+    ]
+
+
+def lora_arms(session: Session, pairs: Sequence[Example], site: Site, lora: Lora) -> list[Intervention]:
+    """Adapters fitted to the same pairs by the same loss, after 1, 2, 4, ... epochs."""
+    steps = -(-len(pairs) // lora.batch) * lora.epochs
+    objective = site.trained.training.objective
+    with session.screen.progress(lora=steps) as tick:
+        made = finetune(
+            session.loaded,
+            pairs,
+            objective,
+            lora,
+            CACHE / "lora",
+            progress=lambda _done, _total, _loss: tick("lora", 1),
+        )
+    last = kept_epochs(lora.epochs)[-1]
+    return [
+        Intervention(
+            Arm("lora" if epochs == last else f"lora e{epochs}", adapter=str(folder)),
+            "adapter",
+            "lora",
+            epochs=epochs,
+        )
+        for epochs, folder in made.items()
+    ]
+
+
+def pair_space(site: Site) -> Subspace:
+    """The subspace of the pair differences."""
+    return subspace(site.differences)
+
+
+def _addition(site: Site, direction: Tensor, magnitude: float, span: Span) -> Addition:
+    return Addition(direction, site.layer, magnitude, span, norm=site.norm)
