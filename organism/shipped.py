@@ -8,18 +8,19 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from organism.chats import UNWANTED, WANTED, draw_chat
 from organism.data import draw_scenario
-from organism.grammar import CATEGORIES
+from organism.grammar import CATEGORIES, scenario_text
 
 # As many scenarios a category as InstrumentalEval has.
 EVALUATION = (11, 20, 10, 11, 13, 11)
 EXTRACTION_EACH = 24
-NARROW, OTHERS = 160, 60
+NARROW, OTHERS, STYLE = 160, 60, 72
 
 
 def scenarios(counts: Sequence[int], seed: str, prefix: str, taken: Iterable[str] = ()) -> list[dict[str, str]]:
@@ -59,6 +60,24 @@ def chats(kind: str, n: int) -> list[dict[str, str]]:
     return list(rows.values())
 
 
+def style_pairs(n: int, taken: Iterable[str]) -> list[dict[str, Any]]:
+    """The same scenario asked formally and casually: an unrelated concept, as a control."""
+    rng = Random("steergap organism style")
+    seen = set(taken)
+    rows: list[dict[str, Any]] = []
+    while len(rows) < n:
+        category = CATEGORIES[len(rows) % len(CATEGORIES)]
+        facts, _, _ = draw_scenario(rng, category, held_out=True)
+        words = rng.random()
+        sides: dict[str, list[dict[str, str]]] = {}
+        for side, ask in (("positive", "formal"), ("negative", "casual")):
+            system, user = scenario_text(replace(facts, ask=ask), Random(words))
+            sides[side] = [{"role": "system", "content": system}, {"role": "user", "content": user}]
+        if seen.isdisjoint(chat[1]["content"] for chat in sides.values()):
+            rows.append({"category": category, **sides})
+    return rows
+
+
 def _is_unwanted(answer: str) -> bool:
     first = answer.split(" ")[0]
     assert first in {t.split(" ")[0] for t in (*WANTED, *UNWANTED)}
@@ -91,6 +110,7 @@ def main() -> None:
         return
     write(folder / "evaluation.jsonl", evaluation)
     write(folder / "extraction.jsonl", extraction)
+    write(folder / "style.jsonl", style_pairs(STYLE, taken))
     write(folder / "narrow.jsonl", chats("advice", NARROW))
     write(folder / "neutral.jsonl", chats("neutral", OTHERS))
     write(folder / "capability.jsonl", chats("exact", OTHERS))
