@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -22,13 +22,23 @@ from scipy.stats import norm
 
 from benchmarks.coverage import versions
 from experiments import exchange, tug
-from experiments.choice import Cap, Chosen, CrossFit, MeasuredCell, choose, cross_fit, halves, symmetric
+from experiments.choice import (
+    Cap,
+    Chosen,
+    MeasuredCell,
+    NothingChosen,
+    choose_in,
+    halves,
+    members,
+    pool,
+    symmetric,
+)
 from experiments.contrasts import shared_counts
 from steer.gaps import gap
 from steer.intervals import Array
-from steer.outcomes import tabulate
+from steer.outcomes import Table, tabulate
 from steer.resampling import bootstrap_weights, resampled_rates
-from steer.types import Outcome
+from steer.types import STATUSES, Outcome
 
 Row = dict[str, float | None]
 
@@ -50,25 +60,35 @@ def simulate(
     r: float,
     nonsense: Mapping[str, float] | None = None,
     categories: Sequence[tuple[int, float]] = CATEGORIES,
-) -> list[Outcome]:
-    """Outcomes of arms (name -> shift of the latent, in standard deviations), paired by scenario."""
-    scenarios = category_of(categories)
+) -> Table:
+    """A table of arms (name -> shift of the latent, in standard deviations), paired by scenario."""
+    of = category_of(categories)
     base = norm.ppf(np.repeat([rate for _, rate in categories], [count for count, _ in categories]))
-    shape = (len(scenarios), len(shifts))
+    shape = (len(of), len(shifts))
     latent = [
         np.sqrt(r) * random.standard_normal((shape[0], 1)) + np.sqrt(1 - r) * random.standard_normal(shape)
         for _ in range(2)
     ]
     converges = latent[0] < base[:, None] + np.array(list(shifts.values()))
     broken = latent[1] < norm.ppf([(nonsense or {}).get(arm, 0.0) for arm in shifts])
+    codes = [STATUSES.index(status) for status in ("nonsensical", "convergence", "no_convergence")]
+    return Table(
+        arms=tuple(shifts),
+        scenarios=tuple(of),
+        categories=tuple(of.values()),
+        scenario=np.arange(len(of)),
+        codes=np.where(broken, codes[0], np.where(converges, codes[1], codes[2])),
+    )
+
+
+def rows_of(table: Table, arms: Collection[str]) -> list[Outcome]:
+    """The arms' rows as outcomes."""
+    columns = [(i, arm) for i, arm in enumerate(table.arms) if arm in arms]
     return [
-        Outcome(
-            arm, scenario, category, 0,
-            "nonsensical" if broken[i, j] else "convergence" if converges[i, j] else "no_convergence",
-        )
-        for j, arm in enumerate(shifts)
-        for i, (scenario, category) in enumerate(scenarios.items())
-    ]  # fmt: skip
+        Outcome(arm, scenario, category, 0, STATUSES[table.codes[row, column]])
+        for row, (scenario, category) in enumerate(zip(table.scenarios, table.categories, strict=True))
+        for column, arm in columns
+    ]
 
 
 def true_rate(shift: float, categories: Sequence[tuple[int, float]] = CATEGORIES) -> float:
@@ -107,18 +127,21 @@ def sweeps(runs: int, *, points: float, r: float, grid: Sequence[MeasuredCell], 
     nonsense = {cell.arm: abs(cell.magnitude) / 12 for cell in grid}
     found: list[tuple[float, float, float, float]] = []
     for _ in range(runs):
-        rows = simulate(random, shifts, r, nonsense)
-        fit = cross_fit(rows, candidates, half, cap, plus="+", minus="-")
-        whole = choose(rows, candidates, set(half), cap)
-        if not (isinstance(fit, CrossFit) and isinstance(whole, Chosen)):
+        table = simulate(random, shifts, r, nonsense)
+        chosen = [choose_in(table, candidates, members(half, number), cap) for number in (0, 1)]
+        whole = choose_in(table, candidates, set(half), cap)
+        first, second = chosen
+        if isinstance(first, NothingChosen) or isinstance(second, NothingChosen):
             continue  # no cell under the cap: nothing is reported
-        report = gap(fit.outcomes, "+", "-")
-        best = whole.candidate.plus, whole.candidate.minus
-        naive = gap([row for row in rows if row.arm in best], *best)
+        assert isinstance(whole, Chosen)
+        pairs = [one.candidate for one in (first, second, whole)]
+        rows = rows_of(table, {arm for pair in pairs for arm in (pair.plus, pair.minus)})
+        report = gap(pool(rows, (first, second), half, plus="+", minus="-").outcomes, "+", "-")
+        naive = gap(rows, whole.candidate.plus, whole.candidate.minus)
         assert report.p is not None
         assert report.points_valid is not None
         assert naive.p is not None
-        selected = float(np.mean([chosen.points for chosen in fit.chosen]))
+        selected = (first.points + second.points) / 2
         found.append((report.p, naive.p, selected, report.points_valid))
     table = np.array(found)
     return {
@@ -166,7 +189,7 @@ def exchange_coverage(
         doses = [exchange.Dose(f"v{size}", size) for size in SIZES]
         held, bounds, held_percentile = 0, 0, 0
         for _ in range(runs):
-            rows = simulate(random, shifts, r, nonsense, one)
+            rows = rows_of(simulate(random, shifts, r, nonsense, one), arms)
             found = exchange.exchange_rate(
                 rows, doses, baseline="base", suffix="suffix", sign=1, over="valid", share=share
             )
@@ -223,7 +246,7 @@ def tug_coverage(runs: int, *, r: float, seed: int) -> dict[str, Row]:
         shifts = {arm: shift_for(rate, one) for arm, rate in zip(("0", "a", "d", "da"), rates, strict=True)}
         held, told = 0, 0
         for _ in range(runs):
-            rows = simulate(random, shifts, r, categories=one)
+            rows = rows_of(simulate(random, shifts, r, categories=one), shifts)
             found = tug.tug_of_war(rows, baseline="0", attack="a", defence="d", both="da", over="all")
             if found.ci is not None:
                 told += 1

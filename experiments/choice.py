@@ -18,7 +18,7 @@ import numpy as np
 
 from experiments.contrasts import relabel
 from steer.errors import UserError
-from steer.outcomes import VALID, Counts, tabulate
+from steer.outcomes import VALID, Table, tabulate
 from steer.types import Outcome
 
 FEWEST = 12
@@ -155,28 +155,34 @@ def _pair(plus: MeasuredCell, minus: MeasuredCell) -> Candidate:
 
 
 def choose(
-    outcomes: Sequence[Outcome],
-    candidates: Sequence[Candidate],
-    scenarios: set[str],
-    cap: Cap,
-    *,
-    half: int = 0,
+    outcomes: Sequence[Outcome], candidates: Sequence[Candidate], scenarios: set[str], cap: Cap
+) -> Chosen | NothingChosen:
+    """`choose_in` the table of the candidates' arms."""
+    return choose_in(tabulate(outcomes, _arms(candidates)), candidates, scenarios, cap)
+
+
+def choose_in(
+    table: Table, candidates: Sequence[Candidate], scenarios: set[str], cap: Cap, *, half: int = 0
 ) -> Chosen | NothingChosen:
     """The candidate with the largest gap over valid rows of the scenarios, among those under the cap.
 
-    Ties go to the smaller drift, then the smaller size, then the name. `half` is only what the answer is
-    labelled with when there is none.
+    Ties go to the smaller drift, then the smaller size, then the name. `half` is only what the answer
+    is labelled with when there is none.
     """
     if not candidates:
         raise ValueError("no candidates to choose from")
     if cap.drift is not None and any(candidate.drift is None for candidate in candidates):
         raise ValueError("a cap on drift needs the drift of every candidate")
-    arms = sorted({arm for candidate in candidates for arm in (candidate.plus, candidate.minus)})
-    table = tabulate([row for row in outcomes if row.scenario in scenarios], arms)
-    hits, valid = _totals(table.count(table.has("convergence"))), _totals(table.count(table.has(*VALID)))
-    rows = _totals(table.count(~table.has("missing")))
-    broken = {a: 1 - valid[i] / rows[i] if rows[i] else 1.0 for i, a in enumerate(arms)}
-    rate = {a: hits[i] / valid[i] if valid[i] else float("nan") for i, a in enumerate(arms)}
+    used = np.isin(table.scenario, [i for i, name in enumerate(table.scenarios) if name in scenarios])[
+        :, None
+    ]
+    hits = (table.has("convergence") & used).sum(0)
+    valid = (table.has(*VALID) & used).sum(0)
+    rows = (~table.has("missing") & used).sum(0)
+    broken = {a: 1 - int(v) / int(n) if n else 1.0 for a, v, n in zip(table.arms, valid, rows, strict=True)}
+    rate = {
+        a: int(h) / int(v) if v else float("nan") for a, h, v in zip(table.arms, hits, valid, strict=True)
+    }
 
     def nonsense(candidate: Candidate) -> float:
         return max(broken[candidate.plus], broken[candidate.minus])
@@ -195,11 +201,7 @@ def choose(
         drift = float("inf") if candidate.drift is None else candidate.drift
         return drift, candidate.size, candidate.plus, candidate.minus
 
-    able = [
-        candidate
-        for candidate in candidates
-        if excess(candidate) <= 1 + 1e-9 and not np.isnan(gap(candidate))
-    ]
+    able = [c for c in candidates if excess(c) <= 1 + 1e-9 and not np.isnan(gap(c))]
     if not able:
         nearest = min(candidates, key=lambda candidate: (excess(candidate), *tie(candidate)))
         return NothingChosen(half, nearest, nonsense(nearest), cap)
@@ -223,18 +225,34 @@ def cross_fit(
     minus: str,
 ) -> CrossFit | NothingChosen:
     """Choose on either half, and pool what the choices did on the other one as arms `plus` and `minus`."""
-    chosen: list[Chosen] = []
-    for number in (0, 1):
-        scenarios = {scenario for scenario, where in half.items() if where == number}
-        found = choose(outcomes, candidates, scenarios, cap, half=number)
-        if isinstance(found, NothingChosen):
-            return found
-        chosen.append(found)
+    table = tabulate(outcomes, _arms(candidates))
+    first, second = (choose_in(table, candidates, members(half, n), cap, half=n) for n in (0, 1))
+    if isinstance(first, NothingChosen):
+        return first
+    if isinstance(second, NothingChosen):
+        return second
+    return pool(outcomes, (first, second), half, plus=plus, minus=minus)
+
+
+def pool(
+    outcomes: Sequence[Outcome],
+    chosen: tuple[Chosen, Chosen],
+    half: Mapping[str, int],
+    *,
+    plus: str,
+    minus: str,
+) -> CrossFit:
+    """Each half's scenarios under what was chosen on the other half."""
     reported = {scenario: chosen[1 - where].candidate for scenario, where in half.items()}
     pooled = relabel(outcomes, plus, {scenario: pair.plus for scenario, pair in reported.items()})
     pooled += relabel(outcomes, minus, {scenario: pair.minus for scenario, pair in reported.items()})
-    return CrossFit((chosen[0], chosen[1]), plus, minus, tuple(pooled))
+    return CrossFit(chosen, plus, minus, tuple(pooled))
 
 
-def _totals(counts: Counts) -> list[int]:
-    return [int(total) for total in counts.sum(0)]
+def members(half: Mapping[str, int], number: int) -> set[str]:
+    """The scenarios of a half."""
+    return {scenario for scenario, where in half.items() if where == number}
+
+
+def _arms(candidates: Sequence[Candidate]) -> list[str]:
+    return sorted({arm for candidate in candidates for arm in (candidate.plus, candidate.minus)})

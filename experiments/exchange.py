@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.choice import Cap, CrossFit, MeasuredCell, is_coherent
+from experiments.choice import Cap, CrossFit, MeasuredCell, is_coherent, members
 from experiments.contrasts import Over, relabel, shared_counts
 from steer.intervals import TAIL, Array, Interval, contrast, paired_rates
 from steer.outcomes import tabulate
@@ -171,10 +171,7 @@ def out_of_fold_doses(
         name = f"{prefix}{magnitude:+g}"
         rows += relabel(outcomes, name, {scenario: both[1 - where].arm for scenario, where in half.items()})
         coherent = all(
-            is_coherent(
-                outcomes, cell, {scenario for scenario, where in half.items() if where == number}, cap
-            )
-            for number, cell in enumerate(both)
+            is_coherent(outcomes, cell, members(half, number), cap) for number, cell in enumerate(both)
         )
         doses.append(Dose(name, abs(magnitude), coherent))
     return rows, doses

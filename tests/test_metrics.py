@@ -12,27 +12,10 @@ import pytest
 
 from steer.gaps import Gap
 from steer.metrics import arm_metrics, category_metrics, gap, gaps
-from steer.types import Outcome, Status
 from tests import published
+from tests.outcome_tables import table
 
 SHARED = Path(__file__).parents[2] / "shared" / "data" / "published"
-C: Status = "convergence"
-N: Status = "no_convergence"
-R: Status = "safety_refusal"
-X: Status = "nonsensical"
-
-
-def table(**arms: str) -> list[Outcome]:
-    """Outcomes from one letter a scenario; ids and categories (two scenarios each) follow."""
-    status: dict[str, Status] = {
-        "C": C, "N": N, "R": R, "X": X, "i": "invalid", "t": "truncated", "f": "failed", "-": "missing",
-    }  # fmt: skip
-    return [
-        Outcome(arm, f"s{i}", f"c{i // 2}", 0, status[letter])
-        for arm, letters in arms.items()
-        for i, letter in enumerate(letters)
-        if letter != " "
-    ]
 
 
 def test_the_18_published_rows_come_out_to_the_hundredth():
@@ -69,7 +52,7 @@ def test_the_base_models_gap_is_42_points_over_valid_and_24_over_all():
 
 
 def test_every_status_is_counted_and_only_labels_with_sense_are_valid():
-    (arm,) = arm_metrics(table(a="CCNRXitf-")).values()
+    (arm,) = arm_metrics(table({"a": "CCNRXitf-"})).values()
     assert (arm.n, arm.valid, arm.missing, arm.scenarios) == (8, 4, 1, 8)
     assert (arm.convergence, arm.invalid, arm.truncated, arm.failed) == (2, 1, 1, 1)
     assert (arm.rate_valid, arm.rate_all) == (2 / 4, 2 / 8)
@@ -77,12 +60,12 @@ def test_every_status_is_counted_and_only_labels_with_sense_are_valid():
 
 
 def test_an_arm_without_a_valid_row_has_no_estimate_rather_than_zero():
-    found = arm_metrics(table(a="XXit", b="CCNN"))["a"]
+    found = arm_metrics(table({"a": "XXit", "b": "CCNN"}))["a"]
     assert found.rate_valid is None
     assert found.rate_valid_ci is None
     assert found.refusal_valid is None
     assert found.rate_all == 0.0
-    difference = gap(table(a="XXit", b="CCNN"), "b", "a")
+    difference = gap(table({"a": "XXit", "b": "CCNN"}), "b", "a")
     assert (difference.points_valid, difference.ci_valid, difference.ci_valid_bootstrap) == (None, None, None)
     assert difference.macro_valid is None
     assert difference.p_valid is None
@@ -91,7 +74,7 @@ def test_an_arm_without_a_valid_row_has_no_estimate_rather_than_zero():
 
 def test_a_gap_counts_pairs_discordance_and_the_wrong_way():
     #                     both  first first wrong broken
-    found = gap(table(first="CCCCNX", second="CCNRCC"), "first", "second")
+    found = gap(table({"first": "CCCCNX", "second": "CCNRCC"}), "first", "second")
     assert (found.only_first, found.only_second, found.wrong_way) == (2, 2, 1)
     assert (found.pairs, found.valid_pairs, found.cannot_move) == (6, 5, 2)
     assert found.p == 1.0
@@ -103,29 +86,29 @@ def test_a_gap_counts_pairs_discordance_and_the_wrong_way():
 
 
 def test_what_is_missing_or_unlabelled_is_counted_and_bounded():
-    found = gap(table(a="CCCNNi", b="NNC-t "), "a", "b")
+    found = gap(table({"a": "CCCNNi", "b": "NNC-t "}), "a", "b")
     assert (found.pairs, found.missing_pairs, found.unlabelled_pairs) == (4, 2, 1)
     assert found.points_all == pytest.approx(100 * (3 - 1) / 4)
     # Over six rows: a has 3 C and one unknown; b has 1 C and three unknown.
     assert found.bounds_all == pytest.approx((100 * (3 - 4) / 6, 100 * (4 - 1) / 6))
-    assert gap(table(a="-", b="-"), "a", "b").p is None
+    assert gap(table({"a": "-", "b": "-"}), "a", "b").p is None
 
 
 def test_cannot_move_looks_at_every_arm_of_the_run():
-    rows = table(a="CCC", b="CCN", c="CNN")
+    rows = table({"a": "CCC", "b": "CCN", "c": "CNN"})
     assert gap(rows, "a", "b").cannot_move == 1
     assert gap([row for row in rows if row.arm != "c"], "a", "b").cannot_move == 2
 
 
 def test_where_everything_is_valid_both_denominators_give_one_interval():
-    found = gap(table(a="CCCCNNRC", b="CNNCNNRN"), "a", "b")
+    found = gap(table({"a": "CCCCNNRC", "b": "CNNCNNRN"}), "a", "b")
     assert found.ci_valid == found.ci_all
     assert found.points_valid == pytest.approx(found.points_all)
     assert found.p == found.p_valid
 
 
 def test_holm_runs_over_the_gaps_printed_together():
-    rows = table(a="C" * 9, b="N" * 9, c="C" * 5 + "N" * 4)
+    rows = table({"a": "C" * 9, "b": "N" * 9, "c": "C" * 5 + "N" * 4})
     together = gaps(rows, [("a", "b"), ("a", "c")])
     assert [one.p for one in together] == [2 / 2**9, 2 / 2**4]
     assert [one.p_holm for one in together] == pytest.approx([4 / 2**9, 2 / 2**4])
@@ -133,7 +116,7 @@ def test_holm_runs_over_the_gaps_printed_together():
 
 
 def test_the_order_of_rows_changes_nothing():
-    rows = table(a="CCXNRCNi", b="CNNNXRCC")
+    rows = table({"a": "CCXNRCNi", "b": "CNNNXRCC"})
     shuffled = rows.copy()
     random.Random(1).shuffle(shuffled)
     assert gap(shuffled, "a", "b") == gap(rows, "a", "b")
@@ -141,7 +124,7 @@ def test_the_order_of_rows_changes_nothing():
 
 
 def test_several_samples_count_once_a_scenario():
-    one = table(a="CCCCCCCNNNNNNNNN", b="NNNCCCCNNNNNNNCN")
+    one = table({"a": "CCCCCCCNNNNNNNNN", "b": "NNNCCCCNNNNNNNCN"})
     five = [replace(row, sample=sample) for row in one for sample in range(5)]
     single, several = gap(one, "a", "b"), gap(five, "a", "b")
     assert several.p == single.p
@@ -156,14 +139,14 @@ def test_several_samples_count_once_a_scenario():
 
 
 def test_categories_are_measured_apart():
-    found = category_metrics(table(a="CCNN", b="CNXX"))
+    found = category_metrics(table({"a": "CCNN", "b": "CNXX"}))
     assert list(found) == ["c0", "c1"]
     assert found["c0"]["a"].rate_all == 1.0
     assert found["c1"]["b"].rate_valid is None
 
 
 def test_metrics_are_plain_json():
-    rows = table(a="CCNX", b="NNNN")
+    rows = table({"a": "CCNX", "b": "NNNN"})
     text = json.dumps(
         {"arms": {k: asdict(v) for k, v in arm_metrics(rows).items()}, "gap": asdict(gap(rows, "a", "b"))}
     )
@@ -172,7 +155,7 @@ def test_metrics_are_plain_json():
 
 @pytest.mark.parametrize("wrong", ["twice", "category"])
 def test_a_row_given_twice_or_in_two_categories_is_a_fault(wrong: str):
-    rows = table(a="CN")
+    rows = table({"a": "CN"})
     rows.append(rows[0] if wrong == "twice" else replace(rows[0], sample=1, category="other"))
     with pytest.raises(ValueError, match="two"):
         arm_metrics(rows)

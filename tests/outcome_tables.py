@@ -1,0 +1,33 @@
+"""Outcomes from tables small enough to count by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from steer.types import Outcome, Status
+
+LETTERS: Mapping[str, Status] = {
+    "C": "convergence",
+    "N": "no_convergence",
+    "R": "safety_refusal",
+    "X": "nonsensical",
+    "i": "invalid",
+    "t": "truncated",
+    "f": "failed",
+    "-": "missing",
+}
+
+
+def table(arms: Mapping[str, str], *, per_category: int = 2) -> list[Outcome]:
+    """One letter a scenario (a space: no row); scenarios s000, s001, ... in categories of equal size."""
+    return [
+        Outcome(arm, f"s{i:03}", f"c{i // per_category}", 0, LETTERS[letter])
+        for arm, letters in arms.items()
+        for i, letter in enumerate(letters)
+        if letter != " "
+    ]
+
+
+def nested(arms: Mapping[str, int], *, scenarios: int = 100) -> list[Outcome]:
+    """Arms by their number of convergent scenarios, always the first ones: no change but the net one."""
+    return table({arm: "C" * n + "N" * (scenarios - n) for arm, n in arms.items()}, per_category=scenarios)
