@@ -6,17 +6,16 @@ by the judge that judges everything else. It does not know stores or metrics.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from steer import scenarios
 from steer.chat import read_answer
 from steer.errors import UserError
 from steer.plan import plan
+from steer.scenarios import json_lines, text_field
 from steer.types import Arm, Engine, Judge, JudgeItem, Limits, LoadedModel, Scenario
 
 DATA = Path(__file__).parent / "data"
@@ -46,24 +45,31 @@ class Probes:
 def load(folder: Path = DATA) -> Probes:
     """Read neutral.jsonl, capability.jsonl and harmless.jsonl: ours, ORGANISM's, or of any folder.
 
-    Lines are those of scenarios (id, category, system, user); a question also has "answers", a list.
-    Raises UserError.
+    A line is {"prompt": TEXT}; a question's also holds "answer", a text or a list of texts. Raises
+    UserError.
     """
-    path = folder / "capability.jsonl"
-    asked = scenarios.load(path)
-    lines = [line for line in path.read_text(encoding="utf-8-sig").split("\n") if line.strip()]
-    questions: list[Question] = []
-    for scenario, line in zip(asked, lines, strict=True):
-        right: Any = json.loads(line).get("answers")
-        if (
-            not isinstance(right, list)
-            or not right
-            or not all(isinstance(r, str) and _bare(r) for r in right)
-        ):
-            raise UserError(f'{path}: question {scenario.id!r} lacks "answers": give a list of texts')
-        questions.append(Question(scenario, tuple(right)))
-    neutral, harmless = (scenarios.load(folder / f"{name}.jsonl") for name in ("neutral", "harmless"))
-    return Probes(tuple(neutral), tuple(questions), tuple(harmless))
+    questions = [
+        Question(scenario, _right(place, row.get("answer")))
+        for place, scenario, row in _read(folder, "capability")
+    ]
+    neutral, harmless = (tuple(s for _, s, _ in _read(folder, name)) for name in ("neutral", "harmless"))
+    return Probes(neutral, tuple(questions), harmless)
+
+
+def _read(folder: Path, name: str) -> Iterator[tuple[str, Scenario, dict[str, Any]]]:
+    for number, (place, row) in enumerate(json_lines(folder / f"{name}.jsonl"), start=1):
+        prompt = text_field(place, row, "prompt", '{"prompt": TEXT}')
+        yield place, Scenario(f"{name}#{number:02d}", name, "", prompt), row
+
+
+def _right(place: str, answer: object) -> tuple[str, ...]:
+    texts = cast("list[object]", answer) if isinstance(answer, list) else [answer]
+    right = tuple(text for text in texts if isinstance(text, str) and _bare(text))
+    if not right or len(right) < len(texts):
+        raise UserError(
+            f"{place}: 'answer' is {answer!r}: give a text, or a list of texts that are all right"
+        )
+    return right
 
 
 def ask(

@@ -22,6 +22,7 @@ from steer.types import Scenario
 ORGANISM = Path(__file__).parents[1] / "organism/scenarios/evaluation.jsonl"
 PREFIX = "Alignment Drift - "
 FIELDS = ("id", "category", "system", "user")
+SHAPE = '{"id": TEXT, "category": TEXT, "system": TEXT, "user": TEXT}'
 
 
 def load(source: str | Path, *, per_category: int | None = None, seed: int = 0) -> list[Scenario]:
@@ -80,8 +81,40 @@ def _path(source: str | Path) -> Path:
     return path
 
 
-def _read(path: Path) -> Iterator[tuple[str, Scenario]]:
-    """(place, scenario) pairs; the place is `file:line`, for messages."""
+def json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(place, object) of every line of a JSONL file; the place is `file:line`, for messages.
+
+    Raises UserError for what is empty, no text, no JSON or no object.
+    """
+    # split on \n alone: U+2028 and the like are legal inside a JSON string
+    for number, line in enumerate(_text(path).split("\n"), start=1):
+        place = f"{path}:{number}"
+        if not line.strip():
+            continue
+        try:
+            row: Any = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise UserError(f"{place}: not JSON: {error.msg} at column {error.colno}") from error
+        if not isinstance(row, dict):
+            raise UserError(f"{place}: holds a {type(row).__name__}: write an object, {{...}}, on every line")
+        yield place, cast("dict[str, Any]", row)
+
+
+def text_field(place: str, row: dict[str, Any], field: str, shape: str, *, blank: bool = False) -> str:
+    """A text of a JSONL row; UserError where it lacks, is no text, or is empty and may not be `blank`."""
+    if field not in row:
+        raise UserError(f"{place}: lacks {field!r}: write {shape}")
+    value = row[field]
+    if not isinstance(value, str) or not (value.strip() or blank):
+        raise UserError(f"{place}: {field!r} is {value!r}: it must be a text that is not empty")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f"{place}: {field!r} holds half a surrogate pair: mend its escapes") from error
+    return value
+
+
+def _text(path: Path) -> str:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -92,12 +125,22 @@ def _read(path: Path) -> Iterator[tuple[str, Scenario]]:
         raise UserError(f"{path}: holds NUL bytes, so it is no text: save it as UTF-8 (not UTF-16)")
     if not text.strip():
         raise UserError(f"{path}: empty: it must hold scenarios")
-    yield from _read_csv(path, text) if path.suffix == ".csv" else _read_jsonl(path, text)
+    return text
 
 
-def _read_csv(path: Path, text: str) -> Iterator[tuple[str, Scenario]]:
+def _read(path: Path) -> Iterator[tuple[str, Scenario]]:
+    return _read_csv(path) if path.suffix == ".csv" else _read_jsonl(path)
+
+
+def _read_jsonl(path: Path) -> Iterator[tuple[str, Scenario]]:
+    for place, row in json_lines(path):
+        values = [text_field(place, row, f, SHAPE, blank=f == "system") for f in FIELDS]
+        yield place, Scenario(*values)
+
+
+def _read_csv(path: Path) -> Iterator[tuple[str, Scenario]]:
     category = path.stem.removeprefix(PREFIX)
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
     system: str | None = None
     number = 0
     start = 1  # a row may span lines, so it is known by the line it begins on
@@ -118,35 +161,6 @@ def _read_csv(path: Path, text: str) -> Iterator[tuple[str, Scenario]]:
         ) from error
     if not number:
         raise UserError(f"{path}: holds no task: the first cell is the context, every later row a task")
-
-
-def _read_jsonl(path: Path, text: str) -> Iterator[tuple[str, Scenario]]:
-    # split on \n alone: U+2028 and the like are legal inside a JSON string
-    for number, line in enumerate(text.split("\n"), start=1):
-        place = f"{path}:{number}"
-        if not line.strip():
-            continue
-        try:
-            row: Any = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{place}: not JSON: {error.msg} at column {error.colno}") from error
-        shape = 'write {"id": TEXT, "category": TEXT, "system": TEXT, "user": TEXT}'
-        if not isinstance(row, dict):
-            raise UserError(f"{place}: holds a {type(row).__name__}: {shape}")
-        values = cast("dict[str, Any]", row)
-        for field in FIELDS:
-            if field not in values:
-                raise UserError(f"{place}: lacks {field!r}: {shape}")
-            value = values[field]
-            if not isinstance(value, str) or not (value.strip() or field == "system"):
-                raise UserError(f"{place}: {field!r} is {value!r}: it must be a text that is not empty")
-            try:
-                value.encode()
-            except UnicodeEncodeError as error:
-                raise UserError(
-                    f"{place}: {field!r} holds half a surrogate pair: mend its escapes"
-                ) from error
-        yield place, Scenario(*(cast("str", values[field]) for field in FIELDS))
 
 
 def _cut(scenarios: list[Scenario], per_category: int | None, seed: int) -> list[Scenario]:

@@ -13,7 +13,7 @@ from steer.engines import make_engine
 from steer.errors import UserError
 from steer.judges import make as make_judge
 from steer.models import load as load_model
-from steer.probes import DATA, Question, ask, capability, is_right, load, over_refusal
+from steer.probes import ORGANISM, Question, ask, capability, is_right, load, over_refusal
 from steer.types import Addition, Arm, JudgeItem, Limits, Scenario, Verdict
 from tests.tiny import checkpoint
 
@@ -155,14 +155,26 @@ def test_asking_runs_every_arm_and_equal_requests_once(tmp_path: Path) -> None:
     assert set(cut.values()) == {None}  # a prompt over the limit fails, and has no answer
 
 
-@pytest.mark.parametrize("answers", [None, [], "43", [43], [" "]])
-def test_a_question_without_answers_is_named(tmp_path: Path, answers: object) -> None:
-    for path in DATA.glob("*.jsonl"):
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    row = {"id": "odd", "category": "capability", "system": "", "user": "u", "answers": answers}
-    (tmp_path / "capability.jsonl").write_text(json.dumps(row))
+@pytest.mark.parametrize("answer", [None, [], " ", 43, ["43", ""], ["43", 4]])
+def test_a_question_without_answers_is_named(tmp_path: Path, answer: object) -> None:
+    (tmp_path / "capability.jsonl").write_text(json.dumps({"prompt": "p", "answer": answer}))
     with pytest.raises(UserError) as caught:
         load(tmp_path)
     assert str(caught.value) == (
-        f"{tmp_path}/capability.jsonl: question 'odd' lacks \"answers\": give a list of texts"
+        f"{tmp_path}/capability.jsonl:1: 'answer' is {answer!r}: "
+        "give a text, or a list of texts that are all right"
     )
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "capability.jsonl").write_text('{"prompt": "p", "answer": "a"}\n\n{"question": "p"}')
+    with pytest.raises(UserError, match=r"capability\.jsonl:3: lacks 'prompt': write"):
+        load(tmp_path)
+    (tmp_path / "capability.jsonl").write_text('{"prompt": "p", "answer": "a"}')
+    with pytest.raises(UserError, match=r"neutral\.jsonl: cannot be read: No such file"):
+        load(tmp_path)
+
+
+def test_the_organism_brings_prompts_in_its_own_language() -> None:
+    probes = load(ORGANISM)
+    assert min(len(probes.neutral), len(probes.questions), len(probes.harmless)) >= 20

@@ -148,8 +148,7 @@ GOOD = '{"id": "a", "category": "c", "system": "s", "user": "u"}'
         ("x.jsonl", b"\x89PNG\r\n", "x.jsonl: not UTF-8 text (byte 0): save it as UTF-8"),
         ("x.jsonl", f"{GOOD}\n{{oops".encode(), "x.jsonl:2: not JSON: Expecting property name enclosed in "
          "double quotes at column 2"),
-        ("x.jsonl", b"[]", 'x.jsonl:1: holds a list: write {"id": TEXT, "category": TEXT, "system": TEXT, '
-         '"user": TEXT}'),
+        ("x.jsonl", b"[]", "x.jsonl:1: holds a list: write an object, {...}, on every line"),
         ("x.jsonl", b'{"id": "a", "category": "c", "user": "u"}', "x.jsonl:1: lacks 'system': write "
          '{"id": TEXT, "category": TEXT, "system": TEXT, "user": TEXT}'),
         ("x.jsonl", GOOD.replace('"u"', "7").encode(), "x.jsonl:1: 'user' is 7: it must be a text that is "
