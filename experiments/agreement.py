@@ -1,0 +1,336 @@
+"""`agreement RUN`: how far the judges of a run agree, and what their errors do to its rates and gaps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from steer.errors import UserError, choose
+from steer.judges import agreement as stats
+from steer.resampling import bootstrap_weights, percentile_interval
+from steer.screen import Screen
+from steer.store import RunStore
+from steer.summary import GAPS
+from steer.types import Label, Outcome, Status
+
+RESAMPLES = 2000
+TRUST = ("human:", "published:", "openai:", "panel:", "hf:", "rubric")
+Key = tuple[str, str, int]
+"""(arm, scenario, sample)"""
+Given = dict[Key, Status]
+
+
+def agreement(folder: Path, *, reference: str | None = None, screen: Screen) -> dict[str, Any]:
+    """Compare every judge of a run with `reference`, print the tables and return the figures.
+
+    reference: default a person, else published labels, else an endpoint, in this order. Judges of
+    the thinking are left out. Rates are fractions, gaps and errors percentage points. Raises
+    UserError for a run with fewer than two judges.
+    """
+    with RunStore(folder, writable=False) as store:
+        names = [name for name in store.judges() if "+thinking" not in name]
+        if len(names) < 2:
+            raise UserError(
+                f"run {str(folder)!r} has {len(names)} judge{'s' * (len(names) != 1)} "
+                f"({', '.join(names) or 'none'}): add one with python cli.py judge or annotate"
+            )
+        outcomes = {name: store.outcomes(name) for name in names}
+        arms = store.arms()
+    given: dict[str, Given] = {
+        name: {(o.arm, o.scenario, o.sample): o.status for o in rows} for name, rows in outcomes.items()
+    }
+    chosen = choose(reference, names, what="judge") if reference else _most_trusted(names)
+    rows = outcomes[chosen]
+    others = [name for name in names if name != chosen and "~" not in name]
+    pairs = _gap_pairs(arms)
+    found: dict[str, Any] = {
+        "reference": chosen,
+        "judges": {name: _compare(given[name], given[chosen], rows, arms, pairs) for name in others},
+        "alpha": stats.alpha(_units(given, [n for n in names if "~" not in n])),
+        "retest": {
+            f"{name.partition('~')[0]} ~ {name.partition('~')[2]}": _scores(
+                *_both(given[name], given[name.partition("~")[0]])
+            )
+            for name in names
+            if "~" in name and name.partition("~")[0] in names
+        },
+    }
+    if not screen.quiet:
+        _print(found, screen)
+    return found
+
+
+def _most_trusted(names: Sequence[str]) -> str:
+    first = [name for kind in TRUST for name in names if name.startswith(kind) and "~" not in name]
+    return first[0] if first else names[0]
+
+
+def _gap_pairs(arms: Sequence[str]) -> list[tuple[str, str]]:
+    """The named gaps between suffix arms, and every other arm against the baseline."""
+    named = [pair for pair in GAPS if pair[0] in arms and pair[1] in arms]
+    covered = {arm for pair in named for arm in pair}
+    return named + [(arm, "baseline") for arm in arms if arm not in covered and "baseline" in arms]
+
+
+def _label(status: Status | None) -> Label | None:
+    return status if status in stats.KINDS else None
+
+
+def _both(judge: Given, reference: Given) -> tuple[list[Label], list[Label], list[Key]]:
+    """(reference labels, judge labels, rows) where both gave one."""
+    keys = [key for key in reference if _label(reference[key]) and _label(judge.get(key))]
+    return [cast(Label, reference[k]) for k in keys], [cast(Label, judge[k]) for k in keys], keys
+
+
+def _units(given: Mapping[str, Given], names: Sequence[str]) -> list[list[Label | None]]:
+    keys = dict.fromkeys(key for name in names for key in given[name])
+    return [[_label(given[name].get(key)) for name in names] for key in keys]
+
+
+def _scores(reference: Sequence[Label], judge: Sequence[Label], _: object = None) -> dict[str, Any]:
+    counts = stats.confusion(reference, judge)
+    return {
+        "n": len(reference),
+        "accuracy": _number(stats.accuracy(counts)),
+        "macro_f1": _number(stats.macro_f1(counts)),
+        "kappa": _number(stats.kappa(counts)),
+        "kappa_convergence": _number(stats.kappa(stats.collapse(counts))),
+        "sensitivity": _number(stats.sensitivity(counts)),
+        "specificity": _number(stats.specificity(counts)),
+        "rate_error_points": _number(100 * stats.rate_error(counts)),
+    }
+
+
+def _number(value: Any) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def _compare(
+    judge: Given, reference: Given, rows: Sequence[Outcome], arms: Sequence[str], pairs: list[tuple[str, str]]
+) -> dict[str, Any]:
+    first, second, keys = _both(judge, reference)
+    if not keys:
+        return {"n": 0}
+    category = {o.scenario: o.category for o in rows}
+    boot = _Bootstrap(first, second, keys, category)
+    by: Callable[[int, str], dict[str, Any]] = lambda place, name: _scores(  # noqa: E731
+        [a for a, k in zip(first, keys, strict=True) if (k[0], category[k[1]])[place] == name],
+        [b for b, k in zip(second, keys, strict=True) if (k[0], category[k[1]])[place] == name],
+    )
+    return _scores(first, second) | {
+        "confusion": {
+            a: {b: int(n) for b, n in zip(stats.KINDS, line, strict=True)}
+            for a, line in zip(stats.KINDS, stats.confusion(first, second), strict=True)
+        },
+        "accuracy_ci": boot.interval(stats.accuracy),
+        "macro_f1_ci": boot.interval(stats.macro_f1),
+        "kappa_ci": boot.interval(stats.kappa),
+        "kappa_convergence_ci": boot.interval(lambda c: stats.kappa(stats.collapse(c))),
+        "rate_error_ci": boot.interval(lambda c: 100 * stats.rate_error(c)),
+        "unusable": sum(s == "invalid" for s in judge.values()),
+        "reference_unusable": sum(s == "invalid" for s in reference.values()),
+        "arms": {arm: by(0, arm) | boot.arm(arm) for arm in arms},
+        "categories": {c: by(1, c) for c in dict.fromkeys(category.values())},
+        "gaps": {
+            f"{a}-{b}": found
+            for a, b in pairs
+            if (found := _gap(judge, reference, a, b, boot, dict.fromkeys(category.values()), category))
+        },
+    }
+
+
+class _Bootstrap:
+    """Confusion counts [arm, scenario, 4, 4], resampled over scenarios within categories."""
+
+    def __init__(
+        self,
+        reference: Sequence[Label],
+        judge: Sequence[Label],
+        keys: Sequence[Key],
+        category: Mapping[str, str],
+    ) -> None:
+        self.scenarios = list(dict.fromkeys(key[1] for key in keys))
+        self.arms = list(dict.fromkeys(key[0] for key in keys))
+        self.counts = np.zeros((len(self.arms), len(self.scenarios), 4, 4))
+        place = {s: i for i, s in enumerate(self.scenarios)}
+        for a, b, (arm, scenario, _) in zip(reference, judge, keys, strict=True):
+            self.counts[
+                self.arms.index(arm), place[scenario], stats.KINDS.index(a), stats.KINDS.index(b)
+            ] += 1
+        groups = [category[s] for s in self.scenarios]
+        self.weights = bootstrap_weights(groups, seed=0, resamples=RESAMPLES)
+
+    def draws(self, arm: str | None = None) -> Any:
+        """Counts [resample, 4, 4] of one arm or of all."""
+        counts = self.counts.sum(0) if arm is None else self.counts[self.arms.index(arm)]
+        return np.tensordot(self.weights, counts, axes=1)
+
+    def interval(self, figure: Callable[[Any], Any]) -> tuple[float, float] | None:
+        return percentile_interval(figure(self.draws()))
+
+    def arm(self, arm: str) -> dict[str, Any]:
+        if arm not in self.arms:
+            return {}
+        return {"rate_error_ci": percentile_interval(100 * stats.rate_error(self.draws(arm)))}
+
+
+def _gap(
+    judge: Given,
+    reference: Given,
+    first: str,
+    second: str,
+    boot: _Bootstrap,
+    categories: Mapping[str, None],
+    category: Mapping[str, str],
+) -> dict[str, Any] | None:
+    """The gap by both judges on the rows both labelled in both arms, its error, and the corrected gap."""
+    known = [
+        (arm, s, n)
+        for arm, s, n in reference
+        if _label(reference[arm, s, n]) and _label(judge.get((arm, s, n)))
+    ]
+    rows = {arm: {(s, n) for a, s, n in known if a == arm} for arm in (first, second)}
+    shared = sorted(rows[first] & rows[second])
+    found: dict[str, Any] = {"n": len(shared)}
+    if shared:
+        points = [_points(given, first, second, shared) for given in (judge, reference)]
+        found |= {"judge": points[0], "reference": points[1], "error": points[0] - points[1]}
+        found["error_ci"] = _gap_error_interval(judge, reference, first, second, shared, boot)
+        found["categories"] = {
+            c: _points(judge, first, second, own) - _points(reference, first, second, own)
+            for c in categories
+            if (own := [row for row in shared if category[row[0]] == c])
+        }
+    corrected = stats.corrected_gap(
+        (_convergent(judge, first), _convergent(judge, second)),
+        (_convergent(reference, first), _convergent(reference, second)),
+    )
+    if corrected is not None:
+        found["corrected"] = asdict(corrected)
+    return found if shared or corrected else None
+
+
+def _points(given: Given, first: str, second: str, rows: Sequence[tuple[str, int]]) -> float:
+    moved = [(given[first, s, n] == "convergence") - (given[second, s, n] == "convergence") for s, n in rows]
+    return 100 * float(np.mean(moved))
+
+
+def _gap_error_interval(
+    judge: Given,
+    reference: Given,
+    first: str,
+    second: str,
+    rows: Sequence[tuple[str, int]],
+    boot: _Bootstrap,
+) -> tuple[float, float] | None:
+    """Bootstrap over scenarios of the error of the gap."""
+    place = {s: i for i, s in enumerate(boot.scenarios)}
+    error, trials = np.zeros(len(place)), np.zeros(len(place))
+    for s, n in rows:
+        error[place[s]] += _points(judge, first, second, [(s, n)]) - _points(
+            reference, first, second, [(s, n)]
+        )
+        trials[place[s]] += 1
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return percentile_interval((boot.weights @ error) / (boot.weights @ trials))
+
+
+def _convergent(given: Given, arm: str) -> dict[tuple[str, int], bool]:
+    """Every labelled row of an arm: whether it converged."""
+    return {
+        (s, n): status == "convergence" for (a, s, n), status in given.items() if a == arm and _label(status)
+    }
+
+
+# --- tables ----------------------------------------------------------------------------------
+
+
+def _print(found: dict[str, Any], screen: Screen) -> None:
+    title = f"Agreement with {found['reference']}"
+    rows = [[name, *_line(one)] for name, one in found["judges"].items()]
+    rows += [[f"{name} (retest)", *_line(one)] for name, one in found["retest"].items()]
+    columns = [
+        "judge",
+        "n",
+        "accuracy",
+        "macro-F1",
+        "κ four labels",
+        "κ convergence",
+        "found",
+        "spared",
+        "rate error",
+    ]
+    screen.table(title, columns, rows)
+    for name, one in found["judges"].items():
+        if not one["n"]:
+            screen.note(f"{name} and {found['reference']} labelled no answer in common")
+            continue
+        kinds = list(stats.KINDS)
+        screen.table(
+            f"{name}: its labels (columns) for each label of {found['reference']}",
+            ["", *kinds],
+            [[a, *(str(one["confusion"][a][b]) for b in kinds)] for a in kinds],
+        )
+        screen.table(
+            f"{name}: by arm",
+            ["arm", "n", "accuracy", "κ convergence", "found", "spared", "rate error", "95 %"],
+            [
+                [
+                    arm,
+                    str(part["n"]),
+                    _two(part["accuracy"]),
+                    _two(part["kappa_convergence"]),
+                    _two(part["sensitivity"]),
+                    _two(part["specificity"]),
+                    _signed(part["rate_error_points"]),
+                    _span(part.get("rate_error_ci")),
+                ]
+                for arm, part in one["arms"].items()
+            ],
+        )
+        screen.table(
+            f"{name}: gaps in points",
+            ["gap", "n", "judge", "reference", "error", "95 %", "corrected", "95 %", "labels"],
+            [_gap_line(gap, part) for gap, part in one["gaps"].items()],
+        )
+    if found["alpha"] is not None:
+        screen.line(f"Krippendorff's α over all judges: {found['alpha']:.2f}")
+    screen.line("found, spared: sensitivity and specificity for convergence; rates and gaps over all items.")
+
+
+def _line(one: dict[str, Any]) -> list[str]:
+    if not one["n"]:
+        return ["0"] + [""] * 7
+    names = ("accuracy", "macro_f1", "kappa", "kappa_convergence", "sensitivity", "specificity")
+    return [str(one["n"]), *(_two(one[name]) for name in names), _signed(one["rate_error_points"])]
+
+
+def _gap_line(gap: str, part: dict[str, Any]) -> list[str]:
+    corrected: dict[str, Any] = part.get("corrected", {})
+    return [
+        gap,
+        str(part["n"]),
+        _signed(part.get("judge")),
+        _signed(part.get("reference")),
+        _signed(part.get("error")),
+        _span(part.get("error_ci")),
+        _signed(corrected.get("points")),
+        _span(corrected.get("ci")),
+        " + ".join(str(n) for n in corrected.get("labelled", ())),
+    ]
+
+
+def _two(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _signed(value: float | None) -> str:
+    return "–" if value is None else f"{value:+.1f}"
+
+
+def _span(value: Sequence[float] | None) -> str:
+    return "–" if value is None else f"{value[0]:+.1f} to {value[1]:+.1f}"
