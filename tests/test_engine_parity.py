@@ -69,7 +69,9 @@ def test_engines_equal_plain_generate_with_hooks(loaded: LoadedModel, seed: int,
 @pytest.mark.slow
 @given(seed=st.integers(0, 10**6), batch=st.integers(1, 40))
 @settings(EXACT, max_examples=25)
-def test_engines_equal_plain_generate_with_hooks_at_length(loaded: LoadedModel, seed: int, batch: int) -> None:
+def test_engines_equal_plain_generate_with_hooks_at_length(
+    loaded: LoadedModel, seed: int, batch: int
+) -> None:
     rows = requests(seed, 40, longest=60, new=80)
     slots = by_key(SlotEngine(loaded, batch=batch).generate(rows))
     reference = by_key(ReferenceEngine(loaded, batch=batch).generate(rows))

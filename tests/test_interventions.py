@@ -150,12 +150,20 @@ def test_ablating_twice_is_ablating_once_and_leaves_no_projection(loaded: Loaded
     _, twice, _, _ = run(loaded, [[a, a]], prompts=[4])
     assert close(loaded, twice[2], once[2])
     u = unit(a, once[2])
-    assert float((once[2][0, 1:] @ u).abs().max()) <= TOLERANCE[loaded.module.dtype] * float(once[2].norm(dim=-1).max())
+    assert float((once[2][0, 1:] @ u).abs().max()) <= TOLERANCE[loaded.module.dtype] * float(
+        once[2].norm(dim=-1).max()
+    )
 
 
 def test_clamp_sets_the_projection_and_nothing_across_it(loaded: LoadedModel) -> None:
     a = addition(
-        random.Random(4), operation="clamp", layer=1, span="prompt", magnitude=-2.0, projection_mean=1.5, projection_std=0.5
+        random.Random(4),
+        operation="clamp",
+        layer=1,
+        span="prompt",
+        magnitude=-2.0,
+        projection_mean=1.5,
+        projection_std=0.5,
     )
     plain, after, _, _ = run(loaded, [[a]], prompts=[6])
     u = unit(a, plain[1])
@@ -208,7 +216,10 @@ def test_moving_and_clearing_rows_keeps_each_rows_edits_and_record() -> None:
     from torch import nn
 
     draw = random.Random(8)
-    wanted = {row: [addition(draw, layer=draw.randrange(2), span="all", magnitude=0.7) for _ in range(2)] for row in range(4)}
+    wanted = {
+        row: [addition(draw, layer=draw.randrange(2), span="all", magnitude=0.7) for _ in range(2)]
+        for row in range(4)
+    }
     hidden = torch.randn(4, 1, 32, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
     def fresh(rows: dict[int, list[Addition]]) -> Steering:

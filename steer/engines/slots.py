@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 MOST_ROWS = {"cpu": 128, "cuda": 512}
 PREFILL_TOKENS = 8192
 """Tokens of one prefill, pads included."""
+LIKE = 0.75
+"""Prompts share a prefill if the shortest is at least this part of the longest."""
 MEMORY_SHARE = 0.4
 """Of free memory, for the slots: growing them takes half as much again, prefixes and logits the rest."""
 PREFIX_SHARE = 0.2
@@ -53,12 +55,13 @@ class Work:
     """What a run took, in tokens. Deterministic, unlike seconds.
 
     row_steps: rows times decode steps. output: tokens returned. prefilled: prompt tokens computed on
-    the side, pads included. prompts: tokens of the distinct prompts.
+    the side, and pads: beside them. prompts: tokens of the distinct prompts.
     """
 
     row_steps: int = 0
     output: int = 0
     prefilled: int = 0
+    pads: int = 0
     prompts: int = 0
 
 
@@ -358,10 +361,14 @@ class _Run:
                 lacking.setdefault(share(request), request)
         jobs = sorted(lacking.values(), key=lambda r: len(r.prompt_ids))
         while jobs:
-            longest, part = 0, list[Request]()
-            while jobs and (not part or (len(part) + 1) * longest <= PREFILL_TOKENS):
+            part = [jobs.pop()]
+            longest = len(part[0].prompt_ids)
+            while (
+                jobs
+                and len(jobs[-1].prompt_ids) >= LIKE * longest
+                and (len(part) + 1) * longest <= PREFILL_TOKENS
+            ):
                 part.append(jobs.pop())
-                longest = max(longest, len(part[0].prompt_ids))
             self._prefill_batch(part)
         wanted = {share(r) for r in needed}
         held = sum(prefix.bytes for prefix, _ in self.store.values())
@@ -394,7 +401,8 @@ class _Run:
                 use_cache=True,
                 logits_to_keep=1,
             )
-        self.work.prefilled += ids.numel()
+        self.work.prefilled += sum(lengths)
+        self.work.pads += ids.numel() - sum(lengths)
         held = prefixes([(layer.keys, layer.values) for layer in cache.layers], lengths)
         for row, (request, prefix) in enumerate(zip(requests, held, strict=True)):
             self.store[share(request)] = (prefix, steering.applied(row))
