@@ -103,7 +103,7 @@ def batches(lengths: Sequence[int], *, batch_tokens: int = BATCH_TOKENS) -> Iter
         start += size
 
 
-def _encode(loaded: LoadedModel, rows: Sequence[tuple[int, ...]]) -> tuple[dict[str, Tensor], list[int]]:
+def encode(loaded: LoadedModel, rows: Sequence[tuple[int, ...]]) -> tuple[dict[str, Tensor], list[int]]:
     """Pad on the tokenizer's side; returns the forward's inputs and the number of pads before each row."""
     import torch
 
@@ -136,7 +136,7 @@ def _trace(
     path, _ = decoder_layers(loaded.module)
     lm: Any = TransformersModel(loaded.module, tokenizer=loaded.tokenizer)
     blocks: Any = attrgetter(path)(lm)
-    encoded, offsets = _encode(loaded, rows)
+    encoded, offsets = encode(loaded, rows)
     with torch.inference_mode(), lm.trace(encoded, use_cache=False) as tracer:
         kept: list[Tensor] = []
         for k, layer in enumerate(layers):
