@@ -326,7 +326,7 @@ def show(
         Screen().out.print(trust.show(found))
 
 
-@vector.command(epilog="Example: python cli.py vector convert v.safetensors v.gguf --to repeng")
+@vector.command(epilog="Example: python cli.py vector convert v.safetensors v.gguf --to gguf")
 def convert(
     file: Annotated[Path, typer.Argument()],
     out: Annotated[Path, typer.Argument()],
