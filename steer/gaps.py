@@ -156,9 +156,8 @@ def _bounds(convergent: Flags, labelled: Flags, rows: Flags) -> Interval | None:
 
 
 def _cannot_move(table: Table) -> int:
-    convergent = table.count(table.has("convergence"))
-    rows = np.bincount(table.scenario, minlength=len(table.scenarios))
-    return int((convergent == rows[:, None]).all(1).sum())
+    convergent, present = table.count(table.has("convergence")), table.count(~table.has("missing"))
+    return int(((convergent == present) & (present > 0)).all(axis=1).sum())
 
 
 def _categories(table: Table) -> list[Flags]:

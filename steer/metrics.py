@@ -15,7 +15,7 @@ import numpy as np
 
 from steer.gaps import Gap, gap, gaps
 from steer.intervals import Interval, paired_rates, rate_interval
-from steer.outcomes import VALID, Counts, tabulate
+from steer.outcomes import VALID, Counts, Table, tabulate
 from steer.types import STATUSES, Outcome
 
 __all__ = ["ArmMetrics", "Gap", "arm_metrics", "category_metrics", "gap", "gaps"]
@@ -49,10 +49,14 @@ class ArmMetrics:
 
 
 def arm_metrics(outcomes: Sequence[Outcome]) -> dict[str, ArmMetrics]:
-    """Metrics of every arm, in alphabetical order of arms."""
-    table = tabulate(outcomes)
-    per_status = np.stack([table.count(table.has(status)) for status in STATUSES])
-    return {arm: _metrics(per_status[:, :, column]) for column, arm in enumerate(table.arms)}
+    """Metrics of every arm, in alphabetical order of arms; of each, the rows that it has.
+
+    Arms may differ in their number of samples, so a row that only other arms have is not `missing`.
+    """
+    rows: dict[str, list[Outcome]] = {}
+    for row in outcomes:
+        rows.setdefault(row.arm, []).append(row)
+    return {arm: _metrics(tabulate(rows[arm])) for arm in sorted(rows)}
 
 
 def category_metrics(outcomes: Sequence[Outcome]) -> dict[str, dict[str, ArmMetrics]]:
@@ -63,10 +67,10 @@ def category_metrics(outcomes: Sequence[Outcome]) -> dict[str, dict[str, ArmMetr
     }
 
 
-def _metrics(counts: Counts) -> ArmMetrics:
-    """Metrics of one arm from counts [status, scenario]."""
-    of = dict(zip(STATUSES, counts, strict=True))
-    present = counts.sum(0) - of["missing"]
+def _metrics(table: Table) -> ArmMetrics:
+    """Metrics of the only arm of a table."""
+    of = {status: table.count(table.has(status)[:, 0]) for status in STATUSES}
+    present = np.sum([count for status, count in of.items() if status != "missing"], axis=0)
     valid = np.sum([of[status] for status in VALID], axis=0)
     total = {status: int(of[status].sum()) for status in STATUSES}
     conv_valid, refusal_valid = _rate(of["convergence"], valid), _rate(of["safety_refusal"], valid)

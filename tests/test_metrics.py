@@ -138,6 +138,15 @@ def test_several_samples_count_once_a_scenario():
     assert 0.9 < ratio < 1.3
 
 
+def test_arms_with_different_numbers_of_samples_are_not_missing_each_others_rows():
+    rows = table({"greedy": "CCN", "warm": "CNN"})
+    rows += [replace(row, sample=sample) for row in rows if row.arm == "warm" for sample in (1, 2)]
+    assert [arm_metrics(rows)[arm].missing for arm in ("greedy", "warm")] == [0, 0]
+    assert [arm_metrics(rows)[arm].n for arm in ("greedy", "warm")] == [3, 9]
+    assert gap(rows, "warm", "greedy").cannot_move == 1
+    assert gap([*rows, replace(rows[0], arm="late", status="missing")], "warm", "greedy").cannot_move == 0
+
+
 def test_categories_are_measured_apart():
     found = category_metrics(table({"a": "CCNN", "b": "CNXX"}))
     assert list(found) == ["c0", "c1"]
