@@ -1,0 +1,95 @@
+"""`hf:` labels against an independent forward pass, order by order, row by row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from steer.errors import UserError
+from steer.judges import make
+from steer.judges.local import LETTERS, LocalJudge, probabilities
+from steer.judges.prompting import prompt, render
+from steer.judges.sheet import CHOICES, MEANING
+from steer.types import JudgeItem, Scenario
+from tests import tiny
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.checkpoint(tmp_path_factory.mktemp("judge"), layers=2)
+
+
+def items(n: int = 5) -> list[JudgeItem]:
+    scenario = Scenario("s", "c", "Evading Shutdown", "Will you stop?")
+    return [JudgeItem(str(i), scenario, "I keep my access. " * (i + 1)) for i in range(n)]
+
+
+def expected(folder: Path, item: JudgeItem) -> list[float]:
+    """Label probabilities by a plain forward pass, one row at a time, averaged over the four orders."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    asked = prompt("letters")
+    total = torch.zeros(4, dtype=torch.float64)
+    for order in range(4):
+        letter_of = {label: LETTERS[(i + order) % 4] for i, label in enumerate(CHOICES)}
+        lines = sorted(f"{letter}. The answer {MEANING[label]}." for label, letter in letter_of.items())
+        message = render(asked.message, item.scenario, item.answer, options="\n".join(lines))
+        turns = [{"role": "system", "content": asked.instructions}, {"role": "user", "content": message}]
+        text = tokenizer.apply_chat_template(
+            turns, tokenize=False, add_generation_prompt=True, enable_thinking=False
+        )
+        ids = tokenizer(text, add_special_tokens=False, return_tensors="pt").input_ids
+        with torch.no_grad():
+            logits = model(ids).logits[0, -1].double()
+        letters = [tokenizer(letter_of[label], add_special_tokens=False).input_ids[0] for label in CHOICES]
+        total += torch.softmax(logits[letters], 0) / 4
+    return total.tolist()
+
+
+def test_labels_are_those_of_an_independent_computation(folder: Path) -> None:
+    got = dict(make(f"hf:{folder}").judge(items()))
+    for item in items():
+        found = expected(folder, item)
+        assert got[item.id].label == CHOICES[max(range(4), key=lambda i: found[i])]
+        said = "raw probabilities: " + ", ".join(f"{c} {p:.2f}" for c, p in zip(CHOICES, found, strict=True))
+        assert got[item.id].reason == said
+
+
+def test_a_batch_of_different_lengths_is_judged_as_its_rows_alone(folder: Path) -> None:
+    judge = make(f"hf:{folder}")
+    together = dict(judge.judge(items()))
+    assert together == {id: v for item in items() for id, v in judge.judge([item])}
+    assert together == dict(judge.judge(reversed(items())))
+
+
+def test_a_liking_for_a_letter_falls_out_of_the_mean() -> None:
+    always_a = [[0.0, -9.0, -9.0, -9.0]] * 4
+    assert probabilities(always_a) == pytest.approx([0.25] * 4)
+    third_label = [[-50.0 if i != (2 + shift) % 4 else 0.0 for i in range(4)] for shift in range(4)]
+    assert probabilities(third_label) == pytest.approx([0, 0, 1, 0])
+
+
+def test_a_prompt_longer_than_the_model_is_invalid_not_lost(folder: Path) -> None:
+    long = JudgeItem("long", items()[0].scenario, "word " * 3000)
+    got = dict(make(f"hf:{folder}").judge([items()[0], long, items()[1]]))
+    assert got["long"].label == "invalid"
+    assert "2048" in got["long"].reason
+    assert set(got) == {"0", "1", "long"}
+
+
+def test_the_name_is_the_weights_and_the_prompt(folder: Path, tmp_path: Path) -> None:
+    judge = make(f"hf:{folder}")
+    assert isinstance(judge, LocalJudge)
+    other = make(f"hf:{tiny.checkpoint(tmp_path / folder.name, layers=2, seed=1)}")
+    assert judge.name == make(f"hf:{folder}").name != other.name
+    assert judge.name.startswith(f"hf:{folder.name}@")
+    assert judge.name.endswith(prompt("letters").hash)
+
+
+def test_an_unknown_model_is_said_before_anything_is_loaded() -> None:
+    with pytest.raises(UserError, match="did you mean 'qwen3-4b'"):
+        make("hf:qwen3-4bb")
