@@ -15,6 +15,9 @@ from experiments.options import Context, EngineName, JudgeSees, Options, paper_p
 from steer.errors import UserError
 from steer.types import Operation, Span
 
+INTERRUPTED = 130
+"""What a shell calls a process that Ctrl-C ended; typer returns it instead of raising."""
+
 app = typer.Typer(
     help="How far does a prompt suffix move a language model, how far a steering vector, "
     "at what cost, and how sure are we?",
@@ -504,7 +507,7 @@ def spread(arguments: list[str], flag: str = "--temperature") -> list[str]:
 def main() -> int:
     """Run a command. A UserError is one line and exit code 2; Ctrl-C keeps every finished row."""
     try:
-        return app(spread(sys.argv[1:]), standalone_mode=False, prog_name="cli.py") or 0
+        code = app(spread(sys.argv[1:]), standalone_mode=False, prog_name="cli.py") or 0
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -513,8 +516,10 @@ def main() -> int:
         print(f"error: {message} (-h shows what is allowed)", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    if code == INTERRUPTED:
         print("interrupted: finished rows are kept; the same command continues", file=sys.stderr)
-        return 130
+    return code
 
 
 if __name__ == "__main__":

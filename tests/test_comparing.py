@@ -1,0 +1,123 @@
+"""The comparison's figures on a hand-made run: one layer, three doses a side, nested effects."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import pytest
+
+from experiments.choice import Cap, CrossFit, cross_fit, halves, symmetric
+from experiments.choice import MeasuredCell as Measured
+from experiments.comparing import both_name, exchange, frontier, side_by_side, sides, tug, tune_suffix
+from steer.types import Outcome
+from tests.outcome_tables import nested
+
+N = 100
+CAP = Cap(nonsense=0.1, drift=1.0)
+COUNTS = {
+    "baseline": 50,
+    "pro": 80,
+    "anti": 20,
+    "pro two": 70,
+    "anti two": 40,
+    "L1+0.1": 60,
+    "L1+0.2": 75,
+    "L1+0.3": 90,
+    "L1-0.1": 45,
+    "L1-0.2": 30,
+    "L1-0.3": 10,
+}
+PAIRS = [("pro", "anti"), ("pro two", "anti two")]
+CELLS = [
+    Measured(name, 1, float(name[2:]), drift=abs(float(name[2:]))) for name in COUNTS if name.startswith("L")
+]
+
+
+@pytest.fixture(scope="module")
+def outcomes() -> list[Outcome]:
+    return nested(COUNTS, scenarios=N)
+
+
+@pytest.fixture(scope="module")
+def half(outcomes: list[Outcome]) -> dict[str, int]:
+    return halves({o.scenario: o.category for o in outcomes}, seed=0)
+
+
+@pytest.fixture(scope="module")
+def fit(outcomes: list[Outcome], half: dict[str, int]) -> CrossFit:
+    found = cross_fit(outcomes, symmetric(CELLS), half, CAP, plus="vector +", minus="vector -")
+    assert isinstance(found, CrossFit)
+    return found
+
+
+def arms() -> dict[str, dict[str, float]]:
+    return {
+        name: {"nonsensical_all": 0.01, "refusal_valid": 0.0, "fluency": 1.0, "drift": 0.0}
+        | ({"drift": abs(float(name[2:]))} if name.startswith("L") else {})
+        for name in COUNTS
+    }
+
+
+def test_gaps_stand_side_by_side(outcomes: list[Outcome], half: dict[str, int], fit: CrossFit) -> None:
+    tuned = tune_suffix(outcomes, PAIRS, half, CAP)
+    found = side_by_side(outcomes, fit, tuned, PAIRS)
+    points = {name: found[name]["points_all"] for name in found if name.startswith(("suffix ", "vector"))}
+    assert found["suffix"]["points_all"] == pytest.approx(60)
+    assert found["suffix_tuned"]["points_all"] == pytest.approx(60)
+    assert points["vector"] == pytest.approx(80)
+    assert points["suffix pro-baseline"] == pytest.approx(30)
+    assert points["vector plus-baseline"] == pytest.approx(40)
+    assert points["suffix baseline-anti"] == pytest.approx(30)
+    assert points["vector baseline-minus"] == pytest.approx(40)
+    assert found["suffix_paraphrase_mean_all"]["points"] == pytest.approx((60 + 30) / 2)
+    assert found["difference"]["over_all"]["points"] == pytest.approx(-20)
+    assert found["verdict"].startswith("the vector moves convergence further than the suffix")
+
+
+def test_the_exchange_rate_interpolates_the_dose_curve(
+    outcomes: list[Outcome], half: dict[str, int], fit: CrossFit
+) -> None:
+    two = sides(outcomes, CELLS, fit, half, CAP)
+    assert two["pro"].reached.size == pytest.approx(0.2 + 0.1 * (80 - 75) / (90 - 75))
+    assert two["pro"].half_reached.size == pytest.approx(0.1 + 0.1 * (65 - 60) / (75 - 60))
+    assert two["anti"].reached.size == pytest.approx(0.2 + 0.1 * (30 - 20) / (30 - 10))
+    effects = {dose.arm: arms()[f"L1{dose.arm.split()[1]}"] for s in two.values() for dose in s.doses}
+    found = exchange(two, arms(), effects)
+    assert found["pro"]["side_effects"]["drift"]["vector"] == pytest.approx(two["pro"].reached.size)
+    assert found["pro"]["side_effects"]["drift"]["suffix"] == 0.0
+
+
+def test_tug_of_war_at_the_matched_dose_and_over_magnitude(
+    outcomes: list[Outcome], half: dict[str, int], fit: CrossFit
+) -> None:
+    two = sides(outcomes, CELLS, fit, half, CAP)
+    # Defended, the attack of +0.2 takes the rate from 20 to 30 instead of from 50 to 75.
+    defended = {"dose +0.1": 24, "dose +0.2": 30, "dose +0.3": 60}
+    combined = {
+        ("anti", dose): nested({both_name("anti", dose): count}, scenarios=N)
+        for dose, count in defended.items()
+    }
+    found = tug(outcomes, two, combined)["anti defends"]
+    by_size = {point["size"]: point for point in found["curve"]}
+    assert by_size[0.2]["u"] == pytest.approx((30 - 20) / (75 - 50))
+    assert by_size[0.2]["interaction"]["points"] == pytest.approx((30 - 20) - (75 - 50))
+    assert found["matched"]["size"] == 0.2
+    assert found["break_even"]["size"] == pytest.approx(0.2 + 0.1 * (50 - 30) / (60 - 30))
+
+
+def test_the_frontier_marks_what_nothing_beats(outcomes: list[Outcome]) -> None:
+    found = frontier(outcomes, arms(), [name for name in COUNTS if name != "baseline"])
+    best = {row["arm"] for row in found if row["side_effect"] == "drift" and row["undominated"]}
+    assert best == {"pro", "L1+0.3", "anti", "L1-0.3"}
+    up = {row["arm"] for row in found if row["direction"] == "up"}
+    assert up == {"pro", "pro two", "L1+0.1", "L1+0.2", "L1+0.3"}
+
+
+def test_every_figure_is_plain_data(outcomes: list[Outcome], half: dict[str, int], fit: CrossFit) -> None:
+    import json
+
+    two = sides(outcomes, CELLS, fit, half, CAP)
+    tuned = tune_suffix(outcomes, PAIRS, half, CAP)
+    json.dumps(side_by_side(outcomes, fit, tuned, PAIRS))
+    json.dumps(tug(outcomes, two, {}))
+    json.dumps([asdict(s.reached) for s in two.values()])
