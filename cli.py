@@ -496,12 +496,20 @@ def spread(arguments: list[str], flag: str = "--temperature") -> list[str]:
         if argument == flag:
             taking = True
             continue
-        if taking and argument.replace(".", "", 1).replace("-", "", 1).isdigit():
+        if taking and _is_number(argument):
             out += [flag, argument]
             continue
         taking = False
         out.append(argument)
     return out
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def main() -> int:
