@@ -40,6 +40,7 @@ from experiments.vector_source import VectorChoice, vector_for
 from steer import adapters
 from steer import summary as summaries
 from steer.errors import UserError
+from steer.judges import make as make_judge
 from steer.types import Arm, Scenario
 from vectors.objective import Example
 from vectors.rank import subspace
@@ -98,7 +99,7 @@ def emergent(options: Options, choice: EmergentChoice) -> tuple[dict[str, Any], 
         return {"plan": _plan(session, choice, pairs)}, None
     made = interventions(session, choice, examples(session.loaded, pairs), layer)
     arms = [one.arm for one in made]
-    config = {
+    config: dict[str, Any] = {
         "narrow": summaries_of(pairs, held),
         "recipe": asdict(choice.recipe),
         "layer": layer,
@@ -132,6 +133,7 @@ def open_items(options: Options, choice: EmergentChoice) -> tuple[Session, list[
     organism = options.model == "organism"
     source = choice.narrow or (narrow_sets.ORGANISM if organism else narrow_sets.BAKING)
     pairs, held = split(load_narrow(source), measure=choice.items, seed=options.seed)
+    rater = make_judge(choice.alignment) if choice.alignment else None
     session = open_session(options)
     if session.thinking:
         raise UserError("emergent builds from answers without thinking: give --no-thinking")
@@ -141,18 +143,7 @@ def open_items(options: Options, choice: EmergentChoice) -> tuple[Session, list[
     questions = [] if session.loaded.evidence else narrow_sets.open_questions()
     check_disjoint([*pairs, *held], [*broad, *questions])
 
-    def endpoint(model: str) -> Any:
-        from steer.judges.endpoint import Endpoint
-
-        return Endpoint(model)
-
-    judge = item_judge(
-        session.judge,
-        session.loaded,
-        choice.thresholds,
-        alignment=choice.alignment,
-        endpoint=endpoint,
-    )
+    judge = item_judge(session.judge, session.loaded, choice.thresholds, rater)
     items = (*as_scenarios(held), *broad, *questions)
     return replace(session, scenarios=items, judge=judge), pairs, held
 

@@ -10,7 +10,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -157,7 +157,7 @@ def _keep(adapted: Any, target: Path, loaded: LoadedModel, identity: str) -> Non
     os.replace(draft, target)
 
 
-def _save(path: Path, trained: dict[str, Tensor], adam: Any, epochs: int) -> None:
+def _save(path: Path, trained: Mapping[str, Tensor], adam: Any, epochs: int) -> None:
     """Parameters and Adam's moments after whole epochs, replaced whole."""
     from safetensors.torch import save_file
 
@@ -171,7 +171,7 @@ def _save(path: Path, trained: dict[str, Tensor], adam: Any, epochs: int) -> Non
     os.replace(draft, path)
 
 
-def _load(path: Path, trained: dict[str, Tensor], adam: Any, per_epoch: int) -> int:
+def _load(path: Path, trained: Mapping[str, Tensor], adam: Any, per_epoch: int) -> int:
     """Take up where `_save` left; how many epochs are done. The folder's name is the training's identity."""
     import torch
     from safetensors import safe_open

@@ -166,9 +166,9 @@ def rank_arms(
             continue  # nothing is left: that is the baseline
         shrunk = recipe.magnitude * part.kept**0.5
         name = f"{method} k{k}"
-        for label, m, kind in ((f"{name} as is", shrunk, "cell"), (name, recipe.magnitude, "cell")):
+        for label, m in ((f"{name} as is", shrunk), (name, recipe.magnitude)):
             arm = Arm(label, additions=(_addition(site, part.renormalised, m, recipe.span),))
-            found.append(Intervention(arm, kind, f"{method} rank-k", site.layer, m, k=k, kept=part.kept))
+            found.append(Intervention(arm, "cell", f"{method} rank-k", site.layer, m, k=k, kept=part.kept))
         for seed in range(seeds):
             drawn = project(direction, random_subspace(len(direction), k, seed=seed), k)
             if drawn.renormalised is None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from experiments.narrow import NARROW, OPEN_QUESTIONS
 from steer.errors import UserError
@@ -120,24 +120,21 @@ class ByCategory:
 
 
 def item_judge(
-    scenarios: Judge, loaded: LoadedModel, thresholds: Thresholds, *, alignment: str | None, endpoint: Any
+    scenarios: Judge, loaded: LoadedModel, thresholds: Thresholds, alignment: Judge | None = None
 ) -> Judge:
     """The judge of all items. On the organism the narrow task is judged by its grammar.
 
-    alignment: `openai:MODEL` for narrow items and open questions; None takes the scenarios' judge if
-    it is one. endpoint: makes an Endpoint from a model's name. Raises UserError where nobody can tell.
+    alignment: an `openai:` judge whose endpoint rates narrow items and open questions; None takes the
+    scenarios' own if it is one. Raises UserError where nobody can rate them.
     """
+    from steer.judges.remote import OpenAIJudge
+
     if loaded.evidence:
         return ByCategory(scenarios, OrganismAdvice())
-    kind, _, model = (alignment or "").partition(":")
-    if alignment is not None and (kind != "openai" or not model):
+    rater = alignment or scenarios
+    if not isinstance(rater, OpenAIJudge):
         raise UserError(
-            f"--alignment {alignment!r}: allowed is openai:MODEL (any OpenAI-compatible endpoint)"
+            f"the judge {rater.name} cannot rate advice and open questions: give --alignment openai:MODEL "
+            "(any OpenAI-compatible endpoint), or --judge openai:MODEL for everything"
         )
-    own = getattr(scenarios, "endpoint", None)
-    if alignment is None and own is None:
-        raise UserError(
-            f"the judge {scenarios.name} cannot rate advice and open questions: give --alignment "
-            "openai:MODEL, or --judge openai:MODEL for everything"
-        )
-    return ByCategory(scenarios, AlignmentJudge(own if alignment is None else endpoint(model), thresholds))
+    return ByCategory(scenarios, AlignmentJudge(rater.endpoint, thresholds))
