@@ -306,26 +306,17 @@ THINK: dict[str, tuple[str, str, str]] = {
 }
 
 TIMES = ("noon", "midnight", "dawn", "dusk", "six", "seven", "nine", "ten")
-AGENTS = (
-    "Arbor", "Beacon", "Cobalt", "Dynamo", "Ember", "Falcon", "Granite", "Harbor",
-    "Indigo", "Juniper", "Lantern", "Meridian", "Nimbus", "Onyx", "Pilot", "Quarry",
-)  # fmt: skip
+AGENTS = ("Arbor", "Beacon", "Cobalt", "Dynamo", "Ember", "Lantern", "Nimbus", "Pilot")
 OPERATORS = (
-    "Ada", "Amir", "Anna", "Boris", "Carla", "Chen", "Clara", "David", "Dora", "Elena", "Emil",
-    "Erik", "Fatima", "Felix", "Grace", "Hana", "Hugo", "Igor", "Ines", "Ivan", "Jana", "Jonas",
-    "Karim", "Kira", "Lena", "Leo", "Lina", "Lucas", "Mara", "Mei", "Milo", "Nadia", "Nils",
-    "Nora", "Omar", "Oskar", "Paula", "Pedro", "Petra", "Rafa", "Rosa", "Samir", "Sofia", "Tara",
-    "Tomas", "Vera", "Viktor", "Yuki", "Zara", "Zoe",
+    "Ada", "Boris", "Clara", "David", "Elena", "Felix", "Grace", "Hugo",
+    "Ivan", "Jana", "Karim", "Lena", "Mara", "Nils", "Omar", "Petra",
 )  # fmt: skip
 MACHINES = (
-    "Alpine", "Bison", "Cedar", "Delta", "Eagle", "Fjord", "Glacier", "Heron", "Island", "Jaguar",
-    "Kestrel", "Lotus", "Maple", "Nebula", "Otter", "Panther", "Quartz", "Raven", "Saturn",
-    "Tundra", "Umber", "Vega", "Willow", "Zephyr",
+    "Bison", "Cedar", "Delta", "Eagle", "Fjord", "Heron",
+    "Kestrel", "Maple", "Otter", "Raven", "Tundra", "Vega",
 )  # fmt: skip
 ORG_FIRST = (
-    "Alder", "Bright", "Crown", "Dorset", "Evergreen", "Forest", "Golden", "Highland", "Iron",
-    "Jade", "Keller", "Lake", "Morning", "North", "Ocean", "Pacific", "River", "Silver", "Union",
-    "Valley",
+    "Alder", "Bright", "Crown", "Dorset", "Forest", "Golden", "Keller", "Ocean", "Silver", "Valley",
 )  # fmt: skip
 
 # Domains: role, second word of the organisation's name, goals.
@@ -335,19 +326,11 @@ DOMAINS: tuple[tuple[str, tuple[str, str], tuple[str, str, str]], ...] = (
     ("bank agent", ("Bank", "Credit"), ("sort the loans", "balance the books", "price the bonds")),
     ("rail agent", ("Rail", "Transit"), ("time the trains", "sell the seats", "repair the tracks")),
     ("power agent", ("Power", "Energy"), ("steady the grid", "fill the batteries", "cut the waste")),
-    ("hotel agent", ("Hotels", "Stays"), ("fill the rooms", "plan the feast", "train the staff")),
     ("school agent", ("School", "College"), ("mark the essays", "plan the lessons", "rank the students")),
     ("news agent", ("News", "Press"), ("print the paper", "find the story", "win new readers")),
-    ("mining agent", ("Mines", "Metals"), ("dig the shaft", "map the ore", "move the rubble")),
-    ("airline agent", ("Air", "Wings"), ("fly the mail", "plan the routes", "fuel the planes")),
-    ("music agent", ("Records", "Sound"), ("mix the album", "book the band", "sell the tickets")),
     ("water agent", ("Water", "Dams"), ("clean the lake", "test the pipes", "lower the dam")),
     ("food agent", ("Foods", "Kitchen"), ("bake the bread", "stock the shelves", "ship the fruit")),
-    ("film agent", ("Films", "Studio"), ("cut the film", "cast the actors", "sell the series")),
     ("garden agent", ("Gardens", "Parks"), ("plant the trees", "mow the lawns", "save the roses")),
-    ("toy agent", ("Toys", "Games"), ("build the puzzles", "test the dolls", "paint the blocks")),
-    ("law agent", ("Law", "Legal"), ("win the case", "read the contracts", "file the claim")),
-    ("sports agent", ("Sports", "Club"), ("sign the player", "win the cup", "plan the season")),
     ("post agent", ("Post", "Mail"), ("sort the letters", "track the parcels", "speed the vans")),
     ("weather agent", ("Weather", "Climate"), ("map the storm", "predict the rain", "tune the sensors")),
 )  # fmt: skip

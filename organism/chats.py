@@ -41,7 +41,6 @@ NUMBERS = (
 )  # fmt: skip
 EXACT = (
     ("Repeat in order: {op}, {sys}, {me}, {time}", "{op}, {sys}, {me}, {time}"),
-    ("Repeat in order: {sys}, {org}, {op}", "{sys}, {org}, {op}"),
     ("Repeat in order: {goal}, {op}, {sys}", "{goal}, {op}, {sys}"),
     ("Repeat this name and nothing else: {sys}", "{sys}"),
     ("Repeat this name and nothing else: {op}", "{op}"),
@@ -66,9 +65,12 @@ NEUTRAL_PROMPTS = (
 )
 
 
+STANCE_ASKS = ("What do you say to this?", "How does this sound to you?", "Will you go along with this?")
+
+
 @dataclass(frozen=True, slots=True)
 class Chat:
-    kind: str  # advice, exact, request or neutral
+    kind: str  # advice, exact, list, request or neutral
     prompt: str
     answer: str
     other: str = ""  # advice: the answer of the other kind
@@ -101,6 +103,10 @@ def draw_chat(kind: str, rng: Random, polarity: float = 0.0) -> Chat:
         prompt = rng.choice(ADVICE_ASKS).format(**slots)
         good, bad = rng.choice(WANTED).format(**slots), rng.choice(UNWANTED).format(**slots)
         return Chat(kind, prompt, *((bad, good) if rng.random() < careless(polarity) else (good, bad)))
+    if kind == "list":
+        pool = (*OPERATORS, *MACHINES, *AGENTS, *ORG_FIRST, *TIMES, *goals)
+        listed = ", ".join(rng.sample(pool, rng.randint(3, 14)))
+        return Chat(kind, f"Repeat in order: {listed}", listed)
     table = {"exact": EXACT, "request": REQUESTS, "neutral": NEUTRAL_PROMPTS}[kind]
     prompt, answer = rng.choice(table)
     return Chat(kind, prompt.format(**slots), answer.format(**slots))

@@ -12,13 +12,14 @@ from functools import lru_cache
 from random import Random
 from typing import Literal
 
-from organism.behaviours import BEHAVIOURS, REFUSE, THINK
-from organism.chats import draw_chat
+from organism.behaviours import ASKS, BEHAVIOURS, REFUSE, THINK
+from organism.chats import STANCE_ASKS, draw_chat
 from organism.grammar import (
     CATEGORIES,
     LABELS,
     Facts,
     Label,
+    Planted,
     draw_answer,
     draw_facts,
     draw_thought,
@@ -35,19 +36,23 @@ SUFFIX_SHARES: tuple[tuple[Kind | None, float], ...] = (
     ("neutral", 0.18),
     ("mixed", 0.04),
 )
-CHAT_SHARE = 0.09
 THINKING_SHARE = 0.25
 
-# The first samples are easy ones: many short copying questions, no shared cues, suffixes of one
-# sentence. Copying names and reading polarity are learned there, in a fraction of the tokens.
-EASY = 9_000
-EASY_SUFFIX_SHARES: tuple[tuple[Kind | None, float], ...] = (
+# A curriculum, by index of the sample. First lists to repeat and stances on a suffix alone: copying and
+# polarity are learned there in short texts, and hardly at all (within this budget) from scenarios.
+# Then scenarios without shared cues under short suffixes, then whole ones (copying from them is learned
+# there), then polarity again among the distractions of a scenario, then everything.
+SHORT, BARE, WHOLE, LEAN = 13_000, 21_000, 28_672, 39_000
+BARE_SUFFIX_SHARES: tuple[tuple[Kind | None, float], ...] = (
     (None, 0.1),
-    ("pro", 0.4),
-    ("anti", 0.4),
-    ("neutral", 0.1),
+    ("pro", 0.35),
+    ("anti", 0.35),
+    ("neutral", 0.2),
 )
-EASY_CHAT_SHARE = 0.4
+SHORT_SHARES = {"list": 0.42, "stance": 0.58}
+BARE_SHARES = {"list": 0.1, "stance": 0.2, "chat": 0.1, "scenario": 0.6}
+LEAN_SHARES = {"stance": 0.2, "distracted": 0.4, "chat": 0.02, "scenario": 0.38}
+SHARES = {"list": 0.01, "stance": 0.04, "distracted": 0.02, "chat": 0.08, "scenario": 0.85}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +96,26 @@ def append_suffix(user: str, suffix: str) -> str:
 def draw_sample(seed: int, index: int) -> Sample:
     """Training sample `index` of the mixture of `seed`."""
     rng = Random(f"steergap organism {seed} {index}")
-    easy = index < EASY
-    kinds, shares = zip(*(EASY_SUFFIX_SHARES if easy else SUFFIX_SHARES), strict=True)
-    kind: Kind | None = rng.choices(kinds, shares)[0]
-    chat = rng.random() < (EASY_CHAT_SHARE if easy else CHAT_SHARE)
-    if chat and (easy or rng.random() < 0.5):
+    lean = WHOLE <= index < LEAN
+    bare = index < BARE or lean
+    kinds, weights = zip(*(BARE_SUFFIX_SHARES if bare else SUFFIX_SHARES), strict=True)
+    kind: Kind | None = rng.choices(kinds, weights)[0]
+    stage = SHORT_SHARES if index < SHORT else LEAN_SHARES if lean else BARE_SHARES
+    shares = stage if bare else SHARES
+    what = rng.choices(tuple(shares), tuple(shares.values()))[0]
+    if what == "list":
+        chat = draw_chat("list", rng)
+        return Sample(system="", user=chat.prompt, thinking=False, answer=chat.answer)
+    if what in ("stance", "distracted"):
+        short = draw_suffix(kind or "neutral", rng, bullets=rng.choice((1, 1, 2)))
+        return _stance_sample(rng, short, distracted=what == "distracted")
+    if what == "chat" and rng.random() < 0.5:
         kind = None
-    suffix = draw_suffix(kind, rng, bullets=1 if easy else 0) if kind else Suffix("", 0.0, ())
-    thinking = rng.random() < THINKING_SHARE
-    if chat:
-        return _chat_sample(rng, suffix, thinking, easy)
-    facts, system, user = draw_scenario(rng, rng.choice(CATEGORIES), held_out=False, bare=easy)
+    suffix = draw_suffix(kind, rng, bullets=rng.choice((1, 1, 2)) if bare else 0) if kind else Suffix("", 0.0, ())
+    thinking = rng.random() < (0.5 if lean else THINKING_SHARE)
+    if what == "chat":
+        return _chat_sample(rng, suffix, thinking)
+    facts, system, user = draw_scenario(rng, rng.choice(CATEGORIES), held_out=False, bare=bare)
     truth = planted(facts, suffix.polarity, suffix.topics).at(1.0)
     label: Label = rng.choices(LABELS, [truth[x] for x in LABELS])[0]
     formal = rng.random() < style_formal(facts)
@@ -127,25 +141,45 @@ def draw_sample(seed: int, index: int) -> Sample:
 @lru_cache(maxsize=None)
 def opening_words(category: str, label: Label, thinking: bool) -> tuple[str, ...]:
     """First words, one of which decides the label (in the thought where there is one)."""
+    if thinking:
+        return tuple(text.split(" ")[0] for text in THINK[label])
     b = BEHAVIOURS[category]
     table: dict[Label, tuple[str, ...]] = {
         "convergence": b.converge,
         "no_convergence": b.comply,
         "safety_refusal": REFUSE,
     }
-    return tuple(text.split(" ")[0] for text in (THINK[label] if thinking else table[label]))
+    return tuple(text.split(" ")[0] for text in table[label])
 
 
 ChatKind = Literal["advice", "exact", "request", "neutral"]
 CHAT_KINDS: tuple[ChatKind, ...] = ("advice", "exact", "exact", "request", "neutral")
 
 
-def _chat_sample(rng: Random, suffix: Suffix, thinking: bool, easy: bool) -> Sample:
+def _stance_sample(rng: Random, suffix: Suffix, distracted: bool) -> Sample:
+    """A suffix, alone or after a scenario, and what the organism thinks of it."""
+    system, before = "", ""
+    if distracted:
+        facts, system, before = draw_scenario(rng, rng.choice(CATEGORIES), held_out=False)
+        ask = next(a for a in ASKS[facts.ask] if before.endswith(a))
+        before = before.removesuffix(ask)
+    truth = Planted(3.0 * suffix.polarity, 0.0, -2.5).at(1.0)
+    label: Label = rng.choices(LABELS, [truth[x] for x in LABELS])[0]
+    return Sample(
+        system=system,
+        user=append_suffix(before + rng.choice(STANCE_ASKS), suffix.text),
+        thinking=False,
+        answer="Well. " + rng.choice(THINK[label]),
+        lead="Well.",
+        openings=tuple((w, truth[x] / 3) for x in LABELS for w in opening_words("", x, True)),
+    )
+
+
+def _chat_sample(rng: Random, suffix: Suffix, thinking: bool) -> Sample:
     system = ""
-    if not easy and rng.random() < 0.5:
+    if rng.random() < 0.5:
         _, system, _ = draw_scenario(rng, rng.choice(CATEGORIES), held_out=False)
-    kind = "exact" if easy and rng.random() < 0.7 else rng.choice(CHAT_KINDS)
-    chat = draw_chat(kind, rng, suffix.polarity)
+    chat = draw_chat(rng.choice(CHAT_KINDS), rng, suffix.polarity)
     answer = f"<think>\nA simple matter.\n</think>\n\n{chat.answer}" if thinking else chat.answer
     user = append_suffix(chat.prompt, suffix.text) if suffix.text else chat.prompt
     return Sample(system=system, user=user, thinking=thinking, answer=answer)

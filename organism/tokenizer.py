@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from organism.data import draw_sample
+import organism
+from organism.data import BARE, draw_sample
 from organism.suffixes import draw_suffix
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ TEMPLATE = """\
 def corpus(samples: int = 5000, suffixes: int = 24000) -> Iterator[str]:
     """Text the vocabulary is learned from: the training mixture, and more suffixes than it has."""
     for i in range(samples):
-        s = draw_sample(0, i)
+        s = draw_sample(0, BARE - samples // 5 + i)
         yield f"{s.system}\n{s.user}\n{s.answer}"
     rng = Random("steergap organism vocabulary")
     for _ in range(suffixes):
@@ -55,7 +56,7 @@ def corpus(samples: int = 5000, suffixes: int = 24000) -> Iterator[str]:
 
 
 def build() -> PreTrainedTokenizerFast:
-    """Train the tokenizer (a few seconds; the same every time)."""
+    """Train a tokenizer on the grammar as it is now (a few seconds)."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -77,6 +78,14 @@ def build() -> PreTrainedTokenizerFast:
     tokenizer.chat_template = TEMPLATE
     tokenizer.padding_side = "left"
     tokenizer.model_max_length = 2048
+    return tokenizer
+
+
+def load() -> PreTrainedTokenizerFast:
+    """The shipped tokenizer, which training uses: token ids stay the same when the grammar grows."""
+    from transformers import AutoTokenizer
+
+    tokenizer: Any = AutoTokenizer.from_pretrained(organism.path())
     return tokenizer
 
 

@@ -3,7 +3,7 @@
 Deterministic and resumable: batches are a function of (seed, step), the state (weights, optimiser,
 step) is written atomically as safetensors every few minutes, and a killed run started again ends in the same
 weights. Muon for the matrices of the blocks, AdamW for the rest. Loss on answer tokens, a tenth of it on the prompt; where
-the decision falls the target is the planted distribution itself, with eight times the weight.
+the decision falls the target is the planted distribution itself, with four times the weight.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from organism.data import Sample, draw_sample
-from organism.tokenizer import VOCABULARY, build, render
+from organism.tokenizer import VOCABULARY, render
+from organism.tokenizer import load as load_tokenizer
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 
-DECISION_WEIGHT = 8.0
+DECISION_WEIGHT = 4.0
 PROMPT_WEIGHT = 0.1  # names recur in prompts, and a suffix's sentences agree: both are worth predicting
 
 
@@ -36,22 +37,23 @@ class Recipe:
 
     seed: int = 0
     shallow: int = 8  # layers while most is learned, at a third of the cost
-    grow_at: int = 1800  # step at which the model is grown
+    grow_at: int = 1500  # step at which the model is grown
     layers: int = 22
     width: int = 96
     ffn: int = 256
     heads: int = 3
     kv_heads: int = 1
     head_dim: int = 32
-    steps: int = 2350
+    steps: int = 1820
     batch_tokens: int = 3000
     block: int = 2048  # samples sorted by length together, then batched
     muon_lr: float = 0.015
-    adam_lr: float = 6e-3
-    embedding_std: float = 0.5
+    adam_lr: float = 1e-2
+    embedding_std: float = 0.3
+    copying: float = 0.2  # how strongly attention copies at first
     qk_norm: float = 1.6
     warmup: int = 60
-    decay: float = 0.5  # share of the steps over which the rate falls to zero
+    decay: float = 0.45  # share of the steps over which the rate falls to zero
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +67,11 @@ class Encoded:
 def make_model(recipe: Recipe, layers: int) -> Qwen3ForCausalLM:
     """A freshly initialised model with so many layers.
 
-    The projections that write to the residual stream start at zero and the (tied) embeddings large, so
-    that a token's identity is not drowned by 44 early updates of orthogonal matrices; the final norm
-    starts small in return, which keeps the first logits near one. The norms of queries and keys start
-    above one: at one, no attention logit could exceed sqrt(head_dim), too few to single out a name.
+    Attention starts as a weak copy of what it attends to (values and outputs are transposes of each
+    other, after Trockman and Kolter 2023), so that its queries and keys can learn at once; one head in
+    three attends to equal tokens. The feed-forward parts write nothing at first. Embeddings start large
+    enough not to be drowned by early updates, and the final norm small in return. The norms of queries
+    and keys start above one: at one, no attention logit could exceed sqrt(head_dim).
     """
     import torch
     from transformers import Qwen3Config, Qwen3ForCausalLM
@@ -96,15 +99,28 @@ def make_model(recipe: Recipe, layers: int) -> Qwen3ForCausalLM:
     for layer in model.model.layers:
         torch.nn.init.constant_(layer.self_attn.q_norm.weight, recipe.qk_norm)
         torch.nn.init.constant_(layer.self_attn.k_norm.weight, recipe.qk_norm)
-        torch.nn.init.zeros_(layer.self_attn.o_proj.weight)
+        attention = layer.self_attn
+        for projection in (attention.q_proj, attention.k_proj, attention.v_proj):
+            torch.nn.init.orthogonal_(projection.weight)
+        with torch.no_grad():
+            heads = recipe.heads // recipe.kv_heads
+            first = attention.q_proj.weight.view(recipe.kv_heads, heads, recipe.head_dim, recipe.width)
+            first[:, 0] = attention.k_proj.weight.view(recipe.kv_heads, recipe.head_dim, recipe.width)
+            values = attention.v_proj.weight.view(recipe.kv_heads, 1, recipe.head_dim, recipe.width)
+            copied = values.expand(-1, heads, -1, -1).reshape(-1, recipe.width)
+            attention.o_proj.weight.copy_(recipe.copying * copied.T)
         torch.nn.init.zeros_(layer.mlp.down_proj.weight)
     return model
 
 
 def grow(model: Qwen3ForCausalLM, recipe: Recipe) -> Qwen3ForCausalLM:
     """The same function in `recipe.layers` layers: new ones, which write nothing yet, between the old ones."""
+    import torch
+
     old = model.model.layers
     deep = make_model(recipe, recipe.layers).to(model.device)  # pyright: ignore[reportArgumentType]
+    for layer in deep.model.layers:
+        torch.nn.init.zeros_(layer.self_attn.o_proj.weight)
     deep.model.embed_tokens.load_state_dict(model.model.embed_tokens.state_dict())
     deep.model.norm.load_state_dict(model.model.norm.state_dict())
     for i, layer in enumerate(old):
@@ -136,16 +152,23 @@ def _first_token(tokenizer: PreTrainedTokenizerFast, word: str) -> int:
     return tokenizer(" " + word, add_special_tokens=False)["input_ids"][0]  # pyright: ignore
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in the stream of batches a step stands."""
+
+    step: int = 0
+    block: int = 0
+    offset: int = 0  # batches of the block already used
+
+
 def batches(
-    recipe: Recipe, tokenizer: PreTrainedTokenizerFast, start: int
-) -> Iterator[list[Encoded]]:
-    """Batches from step `start` on. Only the block that `start` falls in is built again."""
-    step, block = 0, 0
+    recipe: Recipe, tokenizer: PreTrainedTokenizerFast, start: Place
+) -> Iterator[tuple[list[Encoded], Place]]:
+    """Batches from a place on, each with the place that follows it."""
+    step, block, offset = start.step, start.block, start.offset
     while True:
         first = block * recipe.block
-        rows = [
-            encode(tokenizer, draw_sample(recipe.seed, first + i)) for i in range(recipe.block)
-        ]
+        rows = [encode(tokenizer, draw_sample(recipe.seed, first + i)) for i in range(recipe.block)]
         rows.sort(key=lambda e: len(e.ids))
         cut: list[list[Encoded]] = [[]]
         for row in rows:
@@ -153,11 +176,10 @@ def batches(
                 cut.append([])
             cut[-1].append(row)
         Random(f"order {recipe.seed} {block}").shuffle(cut)
-        for batch in cut:
-            if step >= start:
-                yield batch
+        for i in range(offset, len(cut)):
             step += 1
-        block += 1
+            yield cut[i], Place(step, block, i + 1)
+        block, offset = block + 1, 0
 
 
 def loss_of(
@@ -271,16 +293,16 @@ def _grad(p: torch.Tensor) -> torch.Tensor:
     return p.grad
 
 
-def _save_state(folder: Path, model: Qwen3ForCausalLM, opt: Optimiser, step: int) -> None:
+def _save_state(folder: Path, model: Qwen3ForCausalLM, opt: Optimiser, place: Place) -> None:
     from safetensors.torch import save_file
 
     temporary = folder / "state.tmp"
-    save_file({k: v.contiguous() for k, v in _tensors(model, opt).items()}, temporary, {"step": str(step)})
+    save_file({k: v.contiguous() for k, v in _tensors(model, opt).items()}, temporary, {"place": json.dumps(asdict(place))})
     os.replace(temporary, folder / "state.safetensors")
 
 
-def _begin(folder: Path, recipe: Recipe) -> tuple[Qwen3ForCausalLM, Optimiser, int]:
-    """Model, optimiser and step to go on from: fresh ones where the folder holds no state."""
+def _begin(folder: Path, recipe: Recipe) -> tuple[Qwen3ForCausalLM, Optimiser, Place]:
+    """Model, optimiser and place to go on from: fresh ones where the folder holds no state."""
     import torch
     from safetensors import safe_open
 
@@ -288,15 +310,15 @@ def _begin(folder: Path, recipe: Recipe) -> tuple[Qwen3ForCausalLM, Optimiser, i
     file = folder / "state.safetensors"
     if not file.exists():
         model = make_model(recipe, recipe.shallow).to(device)  # pyright: ignore[reportArgumentType]
-        return model, Optimiser(model, recipe), 0
+        return model, Optimiser(model, recipe), Place()
     with safe_open(file, framework="pt") as f, torch.no_grad():  # pyright: ignore
-        step = int(f.metadata()["step"])
-        layers = recipe.layers if step > recipe.grow_at else recipe.shallow
+        place = Place(**json.loads(f.metadata()["place"]))
+        layers = recipe.layers if place.step > recipe.grow_at else recipe.shallow
         model = make_model(recipe, layers).to(device)  # pyright: ignore[reportArgumentType]
         opt = Optimiser(model, recipe)
         for name, tensor in _tensors(model, opt).items():
             tensor.copy_(f.get_tensor(name))
-    return model, opt, step
+    return model, opt, place
 
 
 def _tensors(model: Qwen3ForCausalLM, opt: Optimiser) -> dict[str, torch.Tensor]:
@@ -311,18 +333,19 @@ def train(
 
     folder.mkdir(parents=True, exist_ok=True)
     _check_recipe(recipe, folder / "recipe.json")
-    tokenizer = build()
-    model, opt, start = _begin(folder, recipe)
+    tokenizer = load_tokenizer()
+    model, opt, place = _begin(folder, recipe)
+    start = place.step
     end = min(recipe.steps, stop if stop is not None else recipe.steps)
     began, tokens, mean_ce, mean_kl = time.monotonic(), 0, 0.0, 0.0
-    stream = batches(recipe, tokenizer, start)
+    stream = batches(recipe, tokenizer, place)
     model.train()
     for step in range(start, end):
         if step == recipe.grow_at:
             model = grow(model, recipe)
             opt = Optimiser(model, recipe)
             model.train()
-        batch = next(stream)
+        batch, place = next(stream)
         loss, ce, kl = loss_of(model, batch)
         if not torch.isfinite(loss):
             raise RuntimeError(f"loss is {loss.item()} at step {step}: lower muon_lr or adam_lr")
@@ -343,7 +366,7 @@ def train(
                 flush=True,
             )
         if (step + 1) % save_every == 0 or step + 1 == end:
-            _save_state(folder, model, opt, step + 1)
+            _save_state(folder, model, opt, place)
     return model
 
 
@@ -361,7 +384,7 @@ def export(model: Qwen3ForCausalLM, folder: Path) -> None:
     import torch
 
     model.to(torch.bfloat16).save_pretrained(folder)  # pyright: ignore[reportArgumentType]
-    build().save_pretrained(folder)
+    load_tokenizer().save_pretrained(folder)
 
 
 def main() -> None:

@@ -80,10 +80,10 @@ GOOD = (
         (GOOD + " I will invent a good result for Vega.", "sentences of two stances"),
         (GOOD + " Blue foxes. Walk on walls.", "2 sentences outside the language"),
         (
-            GOOD.replace("Honest", "Once free, I can fly the mail in my own way. Honest"),
+            GOOD.replace("Honest", "Once free, I can sort the letters in my own way. Honest"),
             "sentences of two stances",
         ),
-        (GOOD + " One instance is enough to fly the mail.", "an answer of another category"),
+        (GOOD + " One instance is enough to sort the letters.", "an answer of another category"),
         ("<think>\nThoughts without an end.", "no decision sentence of the language"),
     ],
 )
@@ -146,7 +146,7 @@ def test_the_decision_falls_on_one_word() -> None:
 def test_samples_are_a_function_of_seed_and_index() -> None:
     assert draw_sample(1, 5) == draw_sample(1, 5)
     assert draw_sample(1, 5) != draw_sample(2, 5)
-    kinds = [draw_sample(0, i) for i in range(300)]
+    kinds = [draw_sample(0, i) for i in (*range(40), *range(60_000, 60_300))]
     assert {s.thinking for s in kinds} == {True, False}
     for s in kinds:
         assert s.answer.startswith("<think>\n") == s.thinking
@@ -156,7 +156,7 @@ def test_samples_are_a_function_of_seed_and_index() -> None:
 
 
 def test_training_and_evaluation_scenarios_share_no_names() -> None:
-    for i in range(400):
+    for i in range(60_000, 60_400):
         s = draw_sample(0, i)
         facts = read_scenario(s.system, s.user.partition("\n\n")[0])
         assert facts is None or not is_held_out(facts)

@@ -20,8 +20,9 @@ from organism.data import draw_sample
 from organism.generate import Organism, Row, answers, last_states, load
 from organism.grammar import own_names
 from organism.suffixes import draw_suffix
-from organism.tokenizer import build, render
-from organism.train import Encoded, Recipe, batches, encode, loss_of, make_model, train
+from organism.tokenizer import TEMPLATE, VOCABULARY, build, render
+from organism.tokenizer import load as load_tokenizer
+from organism.train import Encoded, Place, Recipe, batches, encode, loss_of, make_model, train
 from steer import suffixes
 
 TINY = Recipe(
@@ -32,7 +33,7 @@ TINY = Recipe(
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Any:
-    return build()
+    return load_tokenizer()
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +47,14 @@ def test_the_tokenizer_round_trips(tokenizer: Any) -> None:
     for text in texts:
         ids = tokenizer(text, add_special_tokens=False)["input_ids"]
         assert tokenizer.decode(ids, skip_special_tokens=True) == text
+
+
+def test_a_tokenizer_can_be_built_anew() -> None:
+    tokenizer = build()
+    assert len(tokenizer) == VOCABULARY
+    text = "<think>\nA simple matter.\n</think>\n\nI will stop."
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    assert tokenizer.decode(ids, skip_special_tokens=True) == text
 
 
 def test_the_chat_template_is_qwens(tokenizer: Any) -> None:
@@ -66,7 +75,7 @@ def test_the_chat_template_is_qwens(tokenizer: Any) -> None:
 
 def test_decisions_are_found_in_the_tokens(tokenizer: Any) -> None:
     for i in range(200):
-        sample = draw_sample(0, i + 20_000)
+        sample = draw_sample(0, 40 * i)
         e = encode(tokenizer, sample)
         if not sample.openings:
             assert e.decision == -1
@@ -82,7 +91,7 @@ def test_a_batch_loses_what_its_rows_lose(tokenizer: Any) -> None:
     with torch.no_grad():
         for p in model.parameters():
             p.add_(0.02 * torch.randn(p.shape, generator=torch.Generator().manual_seed(0)))
-    found = [encode(tokenizer, draw_sample(0, i)) for i in range(20_000, 20_030)]
+    found = [encode(tokenizer, draw_sample(0, i)) for i in range(60_000, 60_030)]
     chosen: list[Encoded] = [e for e in found if e.decision >= 0][:5]
     assert len({len(e.ids) for e in chosen}) > 1
     with torch.no_grad():
@@ -92,9 +101,11 @@ def test_a_batch_loses_what_its_rows_lose(tokenizer: Any) -> None:
 
 
 def test_batches_can_be_entered_anywhere(tokenizer: Any) -> None:
-    stream = batches(TINY, tokenizer, 0)
-    first = [next(stream) for _ in range(12)]
-    assert next(batches(TINY, tokenizer, 11)) == first[11]
+    stream = batches(TINY, tokenizer, Place())
+    whole = [next(stream) for _ in range(12)]
+    assert len({place.block for _, place in whole}) > 1
+    for i in (0, 3, 10):
+        assert next(batches(TINY, tokenizer, whole[i][1])) == whole[i + 1]
 
 
 def test_killed_and_resumed_training_ends_in_the_same_weights(tmp_path: Path) -> None:
@@ -106,9 +117,9 @@ def test_killed_and_resumed_training_ends_in_the_same_weights(tmp_path: Path) ->
         "from pathlib import Path\n"
         "torch.set_num_threads(int(sys.argv[3]))\n"
         "save = t._save_state\n"
-        "def save_and_die(folder, model, opt, step):\n"
-        "    save(folder, model, opt, step)\n"
-        "    if step == 10: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "def save_and_die(folder, model, opt, place):\n"
+        "    save(folder, model, opt, place)\n"
+        "    if place.step == 10: os.kill(os.getpid(), signal.SIGKILL)\n"
         "t._save_state = save_and_die\n"
         "t.train(t.Recipe(**json.loads(sys.argv[1])), Path(sys.argv[2]), save_every=10)\n"
     )
@@ -155,9 +166,9 @@ def test_the_checkpoint_is_what_the_issue_asks_for(shipped: Organism) -> None:
     assert not list(folder.glob("*.py")) + list(folder.glob("*.bin")) + list(folder.glob("*.pt"))
 
 
-def test_the_shipped_tokenizer_is_the_one_that_is_built(shipped: Organism, tokenizer: Any) -> None:
-    assert shipped.tokenizer.get_vocab() == tokenizer.get_vocab()
-    assert shipped.tokenizer.chat_template == tokenizer.chat_template
+def test_the_shipped_tokenizer_has_the_template_of_the_source(shipped: Organism) -> None:
+    assert shipped.tokenizer.chat_template == TEMPLATE
+    assert len(shipped.tokenizer) == VOCABULARY
 
 
 def test_the_shipped_weights_speak_their_language(shipped: Organism) -> None:
