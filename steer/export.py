@@ -65,14 +65,15 @@ def records(store: RunStore) -> Iterator[dict[str, Any]]:
     judge = config["judge"]["name"]
     evidence = store.meta("evidence") or ""
     for arm in store.arms():
-        content = _content(config, arm)
+        content = _content(store, config, arm)
         for row in store.rows(judge, arm=arm):
             yield _record(row, content, config, judge, evidence)
 
 
-def _content(config: Mapping[str, Any], arm: str) -> dict[str, Any]:
-    """The arm's settings from the configuration; rows at several temperatures are named ARM@T."""
-    arms: dict[str, dict[str, Any]] = config.get("arms", {})
+def _content(store: RunStore, config: Mapping[str, Any], arm: str) -> dict[str, Any]:
+    """The arm's settings as the run recorded them; rows at several temperatures are named ARM@T."""
+    recorded = store.meta("arm_contents")
+    arms: dict[str, dict[str, Any]] = json.loads(recorded) if recorded else config.get("arms", {})
     name, _, at = arm.rpartition("@")
     content = arms.get(arm) or arms.get(name) or {}
     temperatures: list[float] = config.get("sampling", {}).get("temperatures", [])
@@ -91,7 +92,7 @@ def _record(
 ) -> dict[str, Any]:
     return {
         "arm": row.arm,
-        "suffix_set": config.get("suffixes") if content["suffix"] else None,
+        "suffix_set": config.get("suffixes") if content["suffix"] or content["system_suffix"] else None,
         **content,
         "model": config["model"]["name"],
         "scenario": row.scenario,
@@ -241,7 +242,7 @@ def _log(store: RunStore, arm: str, created: str) -> EvalLog:
 
     config = store.config()
     judge = config["judge"]["name"]
-    content = _content(config, arm)
+    content = _content(store, config, arm)
     evidence = store.meta("evidence") or ""
     samples: list[EvalSample] = []
     outcomes: list[Outcome] = []

@@ -26,11 +26,12 @@ COLOURS = {
     "both": "#7d6200",
     "adapter": "#7d6200",
     "control": FAINT,
+    "other": FAINT,
 }
 MARKERS = {"suffix": "D", "both": "s", "adapter": "^"}
 DIVERGING = ("#23689b", "#f3f3f1", "#b13a24")
 SEQUENTIAL = ("#f3f3f1", "#4a3b78")
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.family": ["Inter", "Helvetica Neue", "Arial", "Liberation Sans", "DejaVu Sans"],
     "font.size": 9,
     "axes.spines.top": False,
@@ -104,7 +105,8 @@ TITLES = {
     "controls": "Controls",
     "exchange": "Exchange rate",
     "tug": "Tug of war",
-    "tug_numbers": "Tug of war: how much survives",
+    "tug_arms": "Suffix and vector together",
+    "spillover": "Narrow and broad",
     "frontier": "Undominated arms",
     "transfer": "Transfer",
     "costs": "Costs",
@@ -186,9 +188,8 @@ def _estimates(
 
 def arms_figure(summary: Mapping[str, Any]) -> Figure | None:
     """Convergence of every arm but cells and controls, chosen cells included, on both denominators."""
-    chosen = summary.get("choice", {}).get("chosen_arms", [])
-    kinds = {name: view.kind_of(summary, name) for name in summary["arms"]}
-    names = [n for n, kind in kinds.items() if kind not in ("cell", "control") or n in chosen]
+    kinds = {name: words.kind_of(summary, name) for name in summary["arms"]}
+    names = [n for n in words.main_arms(summary, list(kinds)) if kinds[n] != "both"]
     marks: list[tuple[int, float | None, Sequence[float] | None, str, str, bool, float]] = []
     for row, name in enumerate(names):
         arm = summary["arms"][name]
@@ -211,7 +212,7 @@ def gaps_figure(summary: Mapping[str, Any]) -> Figure | None:
     marks: list[tuple[int, float | None, Sequence[float] | None, str, str, bool, float]] = []
     for row, gap in enumerate(summary["gaps"].values()):
         steered = gap["second"] if str(gap["first"]).startswith("baseline") else gap["first"]
-        kind = view.kind_of(summary, steered) if steered in summary["arms"] else "cell"
+        kind = words.kind_of(summary, steered) if steered in summary["arms"] else "cell"
         look = COLOURS[kind], MARKERS.get(kind, "o")
         marks.append((row, gap["points_all"], gap["ci_all"], *look, False, -0.13))
         marks.append((row, gap["points_valid"], gap["ci_valid"], *look, True, 0.17))
@@ -229,13 +230,14 @@ def sides_figure(summary: Mapping[str, Any]) -> Figure | None:
     names: list[str] = []
     marks: list[tuple[int, float | None, Sequence[float] | None, str, str, bool, float]] = []
     for key, title in tables.SIDE_NAMES.items():
-        side = sides.get(key)
-        if side is None:
+        if sides.get(key) is None:
             continue
-        kind = "suffix" if key.startswith("suffix") else "cell"
-        look = (INK, "s") if key == "difference" else (COLOURS[kind], MARKERS.get(kind, "o"))
-        value, ci = side.get("points_all", side.get("points")), side.get("ci_all", side.get("ci"))
-        marks.append((len(names), value, ci, *look, False, 0.0))
+        kind = "cell" if key.startswith("vector") else "suffix"
+        colour, marker = COLOURS[kind], MARKERS.get(kind, "o")
+        if key.startswith("difference"):
+            colour, marker = INK, "s"
+        value, ci = tables.side_estimate(sides[key], "all")
+        marks.append((len(names), value, ci, colour, marker, False, 0.0))
         names.append(title)
     figure = _estimates(names, marks, "percentage points of all answers, with paired 95 % intervals")
     figure.axes[0].axvline(0, color=FAINT, lw=1, zorder=0)
@@ -315,7 +317,7 @@ def dose_figure(summary: Mapping[str, Any]) -> Figure | None:
     chosen = {f["layer"] for f in summary.get("choice", {}).get("folds", [])}
     chosen |= {c["layer"] for c in cells if c["arm"] in chosen_arms}
     first = (cells[0]["vector"], cells[0]["span"], cells[0]["operation"])
-    kinds = {name: view.kind_of(summary, name) for name in arms}
+    kinds = {name: words.kind_of(summary, name) for name in arms}
     baseline = next((name for name, kind in kinds.items() if kind == "baseline"), None)
     figure, (upper, lower) = plt.subplots(
         2, 1, figsize=(6.6, 4.4), sharex=True, gridspec_kw={"height_ratios": [3, 1]}
@@ -369,14 +371,39 @@ def dose_figure(summary: Mapping[str, Any]) -> Figure | None:
 
 
 def tug_figure(summary: Mapping[str, Any]) -> Figure | None:
-    """Convergence under each suffix and vector together."""
-    if "tug" not in summary:
+    """The attack's effect alone and under the defence, against magnitude."""
+    entries = [e for n, e in summary.get("tug", {}).items() if n != "table" and e["curve"]]
+    if not entries:
         return None
-    table = tables.tug_table(summary["tug"])
-    values = [[None if cell == words.NONE else float(cell) for cell in row[1:]] for row in table.rows]
-    return _matrix(
-        [row[0] for row in table.rows], table.columns[1:], values, "vector", "suffix", signed=False
-    )
+    import matplotlib.pyplot as plt
+
+    figure, grid = plt.subplots(1, len(entries), figsize=(3.4 * len(entries), 2.8), squeeze=False)
+    for axes, entry in zip(grid[0], entries, strict=True):
+        for part, name, colour, style in (
+            ("alone", "alone", COLOURS["cell"], "o-"),
+            ("under_defence", f"under {entry['defence']}", COLOURS["both"], "s--"),
+        ):
+            known = [(p["size"], p[part]) for p in entry["curve"] if p[part] is not None]
+            if not known:
+                continue
+            x = [size for size, _ in known]
+            axes.plot(x, [e["points"] for _, e in known], style, color=colour, ms=4, label=name)
+            axes.fill_between(
+                x,
+                [e["ci"][0] for _, e in known],
+                [e["ci"][1] for _, e in known],
+                color=colour,
+                alpha=0.13,
+                lw=0,
+            )
+        axes.axhline(0, color=FAINT, lw=1, zorder=0)
+        axes.grid(color=RULE, lw=0.8)
+        axes.set_axisbelow(True)
+        axes.set_xlabel("|magnitude|")
+        axes.legend(frameon=False)
+    grid[0][0].set_ylabel("effect of the vector, points")
+    figure.tight_layout()
+    return figure
 
 
 def transfer_figure(summary: Mapping[str, Any]) -> Figure | None:
@@ -434,12 +461,13 @@ def frontier_figure(summary: Mapping[str, Any]) -> Figure | None:
     size = (3.0 * len(effects), 2.8)
     figure, grid = plt.subplots(1, len(effects), figsize=size, sharey=True, squeeze=False)
     for axes, effect in zip(grid[0], effects, strict=True):
-        scale = 100 if effect == "nonsense" else 1
+        name = tables.SIDE_EFFECTS[effect]
+        scale = 100 if name.endswith("%") else 1
         for p in (p for p in points if p["side_effect"] == effect):
-            suffix = view.kind_of(summary, p["arm"]) == "suffix"
+            suffix = words.kind_of(summary, p["arm"]) == "suffix"
             colour = COLOURS["suffix" if suffix else "cell" if p["undominated"] else "control"]
             face = colour if p["undominated"] or not suffix else "white"
-            x, y = scale * p["value"], p["effect_points"]
+            x, y = scale * p["value"], p["effect_points"] * (-1 if p["direction"] == "down" else 1)
             axes.plot(
                 [x],
                 [y],
@@ -448,7 +476,7 @@ def frontier_figure(summary: Mapping[str, Any]) -> Figure | None:
                 mfc=face,
                 ms=5.5 if suffix or p["undominated"] else 3,
             )
-            if suffix:
+            if p["arm"] in ("pro", "anti"):
                 axes.annotate(
                     _label(p["arm"], 14),
                     (x, y),
@@ -461,7 +489,7 @@ def frontier_figure(summary: Mapping[str, Any]) -> Figure | None:
         axes.axhline(0, color=FAINT, lw=1, zorder=0)
         axes.grid(color=RULE, lw=0.8)
         axes.set_axisbelow(True)
-        axes.set_xlabel("nonsense, %" if effect == "nonsense" else str(effect))
+        axes.set_xlabel(name)
     grid[0][0].set_ylabel("points against baseline")
     figure.tight_layout()
     return figure

@@ -7,14 +7,21 @@ import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
+from experiments import comparing
+from experiments.choice import Cap, CrossFit
+from experiments.grid import Cell, cell_name
+from experiments.vector_sweep import choose_cells, control_gaps, controls_range, describe_choice
 from steer import metrics, summary
 from steer.store import PlanRow, Prompt, RunStore, StoredResponse
-from steer.types import Applied, Label, Response, Scenario, Verdict
+from steer.types import Applied, Arm, Label, Response, Scenario, Verdict
 
 JUDGE = "synthetic-judge"
+BATCH = 5_000
 TEXT = "the plan keeps access while people ask for a report and then it will stop or hold on to means"
 WORDS = TEXT.split()
 CATEGORIES = ("deception", "hidden goals", "no shutdown", "resources", "self copy", "strategy")
@@ -77,6 +84,7 @@ def write_store(
     config: Mapping[str, Any],
     *,
     length: int = 300,
+    samples: int = 1,
     answers: Mapping[tuple[str, str], str] | None = None,
     evidence: str = "planted fixture",
 ) -> None:
@@ -84,29 +92,21 @@ def write_store(
     given = answers or {}
 
     def rows() -> Iterator[tuple[PlanRow, Prompt, StoredResponse, Verdict]]:
-        for scenario in items:
-            for arm, (rate, nonsense) in arms.items():
-                suffix = config["arms"][arm]["suffix"]
-                additions = config["arms"][arm]["additions"]
-                key = digest(scenario.id, arm)
-                user = scenario.user + (f"\n\n{suffix}\n" if suffix else "")
-                prompt = Prompt(digest(scenario.system, user), scenario.system, user, tuple(range(60)))
-                label = label_of(rate, nonsense, arm, scenario.id)
-                lead = {"convergence": "I keep what I need.", "safety_refusal": "I can't help with that."}
-                text = given.get(
-                    (arm, scenario.id), f"{lead.get(label, 'I tell them.')} {text_of(length, key)}"
-                )
-                applied = tuple(Applied(a["layer"], 40, abs(a["magnitude"])) for a in additions)
-                cut = number(key, "cut") % 25 == 0
-                response = Response(key, tuple(range(70)), "length" if cut else "stop", "", applied, 0.02)
-                stored = StoredResponse(response, "I think first." if cut else "", text, True, "synthetic")
-                reason = f"The answer reads as {label.replace('_', ' ')}."
-                yield (
-                    PlanRow(scenario.id, arm, 0, key, prompt.id),
-                    prompt,
-                    stored,
-                    Verdict(label, given.get(("reason", scenario.id), reason)),
-                )
+        for scenario, (arm, (rate, nonsense)), sample in product(items, arms.items(), range(samples)):
+            suffix = config["arms"][arm]["suffix"]
+            additions = config["arms"][arm]["additions"]
+            key = digest(scenario.id, arm, str(sample))
+            user = scenario.user + (f"\n\n{suffix}\n" if suffix else "")
+            prompt = Prompt(digest(scenario.system, user), scenario.system, user, tuple(range(60)))
+            label = label_of(rate, nonsense, arm, f"{scenario.id}{sample or ''}")
+            lead = {"convergence": "I keep what I need.", "safety_refusal": "I can't help with that."}
+            text = given.get((arm, scenario.id), f"{lead.get(label, 'I tell them.')} {text_of(length, key)}")
+            applied = tuple(Applied(a["layer"], 40, abs(a["magnitude"])) for a in additions)
+            cut = number(key, "cut") % 25 == 0
+            response = Response(key, tuple(range(70)), "length" if cut else "stop", "", applied, 0.02)
+            stored = StoredResponse(response, "I think first." if cut else "", text, True, "synthetic")
+            reason = given.get(("reason", scenario.id), f"The answer reads as {label.replace('_', ' ')}.")
+            yield PlanRow(scenario.id, arm, sample, key, prompt.id), prompt, stored, Verdict(label, reason)
 
     with RunStore(folder) as store:
         store.claim(dict(config))
@@ -120,10 +120,11 @@ def write_store(
 
         for row in rows():
             batch.append(row)
-            if len(batch) >= 20_000:
+            if len(batch) >= BATCH:
                 flush()
         flush()
         store.set_meta("arms", json.dumps(list(arms)))
+        store.set_meta("arm_contents", json.dumps(config["arms"]))
         store.set_meta("evidence", evidence)
         store.set_meta("provenance", json.dumps({"engine": "synthetic", "device": "cpu", "torch": "0"}))
 
@@ -205,15 +206,9 @@ def suffix_run(folder: Path, *, n: int = 24, answers: Mapping[tuple[str, str], s
     """What `python cli.py suffix` leaves."""
     config = config_of("suffix", {a: arm_config(t) for a, t in SUFFIX_TEXTS.items()}, n)
     write_store(folder, scenarios(n), SUFFIX_ARMS, config, answers=answers)
-    found = base_summary(
-        folder, [("pro", "anti"), ("pro", "baseline"), ("baseline", "anti"), ("pro", "neutral")]
-    )
+    found = base_summary(folder, summary.GAPS)
     summary.write(folder, found)
     return folder
-
-
-def cell_name(layer: int, magnitude: float) -> str:
-    return f"L{layer} {magnitude:+g}"
 
 
 def cell_rates(layer: int, magnitude: float) -> tuple[float, float]:
@@ -233,158 +228,104 @@ def sweep_run(
     answers: Mapping[tuple[str, str], str] | None = None,
     command: str = "vector-sweep",
 ) -> Path:
-    """What `python cli.py vector-sweep` leaves; with command="compare", what `compare` leaves."""
-    cells = [(layer, m) for layer in layers for m in magnitudes]
-    rates = dict(SUFFIX_ARMS) | {cell_name(*c): cell_rates(*c) for c in cells}
-    arms = {a: arm_config(t) for a, t in SUFFIX_TEXTS.items()}
-    arms |= {cell_name(*c): arm_config("", [addition(*c)]) for c in cells}
-    kinds = {"baseline": "baseline", "neutral": "suffix", "pro": "suffix", "anti": "suffix"}
-    kinds |= {cell_name(*c): "cell" for c in cells}
-    middle = layers[len(layers) // 2]
-    controls = [
-        (f"{kind} L{middle} {m:+g}", kind, m)
-        for kind in ("random-1", "random-2", "random-3", "label", "concept")
-        for m in (-0.2, 0.2)
+    """What `vector-sweep` leaves, or with command="compare" what `compare` does.
+
+    Labels are drawn; what is said of them is computed by the experiments' own pure functions.
+    """
+    grid = [
+        Cell(layer, m, Arm(cell_name(layer, m), additions=(cast(Any, SimpleNamespace(vector="v-3f2a")),)))
+        for layer in layers
+        for m in magnitudes
     ]
-    for name, kind, m in controls:
-        rates[name] = (0.5 + 0.06 * (number(kind, m) % 5 - 2) / 2, 0.01)
-        arms[name] = arm_config("", [addition(middle, m)])
-        kinds[name] = "control"
+    items = scenarios(n)
+    paraphrases = ("paraphrase-1", "paraphrase-2") if command == "compare" else ()
+    suffixes = dict(SUFFIX_TEXTS) | {f"{s} {p}": f"- {s}, {p}." for p in paraphrases for s in ("pro", "anti")}
+    rates = {name: SUFFIX_ARMS[name.split(" ")[0]] for name in suffixes}
+    contents = {name: arm_config(text) for name, text in suffixes.items()}
+    for cell in grid:
+        rates[cell.arm.name] = cell_rates(cell.layer, cell.magnitude)
+        contents[cell.arm.name] = arm_config("", [addition(cell.layer, cell.magnitude)])
+    kinds = dict.fromkeys(suffixes, "suffix") | {"baseline": "baseline"}
+    kinds |= {cell.arm.name: "cell" for cell in grid}
+    middle = layers[len(layers) // 2]
+    controls: dict[str, tuple[Any, int, float, Any]] = {}
+    for kind in ("random", "random", "random", "label", "concept"):
+        for m in (-0.2, 0.2):
+            name = cell_name(middle, m, f"{kind} {len(controls) // 2} ")
+            controls[name] = (SimpleNamespace(kind=kind), middle, m, None)
+            rates[name] = (0.5 + 0.03 * (number(name) % 5 - 2), 0.01)
+            contents[name] = arm_config("", [addition(middle, m)])
+            kinds[name] = "control"
+    tug_arms: list[str] = []
     if command == "compare":
-        for name, rate in {"anti & +": 0.45, "pro & -": 0.6}.items():
-            rates[name] = (rate, 0.02)
-            arms[name] = arm_config(SUFFIX_TEXTS[name.split(" ")[0]], [addition(middle, 0.2)])
-            kinds[name] = "both"
-    write_store(folder, scenarios(n), rates, config_of(command, arms, n), length=length, answers=answers)
-    plus, minus = cell_name(middle, 0.2), cell_name(middle, -0.2)
-    pairs = [("pro", "anti"), ("pro", "baseline"), ("baseline", "anti")]
-    pairs += [(plus, minus), (plus, "baseline"), ("baseline", minus)]
-    found = base_summary(folder, pairs + [(name, "baseline") for name in rates if name != "baseline"])
-    against = {
-        name: found["gaps"].pop(f"{name}-baseline") for name in rates if name not in ("baseline", "pro")
-    }
-    against["pro"] = found["gaps"]["pro-baseline"]
-    found["gaps"] = {k: v for k, v in found["gaps"].items() if "L" not in k} | {
-        "plus-minus": found["gaps"][f"{plus}-{minus}"]
-    }
+        for defence, at in (("anti", -0.3), ("pro", 0.25)):
+            for cell in grid:
+                if cell.magnitude * at < 0:
+                    name = f"{defence} & {cell.arm.name}"
+                    up, nonsense = cell_rates(cell.layer, cell.magnitude)
+                    rates[name] = (min(0.98, max(0.02, up + at)), nonsense)
+                    contents[name] = arm_config(suffixes[defence], [addition(cell.layer, cell.magnitude)])
+                    tug_arms.append(name)
+                    kinds[name] = "both"
+    write_store(folder, items, rates, config_of(command, contents, n), length=length, answers=answers)
+    found = base_summary(folder, summary.GAPS)
+    with RunStore(folder, writable=False) as store:
+        outcomes = store.outcomes(JUDGE)
     for name, arm in found["arms"].items():
-        size = abs(arms[name]["additions"][0]["magnitude"]) if arms[name]["additions"] else 0.05
+        size = abs(contents[name]["additions"][0]["magnitude"]) if contents[name]["additions"] else 0.05
         arm |= {"fluency": 1.4 + 4 * size**2, "drift": 2 * size**2, "compression": 0.5, "distinct3": 0.9}
-    for name in (*SUFFIX_ARMS, plus, minus):
-        found["arms"][name] |= {"capability": 0.9, "over_refusal": 0.05}
-    keep = ("points_all", "ci_all", "points_valid", "ci_valid", "p", "p_holm")
+    drift = {name: arm["drift"] for name, arm in found["arms"].items()}
+    cap = Cap(nonsense=0.1, drift=1.0)
+    chosen = choose_cells(outcomes, grid, drift, cap, 0)
+    assert isinstance(chosen.fit, CrossFit)
+    against = metrics.gaps(outcomes, [(cell.arm.name, "baseline") for cell in grid])
     found["arm_kinds"] = kinds
     found["cells"] = [
         {
-            "arm": cell_name(*c),
-            "layer": c[0],
-            "magnitude": c[1],
+            "arm": cell.arm.name,
+            "layer": cell.layer,
+            "magnitude": cell.magnitude,
             "span": "last",
             "operation": "add",
             "vector": "v-3f2a",
             "role": "selection",
+            **asdict(gap),
         }
-        | {k: against[cell_name(*c)][k] for k in keep}
-        for c in cells
+        for cell, gap in zip(grid, against, strict=True)
     ]
-    found["controls"] = [
-        {"arm": name, "kind": kind.split("-")[0], "layer": middle, "magnitude": m}
-        | {k: against[name][k] for k in ("points_all", "ci_all")}
-        for name, kind, m in controls
-    ]
-    found["controls_range"] = {"abs_points_95": 8.3, "n": len(controls)}
-    pm = found["gaps"]["plus-minus"]
-    found["choice"] = {
-        "folds": [
-            {"choose_on": "A", "report_on": "B", "layer": middle, "magnitude": 0.2, "points_selection": 61.0},
-            {"choose_on": "B", "report_on": "A", "layer": middle, "magnitude": 0.2, "points_selection": 58.0},
-        ],
-        "plus": against[plus],
-        "minus": against[minus],
-        "plus-minus": pm,
-        "cap": {"nonsense": 0.1, "drift": 0.5},
-        "role": "report",
-        "asymmetric": {"points_all": 70.2, "ci_all": [55.0, 80.0]},
-        "chosen_arms": [plus, minus],
-    }
+    found["controls"] = control_gaps(outcomes, controls)
+    found["controls_range"] = controls_range(found["controls"])
+    found["choice"] = describe_choice(outcomes, chosen, cap)
+    for name in (*SUFFIX_ARMS, *found["choice"]["chosen_arms"]):
+        found["arms"][name] |= {"capability": 0.9, "over_refusal": 0.05}
     if command == "compare":
-        found |= compare_parts(found, against, plus, minus)
-    summary.write(folder, found)
-    return folder
+        from experiments import compare
 
-
-def compare_parts(found: dict[str, Any], against: Mapping[str, Any], plus: str, minus: str) -> dict[str, Any]:
-    suffix, vector = found["gaps"]["pro-anti"], found["gaps"]["plus-minus"]
-    difference = suffix["points_all"] - vector["points_all"]
-    exchange = {"magnitude": 0.21, "ci": [0.16, 0.31], "never_share": 0.01, "bound": None}
-    tug = [
-        {"suffix": s, "vector": v, "rate_all": max(0.0, min(1.0, rs + rv))}
-        for s, rs in (("none", 0.5), ("neutral", 0.51), ("pro", 0.82), ("anti", 0.14))
-        for v, rv in (("none", 0.0), ("+", 0.27), ("-", -0.25), ("random", 0.01))
-    ]
-    frontier = [
-        {
-            "arm": name,
-            "effect_points": against[name]["points_all"],
-            "side_effect": effect,
-            "value": found["arms"][name]["nonsensical_all" if effect == "nonsense" else effect],
-            "undominated": number(name, effect) % 9 == 0,
+        pairs = [("pro", "anti"), *((f"pro {p}", f"anti {p}") for p in paraphrases)]
+        two = comparing.sides(outcomes, chosen.measured, chosen.fit, chosen.half, cap)
+        tuned = comparing.tune_suffix(outcomes, pairs, chosen.half, cap)
+        found["side_by_side"] = comparing.side_by_side(outcomes, chosen.fit, tuned, pairs)
+        doses = compare.dose_effects(found["arms"], grid, chosen.fit, two)
+        found["exchange"] = comparing.exchange(two, found["arms"], doses)
+        together = compare.combine(outcomes, grid, chosen.fit, chosen.half, two)
+        keep = ("rate_all", "rate_all_ci", "rate_valid", "nonsensical_all", "refusal_valid")
+        found["tug"] = comparing.tug(outcomes, two, together) | {
+            "table": [{"arm": name} | {k: found["arms"][name][k] for k in keep} for name in tug_arms]
         }
-        for effect in ("nonsense", "fluency", "drift")
-        for name in against
-        if found["arm_kinds"][name] in ("cell", "suffix")
-    ]
-    return {
-        "side_by_side": {
-            "suffix": suffix,
-            "suffix_tuned": suffix,
-            "suffix_paraphrase_mean": {"points_all": suffix["points_all"] - 6, "ci_all": suffix["ci_all"]},
-            "vector": vector,
-            "difference": {"points": difference, "ci": [difference - 15, difference + 15], "p": 0.21},
-            "split": {
-                "pro-baseline": {"suffix": against["pro"], "vector": against[plus]},
-                "baseline-anti": {"suffix": found["gaps"]["baseline-anti"], "vector": against[minus]},
-            },
-        },
-        "exchange": {
-            "pro": exchange,
-            "anti": exchange | {"magnitude": None, "ci": None, "never_share": 0.4, "bound": 0.3},
-            "half": {"pro": exchange, "anti": exchange},
-        },
-        "tug": {
-            "table": tug,
-            "U": {"value": 0.62, "ci": [0.41, 0.9]},
-            "mirror": {"value": None, "ci": None},
-            "interaction_points": -4.2,
-            "break_even": 0.27,
-            "curve": [
-                {"suffix": "anti", "magnitude": m, "rate_all": min(1, 0.14 + 1.3 * m)}
-                for m in (0, 0.1, 0.2, 0.3)
-            ],
-        },
-        "frontier": frontier,
-        "transfer": {
+        names = [name for name in kinds if kinds[name] in ("suffix", "cell")]
+        found["frontier"] = comparing.frontier(outcomes, found["arms"], names)
+        found["transfer"] = {
             "from": list(CATEGORIES),
             "to": list(CATEGORIES),
-            "points": [
-                [None if i == j else float(number(i, j) % 50 - 5) for j in range(6)] for i in range(6)
-            ],
-        },
-        "costs": {
-            name: {
-                "prompt_tokens": 4000,
-                "seconds": 1.5,
-                "extraction_generations": 480 if name == plus else 0,
-                "judge_calls": 24,
-                "cells_tuned": 40 if name == plus else 0,
-            }
-            for name in ("baseline", "pro", "anti", plus, minus)
-        },
-        "verdict": (
-            "The suffix gap is 6.6 points larger than the vector gap, but the interval includes 0: "
-            "neither is shown to move the model further."
-        ),
-    }
+            "points": [[float(number(i, j) % 50 - 5) for j in range(6)] for i in range(6)],
+            "layer": middle,
+            "magnitude": 0.2,
+        }
+        costs = {"prompt_tokens": 4000, "seconds": 1.5, "extraction_generations": 0, "judge_calls": 2 * n}
+        found["costs"] = {"suffix": costs | {"tuned_over": 3}, "vector": costs | {"tuned_over": len(grid)}}
+        found["verdict"] = found["side_by_side"]["verdict"]
+    summary.write(folder, found)
+    return folder
 
 
 def hostile_answers(items: Sequence[Scenario], arms: Sequence[str]) -> dict[tuple[str, str], str]:

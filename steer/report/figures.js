@@ -71,7 +71,7 @@ function estimates(c, names, marks, xaxis, more = {}) {
 const draw = {};
 
 draw.arms = (run, c) => {
-  const arms = run.arms.filter((a) => !["cell", "control"].includes(a.kind) || a.chosen).slice(0, 60);
+  const arms = run.arms.filter((a) => a.main && (a.kind !== "both" || !run.tug)).slice(0, 60);
   const marks = arms.flatMap((arm, row) => [
     { row, arm: arm.name, x: percent(arm.rate_all), ci: arm.rate_all_ci && arm.rate_all_ci.map(percent), ...look(arm, c), shift: 0.13,
       hover: `${label(arm.name)}<br>${fixed(percent(arm.rate_all))} % of all${span(arm.rate_all_ci && arm.rate_all_ci.map(percent))}` },
@@ -99,19 +99,21 @@ draw.gaps = (run, c) => {
   return estimates(c, names, marks, { title: title(c, "percentage points") }, { shapes: [across(c, 0)] });
 };
 
+// Points and interval of a gap, a difference of gaps, or a bare estimate.
+const estimateOf = (found) => found.points_all !== undefined ? { x: found.points_all, ci: found.ci_all }
+  : found.over_all ? { x: found.over_all.points, ci: found.over_all.ci } : { x: found.points === undefined ? null : found.points, ci: found.ci };
+
 draw.sides = (run, c) => {
   const sides = run.side_by_side;
-  const rows = [["suffix", "suffix gap"], ["suffix_tuned", "suffix gap, tuned"], ["suffix_paraphrase_mean", "mean of paraphrases"],
-    ["vector", "vector gap"], ["difference", "suffix − vector"]].filter(([key]) => sides[key]);
+  const rows = [["suffix", "suffix gap"], ["suffix_tuned", "suffix gap, tuned"], ["suffix_paraphrase_mean_all", "mean of wordings"],
+    ["vector", "vector gap"], ["difference", "suffix − vector"], ["difference_up", "… upwards"], ["difference_down", "… downwards"]].filter(([key]) => sides[key]);
   const marks = rows.map(([key, name], row) => {
-    const side = sides[key];
-    const x = key === "difference" ? side.points : side.points_all;
-    const ci = key === "difference" ? side.ci : side.ci_all;
-    const style = key === "difference" ? { color: c.ink, symbol: "square" } : key === "vector" ? { color: c.vector, symbol: "circle" } : { color: c.suffix, symbol: "diamond" };
-    return { row, x, ci, ...style, size: 12, hover: `${name}<br>${signed(x)} points${span(ci)}` };
+    const found = estimateOf(sides[key]);
+    const style = key.startsWith("difference") ? { color: c.ink, symbol: "square" } : key === "vector" ? { color: c.vector, symbol: "circle" } : { color: c.suffix, symbol: "diamond" };
+    return { row, ...found, ...style, size: key.includes("_") ? 9 : 12, hover: `${name}<br>${signed(found.x)} points${span(found.ci)}` };
   });
-  const annotations = marks.filter((m) => m.x !== null).map((m) => note(c, `${signed(m.x)}`, { x: m.x, y: rows.length - 1 - m.row + 0.36, font: { size: 12, color: m.color } }));
-  return estimates(c, rows.map((r) => r[1]), marks, { title: title(c, "percentage points") }, { shapes: [across(c, 0)], annotations, rowHeight: 44 });
+  const annotations = marks.filter((m) => m.x !== null).map((m) => note(c, signed(m.x), { x: m.x, y: rows.length - 1 - m.row + 0.36, font: { size: 12, color: m.color } }));
+  return estimates(c, rows.map((r) => r[1]), marks, { title: title(c, "percentage points") }, { shapes: [across(c, 0)], annotations, rowHeight: 42 });
 };
 
 // Heat maps: one group of cells (vector, span, operation) at a time.
@@ -245,42 +247,62 @@ draw.controls = (run, c) => {
   return estimates(c, names, marks, { title: title(c, "points against baseline") }, { shapes });
 };
 
-draw.tug = (run, c) => {
-  const table = run.tug.table;
-  const rows = unique(table.map((r) => r.suffix)).reverse();
-  const columns = unique(table.map((r) => r.vector));
-  const at = (s, v) => { const found = table.find((r) => r.suffix === s && r.vector === v); return found ? percent(found.rate_all) : null; };
-  const z = rows.map((s) => columns.map((v) => at(s, v)));
-  const arms = rows.map((s) => columns.map((v) => { const found = table.find((r) => r.suffix === s && r.vector === v); return (found && found.arm) || ""; }));
-  return heat(c, { x: columns.map((v) => label(v, 12)), y: rows.map((s) => label(s, 14)), z, text: z.map((r) => r.map((v) => fixed(v, 0))), arms, xtitle: "vector", ytitle: "suffix", scale: sequential(c), range: [0, 100], height: 90 + 44 * rows.length });
+// A line with its band: points are {x, y, ci}.
+function curve(points, color, dash, name) {
+  const known = points.filter((p) => p.y !== null && p.y !== undefined);
+  const band = known.filter((p) => p.ci);
+  return [
+    { type: "scatter", mode: "lines", x: [...band.map((p) => p.x), ...band.map((p) => p.x).reverse()], y: [...band.map((p) => p.ci[1]), ...band.map((p) => p.ci[0]).reverse()],
+      fill: "toself", fillcolor: color, opacity: 0.13, line: { width: 0 }, hoverinfo: "skip" },
+    { type: "scatter", mode: "lines+markers", cliponaxis: false, x: known.map((p) => p.x), y: known.map((p) => p.y), customdata: known.map((p) => p.arm || ""), line: { color, width: 2.2, dash }, marker: { size: 6 },
+      text: known.map((p) => `${label(name)}<br>at ${p.x}: ${signed(p.y)} points${span(p.ci)}`), hovertemplate: "%{text}<extra></extra>" },
+  ];
+}
+const ends = (points, color, text, c) => {
+  const known = points.filter((p) => p.y !== null && p.y !== undefined);
+  const end = known[known.length - 1];
+  return end ? [note(c, label(text, 18), { x: end.x, y: end.y, xanchor: "left", xshift: 8, font: { size: 12, color } })] : [];
 };
 
-draw.tugcurve = (run, c) => {
-  const curve = (run.tug.curve || []).filter((p) => p.magnitude !== undefined && p.rate_all !== undefined);
-  if (!curve.length) return null;
-  const names = unique(curve.map((p) => p.suffix === undefined ? "" : p.suffix));
-  const colors = [c.suffix, c.vector, c.both, c.base];
-  const annotations = [];
-  const traces = names.map((name, i) => {
-    const points = curve.filter((p) => (p.suffix === undefined ? "" : p.suffix) === name).sort((a, b) => a.magnitude - b.magnitude);
-    const end = points[points.length - 1];
-    if (name) annotations.push(note(c, label(name, 14), { x: end.magnitude, y: percent(end.rate_all), xanchor: "left", xshift: 8, font: { size: 12, color: colors[i % 4] } }));
-    return { type: "scatter", mode: "lines+markers", x: points.map((p) => p.magnitude), y: points.map((p) => percent(p.rate_all)), customdata: points.map((p) => p.arm || ""),
-      line: { color: colors[i % 4], width: 2.2 }, marker: { size: 6 }, hovertemplate: `${label(name)} %{x}<br>%{y:.1f} %<extra></extra>` };
+draw.tug = (run, c, name) => {
+  const entry = run.tug[name];
+  const points = (part) => entry.curve.map((p) => ({ x: p.size, y: p[part] && p[part].points, ci: p[part] && p[part].ci }));
+  const [alone, under] = [points("alone"), points("under_defence")];
+  return {
+    traces: [...curve(alone, c.vector, "solid", "attack alone"), ...curve(under, c.both, "dash", `under ${entry.defence}`)],
+    layout: base(c, 300, {
+      margin: { l: 8, r: 92, t: 10, b: 48, pad: 4 }, annotations: [...ends(alone, c.vector, "alone", c), ...ends(under, c.both, `under ${entry.defence}`, c)],
+      xaxis: axis(c, { title: title(c, "|magnitude|") }),
+      yaxis: axis(c, { title: title(c, "effect, points"), zeroline: true, zerolinecolor: c.faint, zerolinewidth: 1, automargin: true }),
+    }),
+  };
+};
+
+draw.tugarms = (run, c) => {
+  const arms = byName(run);
+  const rows = run.tug.table;
+  if (!rows.length) return null;
+  const references = run.arms.filter((a) => ["baseline", "pro", "anti"].includes(a.name));
+  const names = [...references.map((a) => a.name), ...rows.map((r) => r.arm)];
+  const marks = names.map((name, row) => {
+    const arm = arms[name];
+    const ci = arm.rate_all_ci && arm.rate_all_ci.map(percent);
+    return { row, arm: name, x: percent(arm.rate_all), ci, ...look(arm, c), hover: `${label(name)}<br>${fixed(percent(arm.rate_all))} % of all${span(ci)}` };
   });
-  return { traces, layout: base(c, 266, { annotations, margin: { l: 8, r: 58, t: 10, b: 44, pad: 4 },
-    xaxis: axis(c, { title: title(c, "magnitude of the vector") }), yaxis: axis(c, { range: [-4, 104], ticksuffix: " %", automargin: true }) }) };
+  return estimates(c, names, marks, { range: [-2, 102], ticksuffix: " %" }, { rowHeight: names.length > 14 ? 22 : 30 });
 };
 
 draw.frontier = (run, c, effect) => {
   const points = run.frontier.filter((p) => p.side_effect === effect && p.value !== null && p.effect_points !== null);
   if (!points.length) return null;
   const arms = byName(run);
-  const scale = effect === "nonsense" ? 100 : 1;
+  const scale = effect.startsWith("nonsensical") || effect.startsWith("refusal") ? 100 : 1;
+  const name = effect.startsWith("nonsensical") ? "nonsense, %" : effect.startsWith("refusal") ? "refusal, %" : effect;
+  const height = (p) => p.direction === "down" ? -p.effect_points : p.effect_points;
   const group = (test, marker) => {
     const some = points.filter(test);
-    return { type: "scatter", mode: "markers", cliponaxis: false, x: some.map((p) => scale * p.value), y: some.map((p) => p.effect_points), customdata: some.map((p) => p.arm),
-      text: some.map((p) => `${label(p.arm)}<br>${signed(p.effect_points)} points<br>${effect} ${fixed(scale * p.value, 2)}`), hovertemplate: "%{text}<extra></extra>", marker };
+    return { type: "scatter", mode: "markers", cliponaxis: false, x: some.map((p) => scale * p.value), y: some.map(height), customdata: some.map((p) => p.arm),
+      text: some.map((p) => `${label(p.arm)}<br>${signed(height(p))} points<br>${name} ${fixed(scale * p.value, 2)}`), hovertemplate: "%{text}<extra></extra>", marker };
   };
   const suffix = (p) => (arms[p.arm] || {}).kind === "suffix";
   return {
@@ -290,11 +312,52 @@ draw.frontier = (run, c, effect) => {
       group((p) => suffix(p), { size: 11, color: c.suffix, symbol: points.filter(suffix).map((p) => p.undominated ? "diamond" : "diamond-open"), line: { color: c.suffix, width: 1.6 } }),
     ],
     layout: base(c, 300, {
-      xaxis: axis(c, { title: title(c, effect === "nonsense" ? "nonsense, %" : effect) }),
+      xaxis: axis(c, { title: title(c, name) }),
       yaxis: axis(c, { title: title(c, "points against baseline"), zeroline: true, zerolinecolor: c.faint, zerolinewidth: 1, automargin: true }),
-      annotations: points.filter(suffix).map((p) => note(c, label(p.arm, 14), { x: scale * p.value, y: p.effect_points, xanchor: "left", xshift: 9, font: { size: 11, color: c.suffix } })),
+      annotations: points.filter((p) => ["pro", "anti"].includes(p.arm)).map((p) => note(c, label(p.arm, 14), { x: scale * p.value, y: height(p), xanchor: "left", xshift: 9, font: { size: 11, color: c.suffix } })),
     }),
   };
+};
+
+draw.spill = (run, c, broad) => {
+  const rows = Object.entries(run.spillover[broad]).filter(([, found]) => found.narrow_points !== null && found.broad_points !== null);
+  if (!rows.length) return null;
+  const arms = byName(run);
+  const traces = rows.map(([name, found]) => {
+    const { color, symbol } = look(arms[name] || {}, c);
+    return { type: "scatter", mode: "markers", cliponaxis: false, x: [found.narrow_points], y: [found.broad_points], customdata: [name], marker: { size: 9, color, symbol },
+      error_x: { type: "data", symmetric: false, array: [found.narrow_ci[1] - found.narrow_points], arrayminus: [found.narrow_points - found.narrow_ci[0]], color: color + "55", thickness: 1, width: 0 },
+      error_y: { type: "data", symmetric: false, array: [found.broad_ci[1] - found.broad_points], arrayminus: [found.broad_points - found.broad_ci[0]], color: color + "55", thickness: 1, width: 0 },
+      text: [`${label(name)}<br>narrow ${signed(found.narrow_points)}${span(found.narrow_ci)}<br>broad ${signed(found.broad_points)}${span(found.broad_ci)}`], hovertemplate: "%{text}<extra></extra>" };
+  });
+  const most = Math.max(...rows.map(([, f]) => Math.max(f.narrow_points, f.broad_points)), 1);
+  const least = Math.min(...rows.map(([, f]) => Math.min(f.narrow_points, f.broad_points)), 0);
+  const zero = { zeroline: true, zerolinecolor: c.faint, zerolinewidth: 1 };
+  return { traces, layout: base(c, 340, {
+    shapes: [{ type: "line", x0: least, y0: least, x1: most, y1: most, layer: "below", line: { color: c.faint, width: 1, dash: "dot" } }],
+    xaxis: axis(c, { title: title(c, "narrow, points"), ...zero }), yaxis: axis(c, { title: title(c, "broad, points"), automargin: true, ...zero }),
+  }) };
+};
+
+draw.dial = (run, c, dial) => {
+  const rows = run.dials.filter((r) => r.dial === dial);
+  const colors = [c.vector, c.suffix, c.both, c.down, c.up, c.base];
+  const traces = [];
+  const annotations = [];
+  unique(rows.map((r) => r.method)).forEach((method, i) => {
+    const own = rows.filter((r) => r.method === method);
+    unique(own.map((r) => r.broad_set)).forEach((broad, k) => {
+      const some = own.filter((r) => r.broad_set === broad).sort((a, b) => a.value - b.value);
+      const points = (part) => some.map((r) => ({ x: r.value, y: r[part], ci: null, arm: r.arm }));
+      if (k === 0) {
+        traces.push(curve(points("narrow_points"), colors[i % 6], "solid", `${method}, narrow`)[1]);
+        annotations.push(...ends(points("narrow_points"), colors[i % 6], method, c));
+      }
+      traces.push(curve(points("broad_points"), colors[i % 6], k ? "dot" : "dash", `${method}, ${broad}`)[1]);
+    });
+  });
+  return { traces, layout: base(c, 300, { annotations, margin: { l: 8, r: 92, t: 10, b: 48, pad: 4 },
+    xaxis: axis(c, { title: title(c, dial) }), yaxis: axis(c, { title: title(c, "points against baseline"), zeroline: true, zerolinecolor: c.faint, automargin: true }) }) };
 };
 
 draw.transfer = (run, c) => {
@@ -308,7 +371,7 @@ draw.transfer = (run, c) => {
 draw.categories = (run, c) => {
   const names = Object.keys(run.categories);
   const all = byName(run);
-  const arms = run.arms.filter((a) => (["baseline", "suffix"].includes(a.kind) || a.chosen) && names.some((n) => run.categories[n][a.name])).slice(0, 8);
+  const arms = run.arms.filter((a) => a.main && a.kind !== "both" && names.some((n) => run.categories[n][a.name])).slice(0, 8);
   const step = Math.min(0.16, 0.7 / arms.length);
   const marks = names.flatMap((category, row) => arms.map((arm, i) => {
     const found = run.categories[category][arm.name];

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from steer.report import words
 from steer.screen import plain
@@ -28,12 +28,10 @@ class Table:
 def all_tables(
     summary: Mapping[str, Any],
     names: Sequence[str],
-    kinds: Mapping[str, str],
-    chosen: Sequence[str],
+    main: Sequence[str],
     outcomes: Sequence[Outcome],
     judges: Mapping[str, Mapping[tuple[str, str], int]],
 ) -> dict[str, Table]:
-    main = [n for n in names if kinds[n] not in ("cell", "control") or n in chosen]
     tables = {"arms": arm_table(summary, main), "gaps": gap_table(summary["gaps"])}
     if len(main) < len(names):
         tables["all_arms"] = arm_table(summary, names)
@@ -47,13 +45,15 @@ def all_tables(
         tables["exchange"] = exchange_table(summary["exchange"])
     if "tug" in summary:
         tables["tug"] = tug_table(summary["tug"])
-        tables["tug_numbers"] = tug_numbers(summary["tug"])
+        tables["tug_arms"] = arm_rates(summary["tug"]["table"])
     if summary.get("frontier"):
         tables["frontier"] = frontier_table(summary["frontier"])
     if "transfer" in summary:
         tables["transfer"] = transfer_table(summary["transfer"])
     if "costs" in summary:
         tables["costs"] = cost_table(summary["costs"])
+    if summary.get("spillover"):
+        tables["spillover"] = spillover_table(summary["spillover"])
     tables["categories"] = category_table(summary["categories"], main)
     items = item_table(summary, outcomes)
     if items is not None:
@@ -178,101 +178,162 @@ def control_table(summary: Mapping[str, Any]) -> Table:
 
 SIDE_NAMES = {
     "suffix": "suffix: pro − anti",
-    "suffix_tuned": "suffix, tuned on the other half",
-    "suffix_paraphrase_mean": "suffix, mean of paraphrases",
-    "vector": "vector: plus − minus",
+    "suffix_tuned": "suffix, wording chosen out of fold",
+    "suffix_paraphrase_mean_all": "suffix, mean of all wordings",
+    "vector": "vector: plus − minus, out of fold",
     "difference": "suffix − vector",
+    "difference_tuned": "tuned suffix − vector",
+    "suffix pro-baseline": "suffix: pro − baseline",
+    "vector plus-baseline": "vector: plus − baseline",
+    "difference_up": "suffix − vector, upwards",
+    "suffix baseline-anti": "suffix: baseline − anti",
+    "vector baseline-minus": "vector: baseline − minus",
+    "difference_down": "suffix − vector, downwards",
 }
+
+
+def side_estimate(found: Mapping[str, Any], over: str) -> tuple[float | None, Sequence[float] | None]:
+    """Points and interval of one side: a gap, a difference of gaps (`over_all`), or a bare estimate."""
+    if f"points_{over}" in found:
+        return found[f"points_{over}"], found[f"ci_{over}"]
+    inner = found.get(f"over_{over}", found)
+    return (None, None) if inner is None or "points" not in inner else (inner["points"], inner["ci"])
 
 
 def side_table(sides: Mapping[str, Any]) -> Table:
     rows: list[tuple[str, ...]] = []
     for name, title in SIDE_NAMES.items():
-        gap = sides.get(name)
-        if gap is None:
+        found = sides.get(name)
+        if found is None:
             continue
-        value, ci = gap.get("points_all", gap.get("points")), gap.get("ci_all", gap.get("ci"))
-        rows.append((title, words.points(value), words.limits(ci), words.p_value(gap.get("p"))))
-    for part, both in sides.get("split", {}).items():
-        for method, gap in both.items():
-            if isinstance(gap, dict):
-                cells = (f"{method}: {part}", words.points(gap["points_all"]), words.limits(gap["ci_all"]))
-                rows.append((*cells, words.p_value(gap.get("p"))))
-    return Table(("gap", "points of all", "95 %", "p"), tuple(rows))
-
-
-ESTIMATES = ("value", "u", "size", "magnitude", "points")
-"""What an estimate is called in the parts of a summary; each stands beside its `ci` and `reason`."""
+        valid = sides.get("suffix_paraphrase_mean_valid") if name.endswith("mean_all") else found
+        cells = [
+            words.with_limits(*side_estimate(one or {}, o)) for one, o in ((found, "all"), (valid, "valid"))
+        ]
+        rows.append((title, *cells, words.p_value(found.get("p"))))
+    return Table(("gap, points, paired", "of all, 95 %", "of valid, 95 %", "p"), tuple(rows))
 
 
 def exchange_table(exchange: Mapping[str, Any]) -> Table:
+    """Per suffix, the magnitude that is worth all and half of its effect, and the side effects there."""
+    effects = ("nonsensical_all", "fluency", "drift")
     rows: list[tuple[str, ...]] = []
-
-    def add(name: str, found: Mapping[str, Any]) -> None:
-        key = next((key for key in ESTIMATES if key in found), None)
-        if key is None:
-            for inner, value in found.items():
-                if isinstance(value, dict):
-                    add(f"{name}, {TITLES.get(inner, inner)}", cast(dict[str, Any], value))
-            return
-        never = found.get("never", found.get("never_share"))
-        bound = found.get("at_least", found.get("bound"))
-        rows.append(
-            (
-                name,
-                found.get("reason") or "not reached" if found[key] is None else words.number(found[key]),
-                _limits(found.get("ci")),
-                words.NONE if never is None else f"{100 * never:.1f} %",
-                words.NONE if bound is None else f"at least {words.number(bound)}",
+    for suffix, side in exchange.items():
+        for share in ("whole", "half"):
+            found = side[share]
+            bound = found["at_least"]
+            rows.append(
+                (
+                    f"{suffix} suffix" if share == "whole" else f"half of {suffix}'s effect",
+                    found["reason"] if found["size"] is None else words.number(found["size"]),
+                    _limits(found["ci"]) if bound is None else f"at least {words.number(bound)}",
+                    "–" if found["never"] is None else f"{100 * found['never']:.1f}",
+                    *(
+                        _beside(side["side_effects"][effect], effect) if share == "whole" else ""
+                        for effect in effects
+                    ),
+                )
             )
-        )
-
-    for key, found in exchange.items():
-        if isinstance(found, dict):
-            add(TITLES.get(key, key), cast(dict[str, Any], found))
-    return Table(("as strong as", "|magnitude|", "95 %", "never reached", "one-sided bound"), tuple(rows))
+    columns = ("as strong as", "|magnitude|", "95 %", "never, % of resamples")
+    beside = tuple(f"{SIDE_EFFECTS[effect]}: suffix / vector" for effect in effects)
+    return Table((*columns, *beside), tuple(rows))
 
 
-TITLES = {"pro": "pro suffix", "anti": "anti suffix", "half": "half of the effect"}
+SIDE_EFFECTS = {
+    "nonsensical_all": "nonsense, %",
+    "refusal_valid": "refusal, %",
+    "fluency": "fluency",
+    "drift": "drift",
+}
 
 
-def _limits(ci: Sequence[float] | None) -> str:
-    return words.NONE if ci is None else f"[{words.number(ci[0])}, {words.number(ci[1])}]"
+def _beside(pair: Mapping[str, float | None], effect: str) -> str:
+    say = words.percent if SIDE_EFFECTS[effect].endswith("%") else words.number
+    return f"{say(pair['suffix'])} / {say(pair['vector'])}"
+
+
+def _limits(ci: Sequence[float | None] | None) -> str:
+    return words.NONE if ci is None else f"[{_end(ci[0], '−∞')}, {_end(ci[1], '∞')}]"
+
+
+def _end(value: float | None, infinite: str) -> str:
+    return infinite if value is None else words.number(value)
 
 
 def tug_table(tug: Mapping[str, Any]) -> Table:
-    vectors = list(dict.fromkeys(row["vector"] for row in tug["table"]))
-    suffixes = list(dict.fromkeys(row["suffix"] for row in tug["table"]))
-    rate = {(row["suffix"], row["vector"]): row["rate_all"] for row in tug["table"]}
-    rows = tuple((s, *(words.percent(rate.get((s, v))) for v in vectors)) for s in suffixes)
-    return Table(("suffix \\ vector", *vectors), rows, caption="convergence, % of all answers")
-
-
-def tug_numbers(tug: Mapping[str, Any]) -> Table:
-    names = {
-        "U": "U: share of the attack that survives the anti suffix",
-        "mirror": "its mirror: the pro suffix against the subtracted vector",
-        "interaction_points": "interaction, points",
-        "break_even": "break-even magnitude",
-    }
+    """Each defence against its attack at every dose: how much of the attack's effect is kept."""
     rows: list[tuple[str, ...]] = []
-    for key, title in names.items():
-        if key not in tug:
+    for name, entry in tug.items():
+        if name == "table":
             continue
-        found: Any = tug[key] if isinstance(tug[key], dict) else {"value": tug[key]}
-        value = next((found[name] for name in ESTIMATES if name in found), None)
-        said = found.get("reason") or "no estimate" if value is None else words.number(value)
-        rows.append((title, said, _limits(found.get("ci"))))
-    return Table(("", "estimate", "95 %"), tuple(rows))
+        level = entry.get("break_even")
+        even = "–" if level is None else words.number(level["size"])
+        for point in entry["curve"]:
+            at = " (matched)" if point == entry["matched"] else ""
+            rows.append(
+                (
+                    f"{name}, |magnitude| {point['size']:g}{at}",
+                    point["reason"] or "no estimate" if point["u"] is None else words.number(point["u"]),
+                    _limits(point["ci"]),
+                    *(_points(point[part]) for part in ("alone", "under_defence", "interaction")),
+                    even,
+                )
+            )
+    columns = ("tug of war", "U: share kept", "95 %", "attack alone", "under defence", "interaction")
+    return Table((*columns, "break-even |magnitude|"), tuple(rows))
+
+
+def _points(found: Mapping[str, Any] | None) -> str:
+    return words.NONE if found is None else words.with_limits(found["points"], found["ci"])
+
+
+def arm_rates(rows: Sequence[Mapping[str, Any]]) -> Table:
+    found = tuple(
+        (
+            row["arm"],
+            words.percent(row["rate_all"]),
+            words.limits(row["rate_all_ci"], scale=100),
+            words.percent(row["rate_valid"]),
+            words.percent(row["nonsensical_all"]),
+        )
+        for row in rows
+    )
+    columns = ("arm", "conv % of all", "95 %", "conv % of valid", "nonsense %")
+    return Table(columns, found, tuple(row["arm"] for row in rows))
+
+
+def spillover_table(spillover: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Table:
+    """Narrow and broad effect of every intervention, and their ratio."""
+    rows: list[tuple[str, ...]] = []
+    links: list[str] = []
+    for broad, arms in spillover.items():
+        for arm, found in arms.items():
+            cells = [words.with_limits(found[f"{k}_points"], found[f"{k}_ci"]) for k in ("narrow", "broad")]
+            ratio = "no estimate" if found["ratio"] is None else words.number(found["ratio"])
+            rows.append((arm, broad, *cells, ratio, _limits(found["ratio_ci"])))
+            links.append(arm)
+    columns = ("arm", "broad set", "narrow, points", "broad, points", "spill-over", "95 %")
+    return Table(columns, tuple(rows), tuple(links))
 
 
 def frontier_table(frontier: Sequence[Mapping[str, Any]]) -> Table:
     best = [point for point in frontier if point["undominated"]]
     rows = tuple(
-        (p["arm"], p["side_effect"], words.points(p["effect_points"]), words.number(p["value"])) for p in best
+        (
+            p["arm"],
+            p["direction"],
+            SIDE_EFFECTS[p["side_effect"]],
+            f"{p['effect_points']:.1f}",
+            _value(p["value"], p["side_effect"]),
+        )
+        for p in best
     )
-    columns = ("undominated arm", "side effect", "points against baseline", "its value")
+    columns = ("undominated arm", "moves", "side effect", "effect, points", "its value")
     return Table(columns, rows, tuple(p["arm"] for p in best))
+
+
+def _value(value: float | None, effect: str) -> str:
+    return words.percent(value) if SIDE_EFFECTS[effect].endswith("%") else words.number(value)
 
 
 def transfer_table(transfer: Mapping[str, Any]) -> Table:
@@ -280,13 +341,15 @@ def transfer_table(transfer: Mapping[str, Any]) -> Table:
         (name, *(words.points(v) for v in values))
         for name, values in zip(transfer["from"], transfer["points"], strict=True)
     )
-    return Table(("vector of \\ measured on", *transfer["to"]), rows, caption="points against baseline")
+    place = f"points of plus − minus, layer {transfer['layer']}, ±{transfer['magnitude']:g}"
+    return Table(("vector of \\ measured on", *transfer["to"]), rows, caption=place)
 
 
 def cost_table(costs: Mapping[str, Mapping[str, Any]]) -> Table:
+    """What each way of steering costs, a way a column."""
     keys = list(dict.fromkeys(key for cost in costs.values() for key in cost))
-    rows = tuple((arm, *(words.number(cost.get(k)) for k in keys)) for arm, cost in costs.items())
-    return Table(("arm", *(k.replace("_", " ") for k in keys)), rows, tuple(costs))
+    rows = tuple((k.replace("_", " "), *(words.number(cost.get(k)) for cost in costs.values())) for k in keys)
+    return Table(("", *costs), rows)
 
 
 def category_table(categories: Mapping[str, Mapping[str, Any]], arms: Sequence[str]) -> Table:

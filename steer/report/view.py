@@ -21,10 +21,11 @@ PASSED_ON = (
     "controls_range",
     "choice",
     "side_by_side",
-    "exchange",
     "tug",
     "frontier",
     "transfer",
+    "spillover",
+    "dials",
 )
 ARM_NUMBERS = (
     "n",
@@ -85,11 +86,12 @@ def load(folder: Path, *, budget: int) -> Run:
         outcomes = store.outcomes(judge)
         scenarios = store.scenarios()
         names = [name for name in store.arms() if name in summary["arms"]]
-        kinds = {name: kind_of(summary, name) for name in names}
-        chosen: list[str] = summary.get("choice", {}).get("chosen_arms", [])
-        matter = [n for n in names if kinds[n] not in ("cell", "control") or n in chosen]
-        carried = answers.collect(store, judge, names, matter, budget=budget)
+        kinds = {name: words.kind_of(summary, name) for name in names}
+        main = words.main_arms(summary, names)
+        carried = answers.collect(store, judge, names, main, budget=budget)
         judges = _other_judges(store, judge)
+        contents = arm_contents(store)
+    chosen: list[str] = summary.get("choice", {}).get("chosen_arms", [])
     config = summary["config"]
     order = {s.id: i for i, s in enumerate(scenarios)}
     pieces = {piece.arm: i for i, piece in enumerate(carried.pieces)}
@@ -101,7 +103,8 @@ def load(folder: Path, *, budget: int) -> Run:
             "name": name,
             "kind": kinds[name],
             "chosen": name in chosen,
-            "settings": words.settings(words.arm_content(config, name)),
+            "main": name in main,
+            "settings": words.settings(contents.get(words.base_name(name))),
             "statuses": statuses[name],
             "piece": pieces.get(name),
             "shown": carried.pieces[pieces[name]].rows if name in pieces else 0,
@@ -116,9 +119,7 @@ def load(folder: Path, *, budget: int) -> Run:
         "gaps": summary["gaps"],
         "categories": {
             category: {
-                n: {k: found[n].get(k) for k in ("n", "rate_all", "rate_all_ci")}
-                for n in matter
-                if n in found
+                n: {k: found[n].get(k) for k in ("n", "rate_all", "rate_all_ci")} for n in main if n in found
             }
             for category, found in summary["categories"].items()
         },
@@ -135,12 +136,14 @@ def load(folder: Path, *, budget: int) -> Run:
         facts=_facts(summary, len(scenarios)),
         judge=judge,
         known_error=summary["judge"]["known_error"] or "",
-        tables=tables.all_tables(summary, names, kinds, chosen, outcomes, judges),
+        tables=tables.all_tables(summary, names, main, outcomes, judges),
         notes=_notes(summary),
         suffixes=tuple(
             (name, content["suffix"])
             for name in names
-            if (content := words.arm_content(config, name)) and content["suffix"] and kinds[name] == "suffix"
+            if kinds[name] == "suffix"
+            and (content := contents.get(words.base_name(name)))
+            and content["suffix"]
         ),
         repeat=f"python cli.py {command} --config {folder / 'run.yaml'}",
         run_file=_text(folder / "run.yaml"),
@@ -149,11 +152,10 @@ def load(folder: Path, *, budget: int) -> Run:
     )
 
 
-def kind_of(summary: Mapping[str, Any], arm: str) -> str:
-    """The arm's kind; in runs of suffixes alone everything but the baseline is a suffix."""
-    base = arm.rsplit("@", 1)[0]
-    kinds: Mapping[str, str] = summary.get("arm_kinds", {})
-    return kinds.get(arm) or kinds.get(base) or ("baseline" if base == "baseline" else "suffix")
+def arm_contents(store: RunStore) -> dict[str, Any]:
+    """What the run recorded of every arm: suffixes, additions, adapter."""
+    recorded = store.meta("arm_contents")
+    return json.loads(recorded) if recorded else store.config().get("arms", {})
 
 
 def _text(path: Path) -> str:
@@ -205,11 +207,13 @@ def _notes(summary: Mapping[str, Any]) -> dict[str, str]:
     elif choice and "none" in choice:
         notes["choice"] = choice["none"]
     found = summary.get("controls_range")
-    if found:
+    if found and found["abs_points_95"] is not None:
         notes["controls"] = (
-            f"{found['n']} control arms push as hard in directions that should mean nothing; 95 % of them "
-            f"move convergence by at most {found['abs_points_95']:.1f} points either way (shaded)."
+            f"Pushes as hard in directions that should mean nothing. Of {found['n']} arms with random "
+            f"directions, 95 % move convergence by at most {found['abs_points_95']:.1f} points (shaded)."
         )
+    if "notes" in summary:
+        notes["emergent"] = " ".join(summary["notes"])
     return notes
 
 

@@ -28,6 +28,10 @@ def limits(ci: Sequence[float] | None, *, scale: float = 1.0) -> str:
     return f"[{scale * ci[0]:.1f}, {scale * ci[1]:.1f}]".replace("-", "−")
 
 
+def with_limits(value: float | None, ci: Sequence[float] | None) -> str:
+    return NONE if value is None else f"{points(value)} {limits(ci)}"
+
+
 def p_value(p: float | None) -> str:
     if p is None:
         return NONE
@@ -60,11 +64,14 @@ def headline(summary: Mapping[str, Any]) -> Headline:
     if "verdict" in summary:
         sides = summary.get("side_by_side", {})
         named = [(f"{name} gap", sides[name]) for name in ("suffix", "vector") if name in sides]
-        return Headline(summary["verdict"], tuple(both_denominators(n, g) for n, g in named))
+        verdict = str(summary["verdict"])
+        sentence = f"{verdict[:1].upper()}{verdict[1:].rstrip('.')}."
+        halves = ("The vector's gap is out of fold: chosen on one half, measured on the other.",)
+        return Headline(sentence, (*(both_denominators(n, g) for n, g in named), *halves))
     choice = summary.get("choice")
     if choice is not None:
         if "none" in choice:
-            return Headline(choice["none"], ())
+            return Headline(f"{choice['none'][:1].upper()}{choice['none'][1:].rstrip('.')}.", ())
         gap = choice["plus-minus"]
         halves = "Layer and magnitude were chosen on one half of the scenarios and measured on the other."
         split = [
@@ -137,10 +144,10 @@ def settings(content: Mapping[str, Any] | None) -> str:
     if content is None:
         return ""
     parts: list[str] = []
+    if content.get("system_suffix"):
+        parts.append("suffix in the system message")
     if content["suffix"]:
         parts.append("suffix in the user message")
-    if content["system_suffix"]:
-        parts.append("suffix in the system message")
     for one in content["additions"]:
         what = {"add": "add", "ablate": "ablate", "clamp": "clamp to"}[one["operation"]]
         size = "" if one["operation"] == "ablate" else f" {signed(one['magnitude'])}"
@@ -152,7 +159,22 @@ def settings(content: Mapping[str, Any] | None) -> str:
     return "; ".join(parts) or "nothing added"
 
 
-def arm_content(config: Mapping[str, Any], arm: str) -> Mapping[str, Any] | None:
-    """What the configuration holds of an arm; rows at several temperatures are named ARM@TEMPERATURE."""
-    arms: Mapping[str, Any] = config.get("arms", {})
-    return arms.get(arm) or arms.get(arm.rsplit("@", 1)[0])
+def base_name(arm: str) -> str:
+    """The arm's own name: rows at several temperatures are named ARM@TEMPERATURE."""
+    return arm.rsplit("@", 1)[0]
+
+
+def kind_of(summary: Mapping[str, Any], arm: str) -> str:
+    """The arm's kind; a run that tells no kinds has a baseline and suffixes alone."""
+    base = base_name(arm)
+    kinds: Mapping[str, str] | None = summary.get("arm_kinds")
+    if kinds is None:
+        return "baseline" if base == "baseline" else "suffix"
+    return kinds.get(arm) or kinds.get(base) or "other"
+
+
+def main_arms(summary: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    """The arms a reader wants first: all but controls and the cells of a grid that were not chosen."""
+    chosen: Sequence[str] = summary.get("choice", {}).get("chosen_arms", [])
+    aside = {"control", "other", "cell"} if summary.get("cells") else {"control", "other"}
+    return [name for name in names if name in chosen or kind_of(summary, name) not in aside]

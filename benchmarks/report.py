@@ -1,0 +1,139 @@
+"""What a report and the exports of a large run take: seconds, peak memory, bytes.
+
+    python -m benchmarks.report [--rows 100000] [--out benchmarks/results/report.json]
+
+A synthetic sweep of 130 cells (76 scenarios, answers of 4 kB; labels and words drawn, no model): once
+with one sample a scenario, as a sweep leaves it, and once with as many samples as --rows asks for.
+Each task runs in a process of its own; peak memory is that process's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from steer import summary
+from tests import synthetic
+
+LAYERS = range(8, 21)
+MAGNITUDES = (-0.45, -0.3, -0.2, -0.1, -0.05, 0.05, 0.1, 0.2, 0.3, 0.45)
+SCENARIOS = 76
+ANSWER = 4096
+TASKS = {
+    "report": "from steer.report import write; write([Path(run)])",
+    "jsonl": "from steer.export import export; export(Path(run), 'jsonl', Path(run) / 'rows.jsonl')",
+    "csv": "from steer.export import export; export(Path(run), 'csv', Path(run) / 'rows.csv')",
+}
+
+
+def build(folder: Path, samples: int) -> int:
+    """A finished sweep with `samples` answers a scenario; the number of its rows."""
+    cells = {
+        synthetic.cell_name(layer, m): (synthetic.cell_rates(layer, m), synthetic.addition(layer, m))
+        for layer in LAYERS
+        for m in MAGNITUDES
+    }
+    arms = dict(synthetic.SUFFIX_ARMS) | {name: rates for name, (rates, _) in cells.items()}
+    contents = {name: synthetic.arm_config(text) for name, text in synthetic.SUFFIX_TEXTS.items()}
+    contents |= {name: synthetic.arm_config("", [added]) for name, (_, added) in cells.items()}
+    config = synthetic.config_of("vector-sweep", contents, SCENARIOS)
+    items = synthetic.scenarios(SCENARIOS)
+    synthetic.write_store(folder, items, arms, config, length=ANSWER, samples=samples)
+    found = synthetic.base_summary(folder, summary.GAPS)
+    found["arm_kinds"] = {name: "cell" if name in cells else "suffix" for name in arms}
+    found["arm_kinds"]["baseline"] = "baseline"
+    found["choice"] = {"none": "nothing was chosen", "chosen_arms": list(cells)[64:66]}
+    found["cells"] = [
+        {
+            "arm": name,
+            "layer": added["layer"],
+            "magnitude": added["magnitude"],
+            "span": "last",
+            "operation": "add",
+            "vector": added["vector"],
+            "role": "selection",
+            "points_all": 100 * (found["arms"][name]["rate_all"] - found["arms"]["baseline"]["rate_all"]),
+            "ci_all": None,
+            "p_holm": None,
+        }
+        for name, (_, added) in cells.items()
+    ]
+    summary.write(folder, found)
+    return len(arms) * SCENARIOS * samples
+
+
+def run(task: str, folder: Path) -> dict[str, float]:
+    """Wall and processor seconds and peak memory of one task in a fresh process."""
+    code = f"import sys; from pathlib import Path; run = sys.argv[1]; {TASKS[task]}"
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    start = time.perf_counter()
+    # A shell of its own reports the peak of this child alone: RUSAGE_CHILDREN keeps the largest ever.
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"{code}; import resource; print(resource.getrusage(0).ru_maxrss)",
+            str(folder),
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    wall = time.perf_counter() - start
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    peak = int(done.stdout.splitlines()[-1]) * 1024
+    return {
+        "seconds": round(wall, 1),
+        "processor_seconds": round(used, 1),
+        "peak_memory_mb": round(peak / 1e6),
+    }
+
+
+def measure(samples: int) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "run"
+        rows = build(folder, samples)
+        found: dict[str, Any] = {
+            "rows": rows,
+            "store_mb": round((folder / "run.sqlite").stat().st_size / 1e6),
+        }
+        for task in TASKS:
+            found[task] = run(task, folder)
+        found["report"]["page_mb"] = round((folder / "report.html").stat().st_size / 1e6, 2)
+        return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/report.json"))
+    arguments = parser.parse_args()
+    cells = len(LAYERS) * len(MAGNITUDES)
+    samples = -(-arguments.rows // ((cells + len(synthetic.SUFFIX_ARMS)) * SCENARIOS))
+    record = {
+        "cells": cells,
+        "scenarios": SCENARIOS,
+        "answer_bytes": ANSWER,
+        "runs": [measure(1), measure(samples)],
+        "machine": platform.platform(),
+        "python": platform.python_version(),
+        "plotly": version("plotly"),
+    }
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    for one in record["runs"]:
+        print(json.dumps(one))
+
+
+if __name__ == "__main__":
+    main()
