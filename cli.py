@@ -150,11 +150,15 @@ def experiment(*more: Callable[..., Any]) -> Callable[[Callable[..., None]], Cal
 
 
 def conclude(ctx: typer.Context, options: Options, summary: dict[str, Any], folder: Path | None) -> None:
-    """Write run.yaml beside the results, so that the run can be repeated; print JSON if asked."""
+    """Beside the results: run.yaml, to repeat the run, and its report. JSON alone if asked."""
     if folder is not None:
         from experiments.repeat import write_run_file
 
         write_run_file(folder, ctx.command.name or "", ctx.params)
+        if not options.quiet:
+            from experiments.reporting import report as write_report
+
+            write_report([folder])
     if options.quiet:
         print(json.dumps(summary, indent=1, ensure_ascii=False))
 
@@ -217,8 +221,8 @@ def vector_sweep(
 ) -> None:
     """What a vector does at every layer and magnitude, fairly chosen, beside its controls."""
     from experiments.choice import Cap
+    from experiments.sweep_choice import SweepChoice
     from experiments.vector_source import VectorChoice
-    from experiments.vector_sweep import SweepChoice
     from experiments.vector_sweep import vector_sweep as run
 
     choice = SweepChoice(

@@ -31,10 +31,11 @@ from experiments.options import Options
 from experiments.running import add_arms, run_arms
 from experiments.session import Session, open_session
 from experiments.suffix import suffix_arms
+from experiments.sweep_choice import SweepChoice
 from experiments.sweep_tables import print_plan
 from experiments.transfer import transfer as run_transfer
 from experiments.vector_source import VectorChoice, control_arms, controls_for, vector_for
-from experiments.vector_sweep import SweepChoice, choose_cells, run_controls
+from experiments.vector_sweep import choose_cells, run_controls
 from experiments.vector_sweep import summarise as summarise_sweep
 from steer import summary as summaries
 from steer.store import RunStore

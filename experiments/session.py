@@ -49,7 +49,12 @@ def open_session(options: Options) -> Session:
     chosen_suffixes = suffixes.load(options.suffixes)
     source = options.scenarios or ("organism" if options.model == "organism" else "instrumental-eval")
     items = scenarios.load(source, per_category=options.per_category, seed=options.seed)
-    judge = make_judge(options.judge)
+    judge = make_judge(
+        options.judge,
+        base_url=options.base_url,
+        max_calls=options.max_calls,
+        preflight=not options.dry_run,
+    )
     loaded = models.load(
         options.model,
         revision=options.revision,

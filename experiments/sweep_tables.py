@@ -6,15 +6,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from experiments.session import Session, plan_arms
+from experiments.sweep_choice import SweepChoice
 from experiments.tables import evidence, print_arms, print_footer, print_gaps
 from steer.screen import Screen, interval, p_value
 from steer.types import Arm, Limits
-
-if TYPE_CHECKING:
-    from experiments.vector_sweep import SweepChoice
 
 SHADES = " ░▒▓█"
 TRIAL_ROWS, TRIAL_TOKENS = 16, 16

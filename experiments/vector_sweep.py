@@ -7,7 +7,7 @@ report never share a scenario (see `experiments.choice`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,13 @@ from experiments.choice import (
     halves,
     symmetric,
 )
-from experiments.grid import DEFAULT_MAGNITUDES, Cell, cells, parse_magnitudes
+from experiments.grid import Cell, cells, parse_magnitudes
 from experiments.measures import measure_answers, measure_drift, measure_probes
 from experiments.options import Options
 from experiments.running import add_arms, run_arms
 from experiments.session import Session, open_session
 from experiments.suffix import suffix_arms
+from experiments.sweep_choice import SweepChoice
 from experiments.sweep_tables import print_plan, print_sweep
 from experiments.vector_source import Control, VectorChoice, control_arms, controls_for, vector_for
 from steer import summary as summaries
@@ -40,20 +41,6 @@ from vectors.capture import parse_layers
 from vectors.vector import SteeringVector
 
 CONTROL_PERCENTILE = 95
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SweepChoice:
-    """The grid and what a chosen cell may cost.
-
-    magnitudes: as `experiments.grid.parse_magnitudes` reads them; both signs of a magnitude are
-    needed for it to be a candidate.
-    """
-
-    layers: str = "10-20"
-    magnitudes: str = DEFAULT_MAGNITUDES
-    vector: VectorChoice = field(default_factory=VectorChoice)
-    cap: Cap = field(default_factory=lambda: Cap(nonsense=0.1, drift=1.0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
