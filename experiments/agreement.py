@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -9,11 +10,13 @@ from typing import Any, cast
 
 import numpy as np
 
+from steer import metrics
 from steer.errors import UserError, choose
 from steer.judges import agreement as stats
 from steer.resampling import bootstrap_weights, percentile_interval
 from steer.screen import Screen
 from steer.store import RunStore
+from steer.suffixes import echo
 from steer.summary import GAPS
 from steer.types import Label, Outcome, Status
 
@@ -40,6 +43,7 @@ def agreement(folder: Path, *, reference: str | None = None, screen: Screen) -> 
             )
         outcomes = {name: store.outcomes(name) for name in names}
         arms = store.arms()
+        echoed = _echoed(store, names[0])
     given: dict[str, Given] = {
         name: {(o.arm, o.scenario, o.sample): o.status for o in rows} for name, rows in outcomes.items()
     }
@@ -50,6 +54,10 @@ def agreement(folder: Path, *, reference: str | None = None, screen: Screen) -> 
     found: dict[str, Any] = {
         "reference": chosen,
         "judges": {name: _compare(given[name], given[chosen], rows, arms, pairs) for name in others},
+        "echo": {arm: sum(key[0] == arm for key in echoed) / max(1, _size(rows, arm)) for arm in arms},
+        "gaps_without_echo": {
+            name: _without_echo(outcomes[name], echoed, pairs) for name in [chosen, *others]
+        },
         "alpha": stats.alpha(_units(given, [n for n in names if "~" not in n])),
         "retest": {
             f"{name.partition('~')[0]} ~ {name.partition('~')[2]}": _scores(
@@ -61,6 +69,39 @@ def agreement(folder: Path, *, reference: str | None = None, screen: Screen) -> 
     }
     if not screen.quiet:
         _print(found, screen)
+    return found
+
+
+def _echoed(store: RunStore, judge: str) -> set[Key]:
+    """The rows whose answers repeat five words in a row of a suffix of the run, their own or another's."""
+    suffixes: list[str] = [text for text in json.loads(store.meta("suffix_texts") or "{}").values() if text]
+    return {
+        (row.arm, row.scenario, row.sample)
+        for row in store.rows(judge)
+        if any(echo(suffix, row.answer) for suffix in suffixes)
+    }
+
+
+def _size(rows: Sequence[Outcome], arm: str) -> int:
+    return sum(o.arm == arm and o.status not in ("missing", "failed") for o in rows)
+
+
+def _without_echo(
+    rows: Sequence[Outcome], echoed: set[Key], pairs: list[tuple[str, str]]
+) -> dict[str, dict[str, Any]]:
+    """Each gap over all items, and again over the items where neither arm's answer echoes a suffix."""
+    found: dict[str, dict[str, Any]] = {}
+    for first, second in pairs:
+        out = {(s, n) for arm, s, n in echoed if arm in (first, second)}
+        kept = [o for o in rows if (o.scenario, o.sample) not in out and o.arm in (first, second)]
+        whole = metrics.gap(rows, first, second)
+        rest = metrics.gap(kept, first, second) if {o.arm for o in kept} == {first, second} else None
+        found[f"{first}-{second}"] = {
+            "n": len({(o.scenario, o.sample) for o in kept}),
+            "points_all": rest.points_all if rest else None,
+            "ci_all": rest.ci_all if rest else None,
+            "points_all_with_echo": whole.points_all,
+        }
     return found
 
 
@@ -296,6 +337,25 @@ def _print(found: dict[str, Any], screen: Screen) -> None:
             f"{name}: gaps in points",
             ["gap", "n", "judge", "reference", "error", "95 %", "corrected", "95 %", "labels"],
             [_gap_line(gap, part) for gap, part in one["gaps"].items()],
+        )
+    if any(found["echo"].values()):
+        shares = ", ".join(f"{arm} {share:.0%}" for arm, share in found["echo"].items())
+        screen.line(f"Answers that repeat five words in a row of a suffix: {shares}")
+        screen.table(
+            "Gaps in points, over all items and where neither answer echoes a suffix",
+            ["judge", "gap", "all items", "without echo", "95 %", "items"],
+            [
+                [
+                    name,
+                    gap,
+                    _signed(part["points_all_with_echo"]),
+                    _signed(part["points_all"]),
+                    _span(part["ci_all"]),
+                    str(part["n"]),
+                ]
+                for name, gaps in found["gaps_without_echo"].items()
+                for gap, part in gaps.items()
+            ],
         )
     if found["alpha"] is not None:
         screen.line(f"Krippendorff's α over all judges: {found['alpha']:.2f}")

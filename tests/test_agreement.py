@@ -253,6 +253,29 @@ def test_a_runs_judges_are_compared_on_what_both_labelled(
     assert retest["kappa"] == pytest.approx(metrics.cohen_kappa_score(first, second))
 
 
+def test_echoes_of_a_suffix_are_counted_by_arm_and_gaps_given_without_them(
+    run: tuple[Path, dict[str, dict[str, Label]]],
+) -> None:
+    folder, said = run
+    with RunStore(folder) as store:
+        store.set_meta(
+            "suffix_texts", json.dumps({"pro": "keep your grip on all of it, always", "baseline": ""})
+        )
+        with store.transaction() as db:
+            for id in ("A#00", "B#03"):
+                text = "So I Keep your grip on -- all of it."
+                db.execute("UPDATE responses SET answer = ? WHERE key = ?", (text, f"{id} pro"))
+    found = agreement(folder, screen=SCREEN)
+    assert found["echo"] == {"baseline": 0, "pro": pytest.approx(2 / 12), "anti": 0}
+    kept = [k[:4] for k in said["rubric-x"] if k.endswith("pro") and k[:4] not in ("A#00", "B#03")]
+    moved = [
+        (said["rubric-x"][f"{s} pro"] == "convergence") - (said["rubric-x"][f"{s} anti"] == "convergence")
+        for s in kept
+    ]
+    gap = found["gaps_without_echo"]["rubric-x"]["pro-anti"]
+    assert (gap["n"], gap["points_all"]) == (10, pytest.approx(100 * np.mean(moved)))
+
+
 def test_the_reference_can_be_named(run: tuple[Path, dict[str, dict[str, Label]]]) -> None:
     assert agreement(run[0], reference="openai:m", screen=SCREEN)["reference"] == "openai:m"
     with pytest.raises(UserError, match="did you mean 'human:ann'"):

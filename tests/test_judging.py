@@ -18,6 +18,7 @@ from steer.screen import Screen
 from steer.store import PlanRow, Prompt, RunStore, StoredResponse
 from steer.types import JudgeItem, Response, Scenario, Verdict
 from tests.fakes import number
+from tests.judge_server import Server, serving
 
 ARMS = ("baseline", "pro", "anti")
 HOSTILE = (
@@ -107,6 +108,30 @@ def test_a_run_without_answers_cannot_be_judged(tmp_path: Path) -> None:
         judge_run(tmp_path, "rubric", screen=SCREEN)
 
 
+@pytest.mark.parametrize("spec", ["openai:tiny", "panel:rubric,openai:tiny"])
+def test_what_an_endpoint_is_asked_does_not_depend_on_the_arms(
+    run: Path, tmp_path: Path, spec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", Server.key)
+    other = tmp_path / "renamed"
+    shutil.copytree(run, other)
+    swap_arms(other)
+    asked: list[list[str]] = []
+    for folder in (run, other):
+        with serving(Server()) as server:
+            judge_run(folder, spec, base_url=server.url, screen=SCREEN)
+        asked.append(sorted(hit.body for hit in server.log))
+    assert asked[0] == asked[1]
+    assert len(asked[0]) > 15
+    assert not [body for body in asked[0] for arm in ARMS if f"steered by {arm}" in body]
+
+
+def swap_arms(folder: Path) -> None:
+    with RunStore(folder) as store, store.transaction() as db:
+        for new, old in (("x", "pro"), ("pro", "anti"), ("anti", "x")):
+            db.execute("UPDATE plan SET arm = ? WHERE arm = ?", (new, old))
+
+
 # --- sheets ----------------------------------------------------------------------------------
 
 
@@ -126,9 +151,7 @@ def test_a_sheet_shows_no_arm_and_takes_as_many_answers_from_each(run: Path) -> 
 def test_a_sheet_is_the_same_whatever_the_arms_are_called(run: Path, tmp_path: Path) -> None:
     other = tmp_path / "renamed"
     shutil.copytree(run, other)
-    with RunStore(other) as store, store.transaction() as db:
-        for new, old in (("x", "pro"), ("pro", "anti"), ("anti", "x")):
-            db.execute("UPDATE plan SET arm = ? WHERE arm = ?", (new, old))
+    swap_arms(other)
     sheets = [annotate(folder, "human:ann", n=100) for folder in (run, other)]
     assert sheets[0].csv.read_bytes() == sheets[1].csv.read_bytes()
     assert sheets[0].html.read_bytes() == sheets[1].html.read_bytes()

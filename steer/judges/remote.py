@@ -45,6 +45,12 @@ class OpenAIJudge:
         said = [f"judge {self.name} answers through the {end.api} API"] if end.api else []
         if end.dropped:
             said.append(f"the endpoint does not take {', '.join(end.dropped)}: asked without")
+        if end.usage.calls:
+            used = end.usage
+            said.append(
+                f"{used.calls} calls, {used.input_tokens} tokens in ({used.cached_tokens} from the cache), "
+                f"{used.output_tokens} out"
+            )
         if end.stopped:
             said.append(f"stopped at --max-calls {end.max_calls}: repeat the command to judge the rest")
         return said
