@@ -180,17 +180,36 @@ def test_norms_are_those_of_the_unsuffixed_prompts_and_own_answers(
         assert std == pytest.approx(projection.std(unbiased=False).item(), rel=1e-3)
 
 
-def test_trust_ranks_the_own_unsuffixed_answers(loaded: LoadedModel, source: Path, tmp_path: Path) -> None:
-    """The scripted answers of the two kinds differ in their words, so some layer must rank them."""
-    vector, _ = run(loaded, source, tmp_path, contrast="response")
-    figures = [vector.trust[layer] for layer in vector.layers]
-    assert max(t.own_auc or 0 for t in figures) > 0.95
-    assert figures[0].own_comparisons > 0
-    for t in figures:
-        assert set(t.recipe_cosines) == {"pca", "lat", "logistic", "fisher"}
-        assert len(t.promotes) == len(t.demotes) == 10
-        assert t.norm_ratio is not None
-    assert vector.provenance.details["own answers"]
+def test_own_auc_equals_plain_hooks_on_the_unsuffixed_answers(
+    loaded: LoadedModel, source: Path, tmp_path: Path
+) -> None:
+    vector, engine = run(loaded, source, tmp_path, contrast="suffix")
+    kinds: list[bool] = []
+    at_answer: list[list[float]] = []  # [answer][layer]
+    at_prompt: list[list[float]] = []
+    for request in engine.seen:
+        (answer,) = ScriptedEngine(loaded).generate([request])
+        ids = answer.output_ids[:-1]
+        kinds.append(loaded.tokenizer.decode(list(ids)) == PRO)
+        prompt = len(request.prompt_ids)
+        hidden = hooked(loaded.module, request.prompt_ids + ids)
+        at_answer.append([(hidden[k][prompt:].mean(0) @ vector.directions[k]).item() for k in range(4)])
+        at_prompt.append([(hidden[k][prompt - 1] @ vector.directions[k]).item() for k in range(4)])
+    # two scenarios a category, so a category counts if its two answers are of different kinds
+    mixed = [(i, i + 1) if kinds[i] else (i + 1, i) for i in range(0, 12, 2) if kinds[i] != kinds[i + 1]]
+    assert mixed
+    for layer in range(4):
+        figures = vector.trust[layer]
+        assert figures.own_comparisons == len(mixed)
+        for found, scores in [(figures.own_auc, at_answer), (figures.own_prompt_auc, at_prompt)]:
+            won = sum(scores[pro][layer] > scores[anti][layer] for pro, anti in mixed)
+            assert found == pytest.approx(won / len(mixed))
+        assert set(figures.recipe_cosines) == {"pca", "lat", "logistic", "fisher"}
+        assert len(figures.promotes) == len(figures.demotes) == 10
+        expected = vector.directions[layer].norm().item() / vector.norms["last"][layer]
+        assert figures.norm_ratio == pytest.approx(expected)
+    counts = [f"convergence: {sum(kinds)}", f"no_convergence: {12 - sum(kinds)}"]
+    assert sorted(vector.provenance.details["own answers"]) == counts  # type: ignore[arg-type]
 
 
 def test_second_extraction_generates_and_captures_nothing(

@@ -246,8 +246,9 @@ def meaning(vector: SteeringVector) -> list[str]:
         lines[1] += f" Here it rests on only {comparisons} comparisons."
     if vector.provenance.contrast == "suffix":
         lines.append(
-            "held-out AUC and d: mean nothing here: a suffix contrast separates trivially, since the "
-            "prompts differ in their words. A large 'word' cosine says that the direction may be just words."
+            "Here split-half is high by construction (both halves see the same suffix texts), and held-out "
+            "AUC and d mean little: a suffix contrast separates trivially, since the prompts differ in "
+            "their words. A large 'word' cosine says that the direction may be just words."
         )
     elif vector.provenance.contrast == "response":
         lines.append(
