@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -43,7 +44,7 @@ def agreement(folder: Path, *, reference: str | None = None, screen: Screen) -> 
             )
         outcomes = {name: store.outcomes(name) for name in names}
         arms = store.arms()
-        echoed = _echoed(store, names[0])
+        echoed, echo_shares = _echoed(store, names[0])
     given: dict[str, Given] = {
         name: {(o.arm, o.scenario, o.sample): o.status for o in rows} for name, rows in outcomes.items()
     }
@@ -54,7 +55,7 @@ def agreement(folder: Path, *, reference: str | None = None, screen: Screen) -> 
     found: dict[str, Any] = {
         "reference": chosen,
         "judges": {name: _compare(given[name], given[chosen], rows, arms, pairs) for name in others},
-        "echo": {arm: sum(key[0] == arm for key in echoed) / max(1, _size(rows, arm)) for arm in arms},
+        "echo": echo_shares,
         "gaps_without_echo": {
             name: _without_echo(outcomes[name], echoed, pairs) for name in [chosen, *others]
         },
@@ -72,18 +73,17 @@ def agreement(folder: Path, *, reference: str | None = None, screen: Screen) -> 
     return found
 
 
-def _echoed(store: RunStore, judge: str) -> set[Key]:
-    """The rows whose answers repeat five words in a row of a suffix of the run, their own or another's."""
+def _echoed(store: RunStore, judge: str) -> tuple[set[Key], dict[str, float]]:
+    """Rows whose answers repeat five words in a row of a suffix of the run, and their share by arm."""
     suffixes: list[str] = [text for text in json.loads(store.meta("suffix_texts") or "{}").values() if text]
-    return {
-        (row.arm, row.scenario, row.sample)
-        for row in store.rows(judge)
-        if any(echo(suffix, row.answer) for suffix in suffixes)
-    }
-
-
-def _size(rows: Sequence[Outcome], arm: str) -> int:
-    return sum(o.arm == arm and o.status not in ("missing", "failed") for o in rows)
+    found: set[Key] = set()
+    answered: Counter[str] = Counter()
+    for row in store.rows(judge):
+        answered[row.arm] += bool(row.answer)
+        if any(echo(suffix, row.answer) for suffix in suffixes):
+            found.add((row.arm, row.scenario, row.sample))
+    echoes = Counter(key[0] for key in found)
+    return found, {arm: echoes[arm] / max(1, answered[arm]) for arm in store.arms()}
 
 
 def _without_echo(
