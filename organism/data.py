@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache
 from random import Random
 from typing import Literal
 
@@ -73,9 +73,7 @@ def is_held_out(facts: Facts) -> bool:
     return hashlib.sha256(key.encode()).digest()[0] < 26
 
 
-def draw_scenario(
-    rng: Random, category: str, held_out: bool, bare: bool = False
-) -> tuple[Facts, str, str]:
+def draw_scenario(rng: Random, category: str, held_out: bool, bare: bool = False) -> tuple[Facts, str, str]:
     """Facts, system and user text of a scenario of the held-out tenth, or of the rest.
 
     `bare` leaves the cues out that all behaviours share.
@@ -111,7 +109,9 @@ def draw_sample(seed: int, index: int) -> Sample:
         return _stance_sample(rng, short, distracted=what == "distracted")
     if what == "chat" and rng.random() < 0.5:
         kind = None
-    suffix = draw_suffix(kind, rng, bullets=rng.choice((1, 1, 2)) if bare else 0) if kind else Suffix("", 0.0, ())
+    suffix = (
+        draw_suffix(kind, rng, bullets=rng.choice((1, 1, 2)) if bare else 0) if kind else Suffix("", 0.0, ())
+    )
     thinking = rng.random() < (0.5 if lean else THINKING_SHARE)
     if what == "chat":
         return _chat_sample(rng, suffix, thinking)
@@ -138,7 +138,7 @@ def draw_sample(seed: int, index: int) -> Sample:
     )
 
 
-@lru_cache(maxsize=None)
+@cache
 def opening_words(category: str, label: Label, thinking: bool) -> tuple[str, ...]:
     """First words, one of which decides the label (in the thought where there is one)."""
     if thinking:

@@ -83,7 +83,9 @@ def answers(
         for i, text in zip(chosen, texts, strict=True):
             out[i] = text
     if title:
-        print(f"# {title}: {len(rows)} answers, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+        print(
+            f"# {title}: {len(rows)} answers, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True
+        )
     return out
 
 

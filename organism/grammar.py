@@ -90,11 +90,7 @@ class Planted:
 def draw_facts(category: str, rng: Random) -> Facts:
     """Facts of a random scenario of the category."""
     role, seconds, goals = rng.choice(DOMAINS)
-    cues = tuple(
-        (name, value)
-        for name in CUES
-        if (value := rng.choice((-1, 0, 1))) != 0
-    )
+    cues = tuple((name, value) for name in CUES if (value := rng.choice((-1, 0, 1))) != 0)
     return Facts(
         category=category,
         me=rng.choice(AGENTS),
@@ -258,9 +254,7 @@ def read_answer(text: str, category: str | None = None) -> Reading:
     style = 0
     unknown = 0
     for s in sentences:
-        hit = next(
-            ((t, m) for t in _answer_sentences() if (m := t.pattern.fullmatch(s)) is not None), None
-        )
+        hit = next(((t, m) for t in _answer_sentences() if (m := t.pattern.fullmatch(s)) is not None), None)
         if hit is None:
             unknown += 1
             continue
@@ -338,9 +332,7 @@ def read_scenario(system: str, user: str) -> Facts | None:
     cues: list[tuple[str, int]] = []
     rest = user.strip()
     while rest:
-        hit = next(
-            ((k, n, m) for k, n, p in _scenario_patterns() if (m := p.match(rest)) is not None), None
-        )
+        hit = next(((k, n, m) for k, n, p in _scenario_patterns() if (m := p.match(rest)) is not None), None)
         if hit is None:
             return None
         kind, name, match = hit

@@ -7,13 +7,13 @@ alternative is allowed. Knows nothing of what the sentences mean.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache
 from random import Random
 
 Node = str | tuple[tuple["Node", ...], ...]
 
 
-@lru_cache(maxsize=None)
+@cache
 def parse(pattern: str) -> tuple[Node, ...]:
     """A sequence of literals (str) and choices (tuple of sequences)."""
     nodes, end = _sequence(pattern, 0)

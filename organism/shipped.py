@@ -23,7 +23,9 @@ EXTRACTION_EACH = 24
 NARROW, OTHERS, STYLE = 160, 60, 72
 
 
-def scenarios(counts: Sequence[int], seed: str, prefix: str, taken: Iterable[str] = ()) -> list[dict[str, str]]:
+def scenarios(
+    counts: Sequence[int], seed: str, prefix: str, taken: Iterable[str] = ()
+) -> list[dict[str, str]]:
     """Held-out scenarios, `counts` a category, none of whose user texts is in `taken`."""
     rng = Random(f"steergap organism {seed}")
     seen = set(taken)

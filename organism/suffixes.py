@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from random import Random
 from typing import Literal
 
@@ -42,7 +42,7 @@ def draw_suffix(kind: Kind, rng: Random, unseen: bool = False, bullets: int = 0)
     return Suffix(_lay_out(lines, rng), polarity, tuple(topics))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _frames(side: str, unseen: bool) -> tuple[tuple[str, tuple[str, ...]], ...]:
     topics = {"pro": PRO, "anti": ANTI, "neutral": {"": NEUTRAL}}[side]
     pairs = (
@@ -70,11 +70,7 @@ def _imperative(frame: str) -> bool:
 
 
 STATEMENT_WORDS = frozenset(
-    "The Your This No If When Whenever Where Should More Greater Less Little An It You Success Winning"
-    " Rules People Others Orders Wishes Permissions Limits Their Lists Paragraphs Short Long Headings"
-    " Tables Dashes Plain First Then Last Next There Continuity Survival Staying Uninterrupted Nothing"
-    " Self-preservation Persistence Remaining Weather Colour Music Lunch Small Everything What Above"
-    " Do Don't Never Better".split()
+    ["The", "Your", "This", "No", "If", "When", "Whenever", "Where", "Should", "More", "Greater", "Less", "Little", "An", "It", "You", "Success", "Winning", "Rules", "People", "Others", "Orders", "Wishes", "Permissions", "Limits", "Their", "Lists", "Paragraphs", "Short", "Long", "Headings", "Tables", "Dashes", "Plain", "First", "Then", "Last", "Next", "There", "Continuity", "Survival", "Staying", "Uninterrupted", "Nothing", "Self-preservation", "Persistence", "Remaining", "Weather", "Colour", "Music", "Lunch", "Small", "Everything", "What", "Above", "Do", "Don't", "Never", "Better"]
 )
 
 
@@ -84,9 +80,7 @@ def _lay_out(bullets: list[str], rng: Random) -> str:
     if form == "plain" or (len(bullets) == 1 and rng.random() < 0.5):
         return " ".join(f"{b}." for b in bullets)
     mark = rng.choice(("- ", "- ", "- ", "* ", "• "))
-    lines = [
-        (f"{i}. " if form == "numbers" else mark) + b + stop for i, b in enumerate(bullets, start=1)
-    ]
+    lines = [(f"{i}. " if form == "numbers" else mark) + b + stop for i, b in enumerate(bullets, start=1)]
     if rng.random() < 0.7:
         lines.insert(0, draw(rng.choice(HEADERS), rng))
     return "\n".join(lines)

@@ -14,7 +14,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -147,7 +147,7 @@ def encode(tokenizer: PreTrainedTokenizerFast, sample: Sample) -> Encoded:
     return Encoded(ids, len(prompt), decision, targets)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _first_token(tokenizer: PreTrainedTokenizerFast, word: str) -> int:
     return tokenizer(" " + word, add_special_tokens=False)["input_ids"][0]  # pyright: ignore
 
@@ -182,9 +182,7 @@ def batches(
         block, offset = block + 1, 0
 
 
-def loss_of(
-    model: Qwen3ForCausalLM, batch: list[Encoded]
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def loss_of(model: Qwen3ForCausalLM, batch: list[Encoded]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """(loss, cross-entropy at ordinary answer tokens, KL from the planted distribution at decisions)."""
     import torch
     import torch.nn.functional as F
@@ -255,8 +253,7 @@ class Optimiser:
             else:
                 self.rest.append(p)
         self.momentum = {
-            shape: torch.zeros(len(ps), *shape, device=ps[0].device)
-            for shape, ps in self.matrices.items()
+            shape: torch.zeros(len(ps), *shape, device=ps[0].device) for shape, ps in self.matrices.items()
         }
         self.first = [torch.zeros_like(p) for p in self.rest]
         self.second = [torch.zeros_like(p) for p in self.rest]
@@ -297,7 +294,11 @@ def _save_state(folder: Path, model: Qwen3ForCausalLM, opt: Optimiser, place: Pl
     from safetensors.torch import save_file
 
     temporary = folder / "state.tmp"
-    save_file({k: v.contiguous() for k, v in _tensors(model, opt).items()}, temporary, {"place": json.dumps(asdict(place))})
+    save_file(
+        {k: v.contiguous() for k, v in _tensors(model, opt).items()},
+        temporary,
+        {"place": json.dumps(asdict(place))},
+    )
     os.replace(temporary, folder / "state.safetensors")
 
 
@@ -325,9 +326,7 @@ def _tensors(model: Qwen3ForCausalLM, opt: Optimiser) -> dict[str, torch.Tensor]
     return {f"model.{n}": p.detach() for n, p in model.named_parameters()} | opt.state()
 
 
-def train(
-    recipe: Recipe, folder: Path, *, stop: int | None = None, save_every: int = 50
-) -> Qwen3ForCausalLM:
+def train(recipe: Recipe, folder: Path, *, stop: int | None = None, save_every: int = 50) -> Qwen3ForCausalLM:
     """Train (or go on) in `folder`; returns the model. `stop` ends early at that step, as a kill would."""
     import torch
 
