@@ -221,7 +221,7 @@ def control_vectors(
 
 def check_transformer_lens(loaded: LoadedModel, made: Contrast, *, pairs: int = 4) -> dict[int, float]:
     """Layer -> largest difference between our capture and TransformerLens's, on some of the rows."""
-    from steer.models import resolve
+    from steer.checkpoints import resolve
     from vectors.lens_check import largest_differences
 
     folder = resolve(loaded.name).folder
