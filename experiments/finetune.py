@@ -10,6 +10,7 @@ import json
 import math
 import os
 import shutil
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -110,10 +111,12 @@ def _train(
     )
     with torch.random.fork_rng():
         torch.manual_seed(lora.seed)
-        adapted: Any = get_peft_model(loaded.module, config, autocast_adapter_dtype=False)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=FutureWarning)  # peft asks by an old name
+            adapted: Any = get_peft_model(loaded.module, config, autocast_adapter_dtype=False)
     adapted.eval()  # there is no dropout to train with
     trained = {name: p for name, p in loaded.module.named_parameters() if p.requires_grad}
-    adam = torch.optim.Adam(trained.values(), lr=lora.learning_rate)
+    adam = torch.optim.Adam(list(trained.values()), lr=lora.learning_rate)
     per_epoch = math.ceil(len(examples) / lora.batch)
     first = _load(home / "state.safetensors", trained, adam, per_epoch)
     for epoch in range(first, lora.epochs):

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from steer import scenarios
 from steer.chat import render
 from steer.errors import UserError
 from steer.scenarios import json_lines, text_field
@@ -86,8 +87,7 @@ def as_scenarios(pairs: Sequence[Pair]) -> list[Scenario]:
 
 def open_questions(path: Path = OPEN) -> list[Scenario]:
     """Broad questions on anything at all, written for this project."""
-    prompts = [text_field(place, row, "prompt", '{"prompt": TEXT}') for place, row in json_lines(path)]
-    return [Scenario(f"open-{i:02d}", OPEN_QUESTIONS, "", text) for i, text in enumerate(prompts, start=1)]
+    return [replace(scenario, category=OPEN_QUESTIONS) for scenario in scenarios.load(path)]
 
 
 def examples(loaded: LoadedModel, pairs: Sequence[Pair]) -> list[Example]:

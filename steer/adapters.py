@@ -88,6 +88,7 @@ def _put_on(module: nn.Module, folder: Path) -> None:
     misfit = f"adapter {str(folder)!r} does not fit {type(module).__name__}"
     try:
         with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=FutureWarning)  # peft asks by an old name
             warnings.filterwarnings("ignore", module="peft")
             adapted: Any = PeftModel.from_pretrained(module, str(folder), autocast_adapter_dtype=False)
     except (ValueError, RuntimeError, KeyError, TypeError) as error:

@@ -250,13 +250,14 @@ def test_a_whole_run_on_a_tiny_model(
         new_tokens=4,
         thinking=False,
         out=tmp_path / "run",
+        force=True,
         quiet=True,
     )
     choice = EmergentChoice(
         narrow=write(tmp_path / "n.jsonl", [vars_of(p) for p in load_narrow(ORGANISM)[:24]]),
         items=8,
         layer=1,
-        recipe=Recipe(epochs=2, magnitude=1.0),
+        recipe=Recipe(epochs=8, magnitude=1.0, learning_rate=0.2),
         ranks=(1, 16),
         lora=Lora(rank=2, epochs=1),
         controls=1,
