@@ -17,7 +17,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from steer import models
+from steer import checkpoints
 from steer.errors import UserError
 from steer.models import ALIASES, content_hash, load, resolve
 from tests.tiny import checkpoint
@@ -250,7 +250,7 @@ def test_a_revision_is_of_the_hub(tiny: Path) -> None:
 
 
 def test_a_missing_organism_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models, "ORGANISM", tmp_path / "gone")
+    monkeypatch.setattr(checkpoints, "ORGANISM", tmp_path / "gone")
     assert refusal("organism") == (
         f"{tmp_path}/gone: the embedded model is not there: restore it from the repository"
     )
@@ -383,8 +383,9 @@ def test_experts_are_exact_where_exact_text_is_promised(tmp_path: Path) -> None:
 
 
 def test_the_evidence_is_read_from_beside_the_weights(copy: Path) -> None:
-    (copy / "steergap.json").write_text('{"evidence": "planted fixture", "language": "organism"}')
-    assert load(str(copy)).evidence == "planted fixture"
+    (copy / "steergap.json").write_text('{"evidence": "planted fixture", "new_tokens": 96}')
+    model = load(str(copy))
+    assert (model.evidence, model.new_tokens) == ("planted fixture", 96)
 
 
 def test_weights_are_known_by_content(tiny: Path, copy: Path) -> None:
