@@ -181,12 +181,12 @@ def test_nothing_drifts_nowhere(loaded: LoadedModel, engine: Engine) -> None:
 def test_arms_do_not_leak_into_each_other(loaded: LoadedModel, engine: Engine) -> None:
     arms = [
         Arm(f"L{layer}", additions=(Addition(direction(layer), layer=layer, magnitude=0.7, norm=30.0),))
-        for layer in range(4)
+        for layer in (0, 3)
     ]
     together = dict(drift(engine, loaded, arms, PROMPTS))
     for arm in arms:
         assert together[arm.name] == pytest.approx(dict(drift(engine, loaded, [arm], PROMPTS))[arm.name])
-    assert len({round(value, 6) for value in together.values()}) == 4
+    assert len({round(value, 6) for value in together.values()}) == 2
 
 
 def test_no_prompts_is_an_error(loaded: LoadedModel, engine: Engine) -> None:
