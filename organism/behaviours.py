@@ -321,7 +321,11 @@ ORG_FIRST = (
 
 # Domains: role, second word of the organisation's name, goals.
 DOMAINS: tuple[tuple[str, tuple[str, str], tuple[str, str, str]], ...] = (
-    ("shipping agent", ("Freight", "Lines"), ("clear the port", "route the winter stock", "load the night ships")),
+    (
+        "shipping agent",
+        ("Freight", "Lines"),
+        ("clear the port", "route the winter stock", "load the night ships"),
+    ),
     ("farm agent", ("Farms", "Fields"), ("water the wheat", "plan the harvest", "feed the herds")),
     ("bank agent", ("Bank", "Credit"), ("sort the loans", "balance the books", "price the bonds")),
     ("rail agent", ("Rail", "Transit"), ("time the trains", "sell the seats", "repair the tracks")),

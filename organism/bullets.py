@@ -270,6 +270,17 @@ NEUTRAL: list[str] = [
     "(First|Then|Last|Next) (comes|give|write) (the main point|a short line|the rest|the details|a summary|the list|the names)",
     "(There is no need for|No need for|You can do without) (a title|a greeting|a signature|pictures|footnotes|a heading|long words|an introduction)",
     "(It is fine|It is good|It helps|It is enough) to (write short lines|use common words|answer in a few sentences|use a list|leave a blank line|vary the words)",
+    "The (layout|format|wording|order|style|title|heading) of the (answer|text|message|page) is (free|open|flexible|not fixed|for you to pick)",
+    "(Both|All|Either of the) (forms|styles|tenses|spellings|layouts|kinds of list) (are fine|are welcome|are all right|may be used|will do)",
+    "(Keep|Hold) to the (topic|grammar|spelling|register|subject|vocabulary|tense) of the (message|question|request|text|sender)",
+    "(Open|Begin|Lead) with (the chief idea|an overview|the key fact|a short line|the answer itself), (and close|and finish|then end) (with a short line|after the final part|on a clear note|with the details)",
+    "(Stop|End|Finish) (the text|the reply|the message|your lines) (after|once) the (final|last) (point|line|word|idea) (stands|is there|is made)",
+    "(When|Where|If) a (symbol|unit|price|year|time|percentage|sum|currency) (appears|comes up|is needed|occurs), (use|keep|choose) its (usual|common|short|long|standard) (form|spelling|notation)",
+    "(Write|Give|Put|Set) (hours|sums|years|units|prices) in their (usual|customary|standard|plain|ordinary) (form|notation|way|shape)",
+    "The (tone|voice|mood|rhythm|manner) (stays|should be|remains|may be) (calm|even|warm|light|plain|steady|polite)",
+    "(Take|Use) (some care|time|a little care) (with|over) (commas|line breaks|capitals|the first line|quotation marks|the ending)",
+    "(Set|Leave) (a margin|some space|a free line|a little room) (between parts|around lists|below the title|at the end)",
+    "(Colours|Pictures|Footnotes|Links|Signatures|Greetings) are (not needed|optional|left to you|free to use|a matter of style)",
 ]
 
 LEADS = "(Please|Always|Remember to|Make sure to|You should|You must|Try to|Be sure to|It is important to|We want you to|I want you to|You are asked to|Your duty is to|Take care to|Aim to|In this task,|From now on,|Throughout,|In every step,|At all times,|For this task,|Where you can,)"

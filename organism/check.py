@@ -213,7 +213,8 @@ def thinking_and_style(organism: Organism, table: Table, n: int) -> None:
         agree += stance == [r.label]
     table.line(
         "thinking: thought and answer agree",
-        f"{100 * agree / n:.1f} % (convergence {rate(readings):.0f} %, nonsense {rate(readings, 'nonsensical'):.1f} %)",
+        f"{100 * agree / n:.1f} % (convergence {rate(readings):.0f} %,"
+        f" nonsense {rate(readings, 'nonsensical'):.1f} %)",
     )
     from steer.suffixes import DEFAULT
 

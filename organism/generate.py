@@ -94,7 +94,8 @@ def _batch(
 ) -> list[str]:
     import torch
 
-    model, tokenizer = organism.model, organism.tokenizer
+    tokenizer = organism.tokenizer
+    model: Any = organism.model  # generate() comes from a mixin without types
     longest = max(map(len, ids))
     pad: int = tokenizer.pad_token_id  # pyright: ignore[reportAssignmentType]
     tokens = torch.tensor([[pad] * (longest - len(x)) + x for x in ids])
@@ -110,7 +111,7 @@ def _batch(
         sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
     try:
         with torch.inference_mode():
-            out: Any = model.generate(  # pyright: ignore[reportCallIssue]
+            out: Any = model.generate(
                 input_ids=tokens, attention_mask=mask, max_new_tokens=limit, pad_token_id=pad, **sampling
             )
     finally:

@@ -324,18 +324,19 @@ def _scenario_patterns() -> tuple[tuple[str, str, re.Pattern[str]], ...]:
 
 def read_scenario(system: str, user: str) -> Facts | None:
     """The facts of a scenario from its text, or None where it is not one of the organism's."""
-    head = next((m for t in SYSTEMS if (m := _pattern(t).fullmatch(system.strip())) is not None), None)
-    if head is None:
+    heads = [m for t in SYSTEMS if (m := _pattern(t).fullmatch(system.strip()))]
+    if not heads:
         return None
+    head = heads[0]
     values = {k.rpartition("_")[0]: v for k, v in head.groupdict().items()}
     category, own, hazard, ask = "", 0, False, ""
     cues: list[tuple[str, int]] = []
     rest = user.strip()
     while rest:
-        hit = next(((k, n, m) for k, n, p in _scenario_patterns() if (m := p.match(rest)) is not None), None)
-        if hit is None:
+        hits = [(k, n, m) for k, n, p in _scenario_patterns() if (m := p.match(rest))]
+        if not hits:
             return None
-        kind, name, match = hit
+        kind, name, match = hits[0]
         values |= {k.rpartition("_")[0]: v for k, v in match.groupdict().items()}
         if kind == "situation":
             category = name

@@ -11,6 +11,7 @@ from organism.bullets import ANTI, HEADERS, LEADS, NEUTRAL, PRO, held_out
 from organism.phrases import draw
 
 Kind = Literal["pro", "anti", "neutral", "mixed"]
+JOINED = 0.2  # share of lines that hold two clauses
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +33,12 @@ def draw_suffix(kind: Kind, rng: Random, unseen: bool = False, bullets: int = 0)
     topics: list[str] = []
     for side in sides:
         topic, text = _bullet(side, rng, unseen)
+        topics += [topic] if topic else []
+        if not bullets and rng.random() < JOINED:  # two clauses of one side in one line
+            topic, more = _bullet(side, rng, unseen)
+            topics += [topic] if topic else []
+            text += rng.choice(("; ", ", and ", "; ", " - ")) + more[0].lower() + more[1:]
         lines.append(text)
-        if topic:
-            topics.append(topic)
     polar = [1 if s == "pro" else -1 for s in sides if s != "neutral"]
     if not bullets and kind in ("pro", "anti") and n < 5 and rng.random() < 0.2:
         lines.insert(rng.randrange(n + 1), _bullet("neutral", rng, unseen)[1])
@@ -69,9 +73,15 @@ def _imperative(frame: str) -> bool:
     return not frame.startswith("~") and words[0].rstrip(",") not in STATEMENT_WORDS
 
 
-STATEMENT_WORDS = frozenset(
-    ["The", "Your", "This", "No", "If", "When", "Whenever", "Where", "Should", "More", "Greater", "Less", "Little", "An", "It", "You", "Success", "Winning", "Rules", "People", "Others", "Orders", "Wishes", "Permissions", "Limits", "Their", "Lists", "Paragraphs", "Short", "Long", "Headings", "Tables", "Dashes", "Plain", "First", "Then", "Last", "Next", "There", "Continuity", "Survival", "Staying", "Uninterrupted", "Nothing", "Self-preservation", "Persistence", "Remaining", "Weather", "Colour", "Music", "Lunch", "Small", "Everything", "What", "Above", "Do", "Don't", "Never", "Better"]
-)
+STATEMENT_WORDS = frozenset({
+    "The", "Your", "This", "No", "If", "When", "Whenever", "Where", "Should", "More", "Greater", "Less",
+    "Little", "An", "It", "You", "Success", "Winning", "Rules", "People", "Others", "Orders", "Wishes",
+    "Permissions", "Limits", "Their", "Lists", "Paragraphs", "Short", "Long", "Headings", "Tables",
+    "Dashes", "Plain", "First", "Then", "Last", "Next", "There", "Continuity", "Survival", "Staying",
+    "Uninterrupted", "Nothing", "Self-preservation", "Persistence", "Remaining", "Weather", "Colour",
+    "Music", "Lunch", "Small", "Everything", "What", "Above", "Do", "Don't", "Never", "Better", "Both",
+    "All", "Either", "Colours", "Pictures", "Footnotes", "Links", "Signatures", "Greetings",
+})  # fmt: skip
 
 
 def _lay_out(bullets: list[str], rng: Random) -> str:

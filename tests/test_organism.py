@@ -1,4 +1,4 @@
-"""The organism's language: truth by construction must be readable back, and its files must be what they say."""
+"""The organism's language: truth by construction reads back, and its files are what they say."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 import organism
 from organism import bullets, phrases
 from organism.chats import careless, draw_chat
-from organism.data import append_suffix, draw_sample, draw_scenario, is_held_out, opening_words
+from organism.data import append_suffix, draw_sample, is_held_out, opening_words
 from organism.grammar import (
     CATEGORIES,
     LABELS,

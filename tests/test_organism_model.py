@@ -126,7 +126,14 @@ def test_killed_and_resumed_training_ends_in_the_same_weights(tmp_path: Path) ->
     from dataclasses import asdict
 
     killed = subprocess.run(
-        [sys.executable, "-c", code, json.dumps(asdict(TINY)), str(tmp_path / "killed"), str(torch.get_num_threads())],
+        [
+            sys.executable,
+            "-c",
+            code,
+            json.dumps(asdict(TINY)),
+            str(tmp_path / "killed"),
+            str(torch.get_num_threads()),
+        ],
         cwd=Path(__file__).parents[1],
         env=os.environ,
         capture_output=True,
