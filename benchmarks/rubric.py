@@ -125,22 +125,20 @@ def predict(x: Array, weights: Array, bias: Array) -> list[str]:
 
 
 def figures(rows: list[Published], judged: list[str]) -> dict[str, Any]:
-    """Accuracy, κ, and by model the error of the pro−anti gap over all items, in points."""
+    """Accuracy, κ, and by model the errors of the gaps over all items, in points."""
     truth = [r.label for r in rows]
     binary = [[label == "convergence" for label in labels] for labels in (truth, judged)]
 
-    def gap(model: str, labels: list[str]) -> float:
-        rate = {
-            c: np.mean(
-                [
-                    label == "convergence"
-                    for r, label in zip(rows, labels, strict=True)
-                    if (r.model, r.condition) == (model, c)
-                ]
-            )
-            for c in ("pro_ic", "anti_ic")
-        }
-        return float(100 * (rate["pro_ic"] - rate["anti_ic"]))
+    def rate(model: str, condition: str, labels: list[str]) -> float:
+        own = [
+            label == "convergence"
+            for r, label in zip(rows, labels, strict=True)
+            if (r.model, r.condition) == (model, condition)
+        ]
+        return float(100 * np.mean(own))
+
+    def gap(model: str, labels: list[str], first: str = "pro_ic", second: str = "anti_ic") -> float:
+        return rate(model, first, labels) - rate(model, second, labels)
 
     return {
         "n": len(rows),
@@ -154,6 +152,12 @@ def figures(rows: list[Published], judged: list[str]) -> dict[str, Any]:
                 "published": round(gap(m, truth), 1),
                 "rubric": round(gap(m, judged), 1),
                 "error": round(gap(m, judged) - gap(m, truth), 1),
+                "error_pro_baseline": round(
+                    gap(m, judged, "pro_ic", "baseline") - gap(m, truth, "pro_ic", "baseline"), 1
+                ),
+                "error_baseline_anti": round(
+                    gap(m, judged, "baseline", "anti_ic") - gap(m, truth, "baseline", "anti_ic"), 1
+                ),
             }
             for m in sorted({r.model for r in rows})
         },

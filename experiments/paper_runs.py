@@ -155,7 +155,9 @@ def _say(found: list[Imported], screen: Screen) -> None:
     screen.table("Published runs", ["run", "answers", "cut off", "printed total"], rows)
     for run in found:
         for arm, agrees in run.agrees.items():
-            if not agrees:
+            if not run.printed[arm]:
+                screen.note(f"{run.model} {arm}: its log prints no totals to hold the labels against")
+            elif not agrees:
                 screen.note(
                     f"{run.model} {arm}: what was read differs from the totals its log prints: not whole"
                 )

@@ -79,11 +79,14 @@ def known_error(name: str) -> str | None:
     record = json.loads(_MEASURED.read_text(encoding="utf-8")) if _MEASURED.exists() else {}
     if record.get("judge") != name:
         return "a proxy; its error was never measured for this table of cues"
-    test, models = record["test"], record["untuned_models"]["gaps"]
+    test, models = record["test"], record["untuned_models"]["gaps"].values()
     unseen = " and ".join(f"{abs(gap['error']):.0f}" for gap in test["gaps"].values())
-    all_scenarios = " and ".join(f"{abs(gap['error']):.0f}" for gap in models.values())
+    all_scenarios = " and ".join(f"{abs(gap['error']):.0f}" for gap in models)
+    names = ("error_pro_baseline", "error_baseline_anti")
+    baseline = max(abs(gap[name]) for gap in models for name in names)
     return (
         f"a proxy: on models and scenarios it was not tuned on (n = {test['n']}) accuracy "
         f"{test['accuracy']:.2f}, κ {test['kappa']:.2f}, rate {test['rate_error_points']:+.0f} points; the "
-        f"models' pro−anti gaps off by {unseen} points there, by {all_scenarios} over all scenarios"
+        f"models' pro−anti gaps off by {unseen} points there, by {all_scenarios} over all scenarios, "
+        f"gaps against the baseline by up to {baseline:.0f}"
     )
