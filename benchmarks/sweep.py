@@ -50,12 +50,8 @@ def sweep(
     first, last = loaded.n_layers * 10 // 22, loaded.n_layers * 20 // 22
     generator = torch.Generator().manual_seed(0)
     norms = _norms(loaded, prompts[0])
-    directions = {
-        layer: torch.randn(loaded.d_model, generator=generator) for layer in range(loaded.n_layers)
-    }
-    places = [
-        (first + i % (last - first + 1), (-0.3, 0.15, 0.3, -0.15)[i % 4]) for i in range(cells)
-    ]
+    directions = {layer: torch.randn(loaded.d_model, generator=generator) for layer in range(loaded.n_layers)}
+    places = [(first + i % (last - first + 1), (-0.3, 0.15, 0.3, -0.15)[i % 4]) for i in range(cells)]
     return [
         [
             Request(
@@ -76,9 +72,7 @@ def _norms(loaded: LoadedModel, prompt: tuple[int, ...]) -> list[float]:
     """The mean norm of the residual stream after each block, on one prompt but its first token."""
     norms: list[float] = []
     hooks = [
-        block.register_forward_hook(
-            lambda _m, _a, out: norms.append(float(out[0, 1:].norm(dim=-1).mean()))
-        )
+        block.register_forward_hook(lambda _m, _a, out: norms.append(float(out[0, 1:].norm(dim=-1).mean())))
         for block in loaded.module.model.layers
     ]
     with torch.inference_mode():
@@ -242,8 +236,8 @@ def show(result: dict[str, Any]) -> None:
         "e": "(e) slot engine, unsteered",
     }
     table = Table(
-        title=f"{result['rows']} rows, {result['cells']} cells, span {result['span']}, batch {result['batch']}, "
-        f"{result['mean_tokens']} tokens a row (most {result['most_tokens']}), {result['threads']} threads"
+        title=f"{result['rows']} rows, {result['cells']} cells, span {result['span']}, "
+        f"batch {result['batch']}, {result['mean_tokens']} tokens a row (most {result['most_tokens']}), {result['threads']} threads"
     )
     for column in ("way", "wall s", "CPU s", "wall / d", "CPU / d", "rows that differ"):
         table.add_column(column, justify="left" if column == "way" else "right")
@@ -264,14 +258,16 @@ def show(result: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", default="organism")
     parser.add_argument("--scenarios", type=Path, default=Path("organism/scenarios/evaluation.jsonl"))
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--span", default="last", choices=["last", "all", "prompt", "generated"])
-    parser.add_argument("--count", type=int, default=64, help="scenarios")
-    parser.add_argument("--cells", type=int, default=8)
-    parser.add_argument("--batch", type=int, default=64, help="the largest batch, of every arm")
+    parser.add_argument("--count", type=int, default=32, help="scenarios")
+    parser.add_argument("--cells", type=int, default=16)
+    parser.add_argument("--batch", type=int, default=256, help="the largest batch, of every arm")
     parser.add_argument("--new", type=int, default=0, help="new tokens; 0: as the checkpoint says")
     parser.add_argument("--sample", type=int, default=16, help="rows of arm (a)")
     parser.add_argument("--repeats", type=int, default=7)

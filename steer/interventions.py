@@ -244,10 +244,14 @@ class Steering:
             self._coming.setdefault(layer, []).append((part, mask))
 
     def edit(self, layer: int, hidden: Tensor) -> Tensor:
-        """The edited output of a layer, [row, position, d_model]; counts what it does."""
+        """The edited output of a layer, [row, position, d_model]; counts what it does.
+
+        With fewer rows than were begun, they are the first ones.
+        """
         import torch
 
-        for slab, mask in self._coming.get(layer, ()):
+        for whole, mask in self._coming.get(layer, ()):
+            slab, mask = whole.first(len(hidden)), mask[: len(hidden)]
             delta = change(hidden, slab)
             relative = delta.float().norm(dim=-1) / hidden.float().norm(dim=-1)  # [row, position]
             slab.positions += mask.sum(-1)

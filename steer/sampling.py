@@ -69,8 +69,8 @@ def choose(
     home = logits.device
     if home.type == "mps":  # has no fp64
         logits, temperature, stream, step = (x.cpu() for x in (logits, temperature, stream, step))
-    # a model may mask a token for good with -inf; NaN and +inf have no such reading
-    bad = logits.isnan().any(-1) | (logits.amax(-1).isinf())
+    # the largest logit is NaN if any is; a model may mask a token for good with -inf, but not all
+    bad = ~logits.amax(-1).isfinite()
     tokens = logits.argmax(-1)
     if not greedy:
         drawn = torch.cat(

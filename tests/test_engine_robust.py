@@ -163,12 +163,16 @@ def test_an_interrupt_keeps_the_rows_that_had_ended_and_leaves_the_model_clean(
     expected = outputs(list(make_engine(kind, qwen, batch=4).generate(rows)))
     calls, kept = iter(range(10**6)), list[Response]()
     engine = make_engine(kind, qwen, batch=4)
+
+    def keep() -> None:
+        for response in engine.generate(rows):
+            kept.append(response)
+
     with (
         raising(qwen.module, 3, lambda _h: next(calls) == 25, KeyboardInterrupt()),
         pytest.raises(KeyboardInterrupt),
     ):
-        for response in engine.generate(rows):
-            kept.append(response)
+        keep()
     assert 0 < len(kept) < len(rows)
     assert outputs(kept).items() <= expected.items()
     rest = [row for row in rows if row.key not in {r.key for r in kept}]
@@ -245,5 +249,5 @@ def test_a_model_that_slots_cannot_run_falls_back_with_one_line(
 
 
 def test_an_unknown_engine_is_named_with_those_there_are(qwen: LoadedModel) -> None:
-    with pytest.raises(UserError, match="unknown engine 'slot'.*auto, slots, nnsight.*did you mean 'slots'"):
+    with pytest.raises(UserError, match=r"unknown engine 'slot'.*auto, slots, nnsight.*did you mean 'slots'"):
         make_engine("slot", qwen)

@@ -9,16 +9,14 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from steer.engines.slots import steered
+from steer.engines.prefill import steered
 from steer.errors import UserError
-from steer.interventions import Steering, decoder_layers, edit, span_range, validate
-from steer.interventions import Slab
+from steer.interventions import Slab, Steering, decoder_layers, edit, span_range, validate
 from steer.types import SPANS, Addition, LoadedModel
 from tests.engine_cases import addition, tiny_model, touched
 
@@ -84,7 +82,7 @@ def test_add_moves_the_layer_by_delta_and_earlier_ones_not_at_all(
     loaded: LoadedModel, layer: int, span: Any, units: Any
 ) -> None:
     a = addition(random.Random(layer), operation="add", magnitude=-1.7, layer=layer, span=span, unit=units)
-    plain, after, steering, positions = run(loaded, [[a], []], prompts=[5, 5])
+    plain, after, steering, _ = run(loaded, [[a], []], prompts=[5, 5])
     for earlier in range(layer):
         assert torch.equal(after[earlier], plain[earlier])
     delta = -1.7 * (a.direction.double() if units == "raw" else 6.0 * unit(a, a.direction.double()))

@@ -31,27 +31,18 @@ class Prefix:
         return sum(tensor.nbytes for pair in self.banks for tensor in pair)
 
 
-def prefixes(layers: Sequence[tuple[Tensor, Tensor]], lengths: Sequence[int]) -> list[Prefix]:
-    """Cut a prefill's keys and values, (key, value) a layer [row, head, column, head_dim], into prefixes.
+def prefix_of(layers: Sequence[tuple[Tensor, Tensor]], rows: Sequence[int], length: int) -> Prefix:
+    """Cut one prompt's keys and values out of a prefill's.
 
-    Rows are left-aligned; `lengths` says how many columns of each are its own.
+    layers: (key, value) of each layer, [row, head, column, head_dim]. rows: the prompt's row in each layer. Rows are left-aligned; the first `length` columns are its own.
     """
     import torch
 
+    def part(kind: int, group: Sequence[int]) -> Tensor:
+        return torch.stack([layers[layer][kind][rows[layer], :, :length] for layer in group])
+
     groups = _by_device([key.device for key, _ in layers])
-    return [
-        Prefix(
-            length,
-            tuple(
-                (
-                    torch.stack([layers[i][0][row, :, :length] for i in group]),
-                    torch.stack([layers[i][1][row, :, :length] for i in group]),
-                )
-                for group in groups
-            ),
-        )
-        for row, length in enumerate(lengths)
-    ]
+    return Prefix(length, tuple((part(0, group), part(1, group)) for group in groups))
 
 
 def _by_device(devices: Sequence[torch.device]) -> list[list[int]]:

@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -27,17 +26,18 @@ from steer.engines.batching import (
     is_out_of_memory,
     refusal,
 )
-from steer.engines.cache import Prefix, SlotCache, prefixes
+from steer.engines.cache import Prefix, SlotCache
+from steer.engines.prefill import Share, Work, prefill, reaches, share, steered
 from steer.engines.schedule import Queue
 from steer.errors import UserError
-from steer.interventions import Steering, decoder_layers, span_range
+from steer.interventions import Steering, decoder_layers
 from steer.sampling import as_int64, choose
-from steer.types import Addition, Applied, Finish, LoadedModel, Read, Request, Response, ScoreRow
+from steer.types import Applied, Finish, LoadedModel, Read, Request, Response, ScoreRow
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-MOST_ROWS = {"cpu": 128, "cuda": 512}
+MOST_ROWS = {"cpu": 256, "cuda": 512}
 PREFILL_TOKENS = 8192
 """Tokens of one prefill, pads included."""
 LIKE = 0.75
@@ -45,24 +45,6 @@ LIKE = 0.75
 MEMORY_SHARE = 0.4
 """Of free memory, for the slots: growing them takes half as much again, prefixes and logits the rest."""
 PREFIX_SHARE = 0.2
-
-Share = tuple[tuple[int, ...], tuple[int, ...]]
-"""What a prefix depends on: the prompt, and the additions that reach into it."""
-
-
-@dataclass(slots=True)
-class Work:
-    """What a run took, in tokens. Deterministic, unlike seconds.
-
-    row_steps: rows times decode steps. output: tokens returned. prefilled: prompt tokens computed on
-    the side, and pads: beside them. prompts: tokens of the distinct prompts.
-    """
-
-    row_steps: int = 0
-    output: int = 0
-    prefilled: int = 0
-    pads: int = 0
-    prompts: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -96,22 +78,12 @@ def unsupported(loaded: LoadedModel) -> str:
     return ""
 
 
-@contextmanager
-def steered(layers: Sequence[nn.Module], steering: Steering) -> Generator[None]:
-    """Edit the outputs of the decoder blocks for as long as this lasts: one forward."""
-
-    def hook_of(layer: int) -> Any:
-        def hook(_module: nn.Module, _args: object, output: Tensor) -> Tensor:
-            return steering.edit(layer, output)
-
-        return hook
-
-    handles = [layers[layer].register_forward_hook(hook_of(layer)) for layer in steering.layers]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
+def token_bytes(loaded: LoadedModel) -> int:
+    """Keys and values of one token in all layers."""
+    config: Any = loaded.module.config.get_text_config(decoder=True)
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return 2 * loaded.n_layers * heads * head_dim * loaded.module.dtype.itemsize
 
 
 class SlotEngine:
@@ -185,11 +157,8 @@ class SlotEngine:
 
     def _row_bytes(self, request: Request) -> int:
         """Keys and values of a row at its longest, and its logits (in the model's dtype and fp64)."""
-        config: Any = self._loaded.module.config.get_text_config(decoder=True)
-        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-        head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        token = 2 * self._loaded.n_layers * heads * head_dim * self._loaded.module.dtype.itemsize
-        return token * (len(request.prompt_ids) + request.limits.new) + 16 * config.vocab_size
+        logits = 16 * self._loaded.module.config.get_text_config(decoder=True).vocab_size
+        return token_bytes(self._loaded) * (len(request.prompt_ids) + request.limits.new) + logits
 
     def _rows_that_fit(self, requests: Sequence[Request]) -> int:
         if not requests:
@@ -353,13 +322,9 @@ class _Run:
         lacking = {share(r): r for r in needed if share(r) not in self.store}
         if not lacking:
             return
-        for request in self.queue.ahead(self.slots):
-            tokens = sum(len(r.prompt_ids) for r in lacking.values())
-            if tokens + len(request.prompt_ids) > PREFILL_TOKENS:
-                break
-            if share(request) not in self.store:
-                lacking.setdefault(share(request), request)
-        jobs = sorted(lacking.values(), key=lambda r: len(r.prompt_ids))
+        for request in self._worth_adding(lacking):
+            lacking.setdefault(share(request), request)
+        jobs = sorted(lacking.values(), key=lambda r: (len(r.prompt_ids), r.prompt_ids))
         while jobs:
             part = [jobs.pop()]
             longest = len(part[0].prompt_ids)
@@ -369,7 +334,8 @@ class _Run:
                 and (len(part) + 1) * longest <= PREFILL_TOKENS
             ):
                 part.append(jobs.pop())
-            self._prefill_batch(part)
+            for job, prefix, record in prefill(self.loaded, self.layers, part, self.work):
+                self.store[share(job)] = (prefix, record)
         wanted = {share(r) for r in needed}
         held = sum(prefix.bytes for prefix, _ in self.store.values())
         for key in [key for key in self.store if key not in wanted]:
@@ -377,57 +343,33 @@ class _Run:
                 break
             held -= self.store.pop(key)[0].bytes
 
-    def _prefill_batch(self, requests: Sequence[Request]) -> None:
-        """Prompts but their last token, right-padded: causal attention keeps the pads out by itself."""
-        import torch
-        from transformers import DynamicCache
-
-        lengths = [len(r.prompt_ids) - 1 for r in requests]
-        width = max(1, *lengths)
-        fed = [r.prompt_ids[: max(1, n)] for r, n in zip(requests, lengths, strict=True)]
-        ids = torch.tensor([list(row) + [0] * (width - len(row)) for row in fed], device=self.device)
-        columns = torch.arange(width, device=self.device).expand(len(fed), -1)
-        positions = columns.masked_fill(columns >= torch.tensor(lengths, device=self.device)[:, None], -1)
-        steering = self._steering(len(requests))
-        for row, request in enumerate(requests):
-            steering.set(row, _reaching(request), len(request.prompt_ids))
-        steering.begin(positions)
-        cache: Any = DynamicCache()
-        with steered(self.layers, steering):
-            self.loaded.module(
-                input_ids=ids,
-                position_ids=columns,
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=1,
-            )
-        self.work.prefilled += sum(lengths)
-        self.work.pads += ids.numel() - sum(lengths)
-        held = prefixes([(layer.keys, layer.values) for layer in cache.layers], lengths)
-        for row, (request, prefix) in enumerate(zip(requests, held, strict=True)):
-            self.store[share(request)] = (prefix, steering.applied(row))
-
-
-def _reaches(addition: Addition, prompt: int) -> bool:
-    """Whether an addition edits a position of the prompt before its last."""
-    return span_range(addition.span, prompt)[0] < prompt - 1
-
-
-def _reaching(request: Request) -> tuple[Addition, ...]:
-    prompt = len(request.prompt_ids)
-    return tuple(addition for addition in request.additions if _reaches(addition, prompt))
-
-
-def share(request: Request) -> Share:
-    """Rows with equal shares have the same keys and values up to the prompt's last token."""
-    return request.prompt_ids, tuple(id(addition) for addition in _reaching(request))
+    def _worth_adding(self, lacking: dict[Share, Request]) -> Iterator[Request]:
+        """Waiting requests to prefill along: those with a prompt that is computed anyway, then the next."""
+        prompts = {r.prompt_ids for r in lacking.values()}
+        waiting = [r for r in self.queue.ahead(len(self.queue)) if share(r) not in self.store]
+        tokens = sum(len(r.prompt_ids) for r in lacking.values())
+        held = sum(prefix.bytes for prefix, _ in self.store.values())
+        fitting = (self.room - held) // token_bytes(self.loaded) - tokens
+        for request in waiting:
+            if request.prompt_ids in prompts and share(request) not in lacking:
+                fitting -= len(request.prompt_ids)
+                if fitting < 0:
+                    return
+                tokens += len(request.prompt_ids)
+                yield request
+        for request in waiting:
+            tokens += len(request.prompt_ids)
+            fitting -= len(request.prompt_ids)
+            if tokens > PREFILL_TOKENS or fitting < 0:
+                return
+            yield request
 
 
 def _spread(request: Request, before: Sequence[Applied]) -> tuple[Applied, ...]:
     """What was applied in the prefill, for each of the request's additions."""
     records, prompt = iter(before), len(request.prompt_ids)
     return tuple(
-        next(records) if _reaches(addition, prompt) else Applied(addition.layer, 0, 0.0)
+        next(records) if reaches(addition, prompt) else Applied(addition.layer, 0, 0.0)
         for addition in request.additions
     )
 

@@ -1,0 +1,170 @@
+"""Prompts but their last token, computed on the side, each part once for all rows that share it.
+
+Rows share a prompt's keys and values as far as their steering leaves them alone: wholly for spans
+`last` and `generated`; for `all` and `prompt` up to the first edited layer. So a prefill starts
+with one row a prompt, and a row branches off where its first edit falls:
+
+    layer 0 .. L        one row a prompt
+    output of layer L   a copy of it for each request whose first edit is here; the edit
+    layer L+1 ..        the copies, and the prompts' own rows while others still need them
+
+It does not know slots, queues or tokens to come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from steer.engines.batching import input_device
+from steer.engines.cache import Prefix, prefix_of
+from steer.interventions import Steering, span_range
+from steer.types import Addition, Applied, LoadedModel, Request
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+Share = tuple[tuple[int, ...], tuple[int, ...]]
+"""What a prefix depends on: the prompt, and the additions that reach into it."""
+
+
+@dataclass(slots=True)
+class Work:
+    """What a run took, in tokens. Deterministic, unlike seconds.
+
+    row_steps: rows times decode steps. output: tokens returned. prefilled: prompt tokens computed on
+    the side (through some of the layers: that part of a token); pads: beside them. prompts: tokens of
+    the distinct prompts.
+    """
+
+    row_steps: int = 0
+    output: int = 0
+    prefilled: float = 0.0
+    pads: float = 0.0
+    prompts: int = 0
+
+
+@contextmanager
+def steered(layers: Sequence[nn.Module], steering: Steering) -> Generator[None]:
+    """Edit the outputs of the decoder blocks for as long as this lasts: one forward."""
+
+    def hook_of(layer: int) -> Any:
+        def hook(_module: nn.Module, _args: object, output: Tensor) -> Tensor:
+            return steering.edit(layer, output)
+
+        return hook
+
+    handles = [layers[layer].register_forward_hook(hook_of(layer)) for layer in steering.layers]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def reaches(addition: Addition, prompt: int) -> bool:
+    """Whether an addition edits a position of the prompt before its last."""
+    return span_range(addition.span, prompt)[0] < prompt - 1
+
+
+def reaching(request: Request) -> tuple[Addition, ...]:
+    prompt = len(request.prompt_ids)
+    return tuple(addition for addition in request.additions if reaches(addition, prompt))
+
+
+def share(request: Request) -> Share:
+    """Rows with equal shares have the same keys and values up to the prompt's last token."""
+    return request.prompt_ids, tuple(id(addition) for addition in reaching(request))
+
+
+def prefill(
+    loaded: LoadedModel, layers: Sequence[nn.Module], requests: Sequence[Request], work: Work
+) -> Iterator[tuple[Request, Prefix, tuple[Applied, ...]]]:
+    """Each request with its prompt's keys and values, and what `reaching` additions did there.
+
+    Rows are right-padded: causal attention keeps the pads out by itself.
+    """
+    import torch
+    from transformers import DynamicCache
+
+    depth, device = len(layers), input_device(loaded)
+
+    def first_edit(request: Request) -> int:
+        return min((addition.layer for addition in reaching(request)), default=depth)
+
+    jobs = sorted(requests, key=first_edit)  # a row keeps its number from where it branches off
+    prompts = list(dict.fromkeys(request.prompt_ids for request in jobs))
+    base = {prompt: row for row, prompt in enumerate(prompts)}
+    lengths = [len(prompt) - 1 for prompt in prompts]
+    width = max(1, *lengths)
+    fed = [
+        list(prompt[: max(1, n)]) + [0] * (width - max(1, n))
+        for prompt, n in zip(prompts, lengths, strict=True)
+    ]
+    # [layer]: how many jobs have branched off before it, and whether the prompts' own rows still run
+    branched = [sum(first_edit(job) < layer for job in jobs) for layer in range(depth + 1)]
+    running = [branched[layer] < len(jobs) for layer in range(depth + 1)]
+
+    steering = Steering(layers, rows=len(jobs), d_model=loaded.d_model, dtype=loaded.module.dtype)
+    for row, job in enumerate(jobs):
+        steering.set(row, reaching(job), len(job.prompt_ids))
+    columns = torch.arange(width, device=device)
+    own = torch.tensor([len(job.prompt_ids) - 1 for job in jobs], device=device)
+    steering.begin(torch.where(columns < own[:, None], columns, -1))
+
+    def hook_of(layer: int) -> Any:
+        before, after = branched[layer], branched[layer + 1]
+        leaving = [before + base[job.prompt_ids] for job in jobs[before:after]]
+
+        def hook(_module: nn.Module, _args: object, hidden: Tensor) -> Tensor:
+            rows = torch.cat([hidden[:before], hidden[leaving]]) if leaving else hidden[:after]
+            edited = steering.edit(layer, rows)
+            return torch.cat([edited, hidden[before:]]) if running[layer + 1] else edited
+
+        return hook
+
+    handles = [
+        layers[layer].register_forward_hook(hook_of(layer))
+        for layer in range(depth)
+        if layer in steering.layers or branched[layer] != branched[layer + 1]
+    ]
+    cache: Any = DynamicCache()
+    try:
+        loaded.module(
+            input_ids=torch.tensor(fed, device=device),
+            attention_mask=_causal(loaded, width),
+            position_ids=columns[None],
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+    finally:
+        for handle in handles:
+            handle.remove()
+    pairs = [(layer.keys, layer.values) for layer in cache.layers]
+    for row, job in enumerate(jobs):
+        own_from = first_edit(job) + 1
+        places = [
+            row if layer >= own_from else branched[layer] + base[job.prompt_ids] for layer in range(depth)
+        ]
+        yield job, prefix_of(pairs, places, len(job.prompt_ids) - 1), steering.applied(row)
+    computed = sum(
+        sum(len(job.prompt_ids) - 1 for job in jobs[: branched[layer]]) + running[layer] * sum(lengths)
+        for layer in range(depth)
+    )
+    fed_rows = sum(branched[layer] + running[layer] * len(prompts) for layer in range(depth))
+    work.prefilled += computed / depth
+    work.pads += (fed_rows * width - computed) / depth
+
+
+def _causal(loaded: LoadedModel, width: int) -> Tensor | None:
+    """A causal mask for any number of rows: none for sdpa; eager attention would build one a row."""
+    import torch
+
+    config: Any = loaded.module.config.get_text_config(decoder=True)
+    if getattr(config, "_attn_implementation", "") == "sdpa":
+        return None
+    mask = torch.full((width, width), float("-inf"), dtype=loaded.module.dtype, device=input_device(loaded))
+    return mask.triu(1)[None, None]
