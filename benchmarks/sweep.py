@@ -237,7 +237,8 @@ def show(result: dict[str, Any]) -> None:
     }
     table = Table(
         title=f"{result['rows']} rows, {result['cells']} cells, span {result['span']}, "
-        f"batch {result['batch']}, {result['mean_tokens']} tokens a row (most {result['most_tokens']}), {result['threads']} threads"
+        f"batch {result['batch']}, {result['mean_tokens']} tokens a row (most {result['most_tokens']}), "
+        f"{result['threads']} threads"
     )
     for column in ("way", "wall s", "CPU s", "wall / d", "CPU / d", "rows that differ"):
         table.add_column(column, justify="left" if column == "way" else "right")

@@ -34,7 +34,8 @@ class Prefix:
 def prefix_of(layers: Sequence[tuple[Tensor, Tensor]], rows: Sequence[int], length: int) -> Prefix:
     """Cut one prompt's keys and values out of a prefill's.
 
-    layers: (key, value) of each layer, [row, head, column, head_dim]. rows: the prompt's row in each layer. Rows are left-aligned; the first `length` columns are its own.
+    layers: (key, value) of each layer, [row, head, column, head_dim], rows left-aligned. rows: the
+    prompt's row in each layer. length: how many columns are its own.
     """
     import torch
 
