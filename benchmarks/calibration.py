@@ -264,7 +264,7 @@ def main() -> None:
     """Simulate everything, print it and write the JSON."""
     parser = argparse.ArgumentParser(description="Calibration of the sweep and of the exchange rate.")
     parser.add_argument("--sweeps", type=int, default=2000)
-    parser.add_argument("--curves", type=int, default=500, help="simulated dose curves each")
+    parser.add_argument("--curves", type=int, default=150, help="simulated dose curves each")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/calibration.json"))
     options = parser.parse_args()
     stages: dict[str, Callable[[], object]] = {}
