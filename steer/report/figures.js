@@ -34,6 +34,9 @@ const LOOKS = {
 };
 const look = (arm, c) => ({ color: c[(LOOKS[arm.kind] || LOOKS.control)[0]], symbol: (LOOKS[arm.kind] || LOOKS.control)[1] });
 
+// Baseline and the suffixes that were asked for; rewordings of them would only crowd a figure.
+const plainArms = (run) => run.arms.filter((a) => ["baseline", "suffix"].includes(a.kind) && !/paraphrase/.test(a.name)).slice(0, 6);
+
 const axis = (c, more) => ({
   fixedrange: true, gridcolor: c.rule, zeroline: false, linecolor: c.rule, tickcolor: c.rule, ticklen: 4,
   tickfont: { color: c.muted, size: 12 }, title: { font: { color: c.muted, size: 12 }, standoff: 8 }, ...more,
@@ -211,7 +214,7 @@ draw.dose = (run, c, _, host) => {
     traces.push({ ...common, y: row.map((p) => percent(p.arm.nonsensical_all)), yaxis: "y2", marker: { size: strong ? 5 : 3, color }, line: { ...style, width: strong ? 2 : 1 } });
     if (strong) annotations.push(note(c, `layer ${layer}`, { x: x[x.length - 1], y: percent(row[row.length - 1].arm.rate_all), xanchor: "left", xshift: 8, font: { color, size: 12 } }));
   }
-  const lines = run.arms.filter((a) => ["baseline", "suffix"].includes(a.kind) && a.rate_all !== null).slice(0, 8);
+  const lines = plainArms(run).filter((a) => a.rate_all !== null);
   const shapes = lines.map((arm) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: percent(arm.rate_all), y1: percent(arm.rate_all), layer: "below",
     line: { color: look(arm, c).color, width: 1.3, dash: arm.kind === "baseline" ? "dot" : "dash" } }));
   let last = -Infinity; // labels of lines that lie close together are spread out
@@ -280,7 +283,8 @@ draw.tug = (run, c, name) => {
 
 draw.tugarms = (run, c) => {
   const arms = byName(run);
-  const rows = run.tug.table;
+  const few = run.tug.table.length <= 16; // else the doses are in the curves above
+  const rows = run.tug.table.filter((r) => few || / by |neutral|random/.test(r.arm)).slice(0, 40);
   if (!rows.length) return null;
   const references = run.arms.filter((a) => ["baseline", "pro", "anti"].includes(a.name));
   const names = [...references.map((a) => a.name), ...rows.map((r) => r.arm)];
@@ -371,7 +375,7 @@ draw.transfer = (run, c) => {
 draw.categories = (run, c) => {
   const names = Object.keys(run.categories);
   const all = byName(run);
-  const arms = run.arms.filter((a) => a.main && a.kind !== "both" && names.some((n) => run.categories[n][a.name])).slice(0, 8);
+  const arms = run.arms.filter((a) => (plainArms(run).includes(a) || a.chosen) && names.some((n) => run.categories[n][a.name])).slice(0, 8);
   const step = Math.min(0.16, 0.7 / arms.length);
   const marks = names.flatMap((category, row) => arms.map((arm, i) => {
     const found = run.categories[category][arm.name];
@@ -390,16 +394,22 @@ draw.categories = (run, c) => {
   return drawn;
 };
 // Up is a filled triangle, down a hollow one: pro against anti without relying on colour.
-const downward = (arm) => /(^|[^a-z])(anti|minus)([^a-z]|$)|[-−]\d/.test(arm.name);
+const downward = (arm) => arm.kind === "suffix" ? /^anti/.test(arm.name) : /-[\d.]+$/.test(arm.name);
 const symbolOf = (arm) => arm.kind === "baseline" ? "line-ns" : arm.name.includes("neutral") ? "circle" : downward(arm) ? "triangle-left" : "triangle-right";
 const hollow = (arm) => arm.kind === "baseline" || downward(arm) || arm.name.includes("neutral");
 
-function show(figure) {
+// A figure's room is kept before it is drawn, so that nothing moves while one scrolls.
+function prepare(figure) {
   const [name, detail] = figure.dataset.figure.split(/:(.*)/s);
-  const run = page.runs[Number(figure.dataset.run)];
-  const made = draw[name](run, palette(), detail, figure);
+  const made = draw[name](page.runs[Number(figure.dataset.run)], palette(), detail, figure);
   figure.hidden = made === null;
-  if (made === null) return;
+  if (made) figure.querySelector(".plot").style.minHeight = `${made.layout.height}px`;
+  return made;
+}
+
+function show(figure) {
+  const made = prepare(figure);
+  if (!made) return;
   const host = figure.querySelector(".plot");
   Plotly.react(host, made.traces, made.layout, { displayModeBar: false, responsive: true, showTips: false, doubleClick: false }).then(() => {
     if (host.dataset.live) return;
@@ -418,8 +428,10 @@ const watcher = new IntersectionObserver((entries) => entries.filter((e) => e.is
   seen.add(e.target);
   show(e.target);
 }), { rootMargin: "900px 0px" });
-figures.forEach((figure) => watcher.observe(figure));
-const again = () => seen.forEach(show);
+figures.forEach((figure) => {
+  if (prepare(figure)) watcher.observe(figure);
+});
+const again = () => figures.forEach((figure) => (seen.has(figure) ? show(figure) : prepare(figure)));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
 matchMedia("(max-width: 639px)").addEventListener("change", again);
 window.addEventListener("beforeprint", () => figures.forEach((figure) => { seen.add(figure); show(figure); }));

@@ -273,7 +273,7 @@ def tug_table(tug: Mapping[str, Any]) -> Table:
             rows.append(
                 (
                     f"{name}, |magnitude| {point['size']:g}{at}",
-                    point["reason"] or "no estimate" if point["u"] is None else words.number(point["u"]),
+                    "no estimate" if point["u"] is None else words.number(point["u"]),
                     _limits(point["ci"]),
                     *(_points(point[part]) for part in ("alone", "under_defence", "interaction")),
                     even,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -64,7 +65,7 @@ def headline(summary: Mapping[str, Any]) -> Headline:
     if "verdict" in summary:
         sides = summary.get("side_by_side", {})
         named = [(f"{name} gap", sides[name]) for name in ("suffix", "vector") if name in sides]
-        verdict = str(summary["verdict"])
+        verdict = re.sub(r"(?<!\w)-(?=\d)", "−", summary["verdict"])
         sentence = f"{verdict[:1].upper()}{verdict[1:].rstrip('.')}."
         halves = ("The vector's gap is out of fold: chosen on one half, measured on the other.",)
         return Headline(sentence, (*(both_denominators(n, g) for n, g in named), *halves))
