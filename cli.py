@@ -355,7 +355,9 @@ def judge(
     max_calls: Annotated[int | None, typer.Option(help="Stop cleanly after so many calls.")] = None,
     repeat: Annotated[int, typer.Option(help="Passes: a judge against itself.")] = 1,
     part: Annotated[Literal["answer", "thinking"], typer.Option(help="What is judged.")] = "answer",
-    sees: Annotated[JudgeSees | None, typer.Option(help="Default: as in the run.")] = None,
+    sees: Annotated[
+        JudgeSees | None, typer.Option(help="Default: blind, or as this judge saw it before.")
+    ] = None,
 ) -> None:
     """Judge an existing run again; verdicts of several judges live side by side."""
     from experiments.judging import judge_run

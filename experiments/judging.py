@@ -64,17 +64,19 @@ def judge_run(
 
     repeat: the first pass is the judge's own, further ones are kept as NAME~2, NAME~3, ...
     part: `thinking` judges what came before the answer, as NAME+thinking.
-    sees: None is what the run's own judge saw; another choice is kept as NAME+steered or
-    NAME+unsteered. Members of a panel are judged one by one, then the majority is taken.
+    sees: None is blind, or for the run's own judge what it saw; the other choice is kept as
+    NAME+steered or NAME+unsteered. Members of a panel are judged one by one, then the majority is
+    taken.
     """
     if repeat < 1:
         raise UserError(f"--repeat {repeat}: give a whole number from 1")
-    own: Sees = _open(folder).get("judge", {}).get("sees", "unsteered")
-    seen: Sees = sees or own
+    run_judge: dict[str, Any] = _open(folder).get("judge", {})
 
     def one(store: RunStore, spec: str, k: int) -> str:
         judge = make(spec, base_url=base_url, max_calls=max_calls)
         name = judge.name + ("+thinking" if part == "thinking" else "")
+        own: Sees = run_judge.get("sees", "unsteered") if name == run_judge.get("name") else "unsteered"
+        seen: Sees = sees or own
         name += (f"+{seen}" if seen != own else "") + (f"~{k}" if k > 1 else "")
         _pass(store, Renamed(judge, name), part, seen, screen)
         for note in getattr(judge, "notes", ()):

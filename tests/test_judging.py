@@ -14,6 +14,7 @@ from experiments.judging import annotate, import_sheet, judge_run
 from steer.errors import UserError
 from steer.judges.panel import majority
 from steer.judges.sheet import CHOICES
+from steer.plan import digest
 from steer.screen import Screen
 from steer.store import PlanRow, Prompt, RunStore, StoredResponse
 from steer.types import JudgeItem, Response, Scenario, Verdict
@@ -78,6 +79,22 @@ def test_thinking_is_judged_apart_from_the_answer(run: Path) -> None:
 def test_a_judge_that_sees_the_steered_prompt_is_another_judge(run: Path) -> None:
     names = judge_run(run, "rubric", sees="steered", screen=SCREEN) + judge_run(run, "rubric", screen=SCREEN)
     assert names[0] == names[1] + "+steered"
+
+
+def test_another_judge_of_an_unblinded_run_is_blind_and_its_own_sees_what_it_saw(run: Path) -> None:
+    with RunStore(run) as store:
+        store.set_meta("config", json.dumps({"judge": {"name": "published:j", "sees": "steered"}}))
+    (rubric,) = judge_run(run, "rubric", screen=SCREEN)
+    assert "+" not in rubric
+    scenario = Scenario("C#00", "C", "context", "task 0")
+    with RunStore(run, writable=False) as store:
+        (seen,) = next(store.query("SELECT input FROM verdicts WHERE response = 'C#00 anti'"))
+        (answer,) = next(store.query("SELECT answer FROM responses WHERE key = 'C#00 anti'"))
+    assert seen == digest(["C", scenario.system, scenario.user, answer])
+    with RunStore(run) as store:
+        store.set_meta("config", json.dumps({"judge": {"name": rubric, "sees": "steered"}}))
+    assert judge_run(run, "rubric", screen=SCREEN) == [rubric]
+    assert judge_run(run, "rubric", sees="unsteered", screen=SCREEN) == [rubric + "+unsteered"]
 
 
 def test_a_panel_keeps_every_members_verdict(run: Path) -> None:
