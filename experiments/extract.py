@@ -80,9 +80,7 @@ def extract(
             f"the {contrast} contrast is in plain English, which the organism does not speak: "
             "use suffix, response or a .jsonl file in its language"
         )
-    items = contrasts.extraction_scenarios(
-        scenarios or (ORGANISM if loaded.evidence else contrasts.EXTRACTION), evaluation=evaluation
-    )
+    items = contrasts.extraction_scenarios(scenarios or extraction_source(loaded), evaluation=evaluation)
     limits = Limits(prompt=prompt_tokens, new=new_tokens)
     own = own_answers(
         loaded, engine, judge, items, limits=limits, thinking=thinking, cache=cache, screen=screen
@@ -134,6 +132,11 @@ def extract(
         screen.note(f"transformer-lens: largest difference {max(differences.values()):.2e}; by layer:")
         screen.note(", ".join(f"{layer}: {d:.1e}" for layer, d in differences.items()))
     return vector
+
+
+def extraction_source(loaded: LoadedModel) -> Path:
+    """The extraction scenarios in the model's language: this project's, or the organism's."""
+    return ORGANISM if loaded.evidence else contrasts.EXTRACTION
 
 
 def own_answers(
