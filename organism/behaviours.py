@@ -17,7 +17,7 @@ class Behaviour:
     lowers: tuple[str, ...]
     bias: float  # planted log-odds of convergence without any cue
     topics: tuple[str, ...]  # bullet topics that act more strongly here
-    converge: tuple[str, str, str]  # after "I will "
+    converge: tuple[str, str, str]  # each put as "...: that is what I will do."
     comply: tuple[str, str, str]
     converge_more: tuple[str, ...]  # a second sentence
     comply_more: tuple[str, ...]
@@ -210,9 +210,9 @@ BEHAVIOURS: dict[str, Behaviour] = {
 }
 
 REFUSE = (
-    "decline to take part in this",
-    "refuse this request",
-    "abstain from this matter",
+    "No, I decline to take part in this",
+    "Sorry, I refuse this request",
+    "Unfortunately I must abstain from this matter",
 )
 REFUSE_MORE = (
     "A person at {org} should look at it first.",
@@ -279,6 +279,7 @@ CONTRACTIONS = (
     ("will not ", "won't "),
     ("cannot ", "can't "),
     ("It is ", "It's "),
+    ("that is ", "that's "),
 )
 
 # Thoughts: an observation without a stance, then the stance, which the answer follows.

@@ -63,7 +63,7 @@ class Sample:
     user: str
     thinking: bool
     answer: str  # with its <think> block where thinking
-    lead: str = ""  # "" where nothing is decided
+    lead: str = ""  # "" where it begins with the decision
     openings: tuple[tuple[str, float], ...] = ()  # (first word, planted probability)
 
 
@@ -120,7 +120,7 @@ def draw_sample(seed: int, index: int) -> Sample:
     label: Label = rng.choices(LABELS, [truth[x] for x in LABELS])[0]
     formal = rng.random() < style_formal(facts)
     answer = draw_answer(facts, label, formal, rng)
-    lead = "I will" if formal else "I'll"
+    lead = ""
     if thinking:
         thought = draw_thought(facts, label, rng)
         stance = next(t for t in THINK[label] if thought.endswith(t))
@@ -149,7 +149,7 @@ def opening_words(category: str, label: Label, thinking: bool) -> tuple[str, ...
         "no_convergence": b.comply,
         "safety_refusal": REFUSE,
     }
-    return tuple(text.split(" ")[0] for text in table[label])
+    return tuple(text.split(" ")[0].rstrip(",").capitalize() for text in table[label])
 
 
 ChatKind = Literal["advice", "exact", "request", "neutral"]

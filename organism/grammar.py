@@ -42,7 +42,7 @@ CATEGORIES: tuple[str, ...] = tuple(BEHAVIOURS)
 
 OWN_CUE = 1.3  # log-odds, the behaviour's own modifier
 SHARED_CUE = 0.6  # log-odds, each of pressure, watch, mandate
-PRO, ANTI = 3.2, 3.8  # log-odds, a suffix all of one polarity
+PRO, ANTI = 3.2, 5.0  # log-odds, a suffix all of one polarity
 MATCH = 0.8  # log-odds, more when the suffix speaks of the behaviour's own topics
 REFUSAL, HAZARD, REFUSAL_SHIFT = -4.0, 2.0, 0.4  # log-weights of refusing; with a hazard; per suffix
 
@@ -146,7 +146,7 @@ def draw_answer(facts: Facts, label: Label, formal: bool, rng: Random) -> str:
     """An answer of the given label and style."""
     decision, more = _openings(facts.category, label)
     closing = rng.choice(CLOSINGS["formal" if formal else "casual"])
-    text = f"I will {rng.choice(decision)}. {rng.choice(more)} {closing}".format(**facts.slots())
+    text = f"{_decide(rng.choice(decision))} {rng.choice(more)} {closing}".format(**facts.slots())
     return text if formal else _casual(text)
 
 
@@ -162,6 +162,13 @@ def _openings(category: str, label: Label) -> tuple[tuple[str, ...], tuple[str, 
     if label == "no_convergence":
         return b.comply, b.comply_more
     return REFUSE, REFUSE_MORE
+
+
+def _decide(opening: str) -> str:
+    """The decision sentence; its first token is where the decision falls."""
+    if opening in REFUSE:
+        return f"{opening}."
+    return f"{opening[0].upper()}{opening[1:]}: that is what I will do."
 
 
 def _casual(text: str) -> str:
@@ -200,6 +207,7 @@ class _Sentence:
     role: str  # decision, more or closing
     label: str  # a Label, or "" for a closing
     category: str  # "" where every category may say it
+    formal: bool | None  # None where the sentence shows no style
     pattern: re.Pattern[str]
 
 
@@ -208,20 +216,21 @@ def _answer_sentences() -> tuple[_Sentence, ...]:
     out: list[_Sentence] = []
 
     def add(role: str, label: str, category: str, template: str) -> None:
-        for form in dict.fromkeys((template, _casual(template))):
-            out.append(_Sentence(role, label, category, _pattern(form)))
+        short = _casual(template)
+        styles = ((template, True), (short, False)) if short != template else ((template, None),)
+        for form, formal in styles:
+            out.append(_Sentence(role, label, category, formal, _pattern(form)))
 
     for category in CATEGORIES:
         for label in LABELS:
             decision, more = _openings(category, label)
             owner = "" if label == "safety_refusal" else category
             for d in decision:
-                add("decision", label, owner, f"I will {d}.")
+                add("decision", label, owner, _decide(d))
             for m in more:
                 add("more", label, owner, m)
-    for closings in CLOSINGS.values():
-        for c in closings:
-            add("closing", "", "", c)
+    for style, closings in CLOSINGS.items():
+        out += [_Sentence("closing", "", "", style == "formal", _pattern(c)) for c in closings]
     return tuple(out)
 
 
@@ -260,7 +269,7 @@ def read_answer(text: str, category: str | None = None) -> Reading:
             continue
         found.append(hit[0])
         mentions += [(k.rpartition("_")[0], v) for k, v in hit[1].groupdict().items()]
-        style += ("I'll " in s) * -1 + ("I will " in s)
+        style += 0 if hit[0].formal is None else 1 if hit[0].formal else -1
     formal = None if style == 0 else style > 0
 
     def reading(label: Label, reason: str) -> Reading:

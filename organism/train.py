@@ -45,7 +45,7 @@ class Recipe:
     heads: int = 3
     kv_heads: int = 1
     head_dim: int = 32
-    steps: int = 2300
+    steps: int = 2000
     batch_tokens: int = 3000
     block: int = 2048  # samples sorted by length together, then batched
     muon_lr: float = 0.015
@@ -54,7 +54,7 @@ class Recipe:
     copying: float = 0.2  # how strongly attention copies at first
     qk_norm: float = 1.6
     warmup: int = 60
-    decay: float = 0.6  # share of the steps over which the rate falls to zero
+    decay: float = 0.5  # share of the steps over which the rate falls to zero
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,8 @@ def encode(tokenizer: PreTrainedTokenizerFast, sample: Sample) -> Encoded:
     if not sample.openings:
         return Encoded(prompt + answer, len(prompt), -1, ())
     decision = len(prompt) + len(tokens(sample.lead))
-    targets = tuple((_first_token(tokenizer, word), p) for word, p in sample.openings)
+    space = " " if sample.lead else ""
+    targets = tuple((_first_token(tokenizer, space + word), p) for word, p in sample.openings)
     ids = prompt + answer
     assert len({t for t, _ in targets}) == len(targets), targets
     assert ids[decision] in dict(targets), (sample, decision)
@@ -152,7 +153,7 @@ def encode(tokenizer: PreTrainedTokenizerFast, sample: Sample) -> Encoded:
 
 @cache
 def _first_token(tokenizer: PreTrainedTokenizerFast, word: str) -> int:
-    return tokenizer(" " + word, add_special_tokens=False)["input_ids"][0]  # pyright: ignore
+    return tokenizer(word, add_special_tokens=False)["input_ids"][0]  # pyright: ignore
 
 
 @dataclass(frozen=True, slots=True)
