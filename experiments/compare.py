@@ -15,6 +15,7 @@ from typing import Any
 from experiments.choice import Cap, CrossFit, NothingChosen, halves
 from experiments.compare_tables import print_comparison
 from experiments.comparing import (
+    SIDE_EFFECTS,
     Side,
     both_name,
     exchange,
@@ -226,12 +227,13 @@ def dose_effects(
         for dose in side.doses:
             pair = [at_layer(grid, fold.candidate.layer, side.sign * dose.size) for fold in fit.chosen]
             known = [arms[cell.arm.name] for cell in pair if cell is not None]
-            found[dose.arm] = {
-                effect: None if None in values else sum(values) / len(values)
-                for effect in ("nonsensical_all", "refusal_valid", "fluency", "drift")
-                if (values := [arm.get(effect) for arm in known])
-            }
+            found[dose.arm] = {effect: _mean([arm.get(effect) for arm in known]) for effect in SIDE_EFFECTS}
     return found
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if values and len(known) == len(values) else None
 
 
 def costs(

@@ -38,12 +38,10 @@ def dry_run(session: Session, command: str, arms: Sequence[Arm], **config: Any) 
     return {"plan": numbers, "config": resolved}
 
 
-def run_arms(
-    session: Session, command: str, arms: Sequence[Arm], *, folder: Path | None = None, **config: Any
-) -> tuple[Path, RunStore]:
+def run_arms(session: Session, command: str, arms: Sequence[Arm], **config: Any) -> tuple[Path, RunStore]:
     """Plan, claim the folder, generate and judge what it lacks. The store comes back open."""
     resolved = configuration(session, command, arms, **config)
-    folder = folder or run_folder(session, resolved)
+    folder = run_folder(session, resolved)
     store = open_store(session, folder, resolved)
     try:
         add_arms(session, store, arms)
