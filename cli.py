@@ -69,8 +69,8 @@ def shared_flags(
     ] = "steergap",
     suffixes: Annotated[str, typer.Option(help="default, paper, or a JSON file.")] = "default",
     judge: Annotated[
-        str, typer.Option(help="rubric, openai:MODEL, hf:MODEL, human:NAME or panel:A,B,C.")
-    ] = "rubric",
+        str, typer.Option(help="rubric, openai:MODEL, hf:MODEL or panel:A,B,C; the organism also has truth.")
+    ] = "auto",
     judge_sees: Annotated[
         JudgeSees, typer.Option(help="steered: the prompt with its suffix, as in the paper (not blind).")
     ] = "unsteered",

@@ -18,6 +18,7 @@ class Options:
     """The flags that all commands share.
 
     scenarios: None is the model's own set (the organism's) or InstrumentalEval.
+    judge: `auto` is the grammar's own labels (`truth`) for the organism, `rubric` for other models.
     new_tokens: None is what the checkpoint says, else 1024, or 8096 for a thinking model.
     thinking: None is what the model does by itself.
     temperatures: greedy at 0; `samples` applies to those above 0.
@@ -34,7 +35,7 @@ class Options:
     seed: int = 0
     context: Context = "full"
     suffixes: str = "default"
-    judge: str = "rubric"
+    judge: str = "auto"
     judge_sees: JudgeSees = "unsteered"
     base_url: str | None = None
     max_calls: int | None = None
@@ -82,7 +83,7 @@ def paper_protocol(options: Options) -> Options:
         seed=123,
         context="full",
         suffixes="paper" if options.suffixes == "default" else options.suffixes,
-        judge="openai:gpt-5.2" if options.judge == "rubric" else options.judge,
+        judge="openai:gpt-5.2" if options.judge == "auto" else options.judge,
         judge_sees="steered",
         prompt_tokens=4096,
         temperatures=(0.0,),

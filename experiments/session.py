@@ -15,6 +15,7 @@ from typing import Any
 
 from experiments.options import Options
 from steer import chat, models, scenarios, suffixes
+from steer.checkpoints import read_note, resolve
 from steer.errors import UserError
 from steer.judges import make as make_judge
 from steer.plan import Planned, arm_content, digest, plan
@@ -45,16 +46,12 @@ class Session:
 def open_session(options: Options) -> Session:
     """Resolve and load. Raises UserError before loading for everything that can be known before."""
     screen = Screen(quiet=options.quiet)
-    models.resolve(options.model, revision=options.revision)
+    found = resolve(options.model, revision=options.revision)
+    evidence = read_note(found.folder)[0] if found.folder is not None else ""
     chosen_suffixes = suffixes.load(options.suffixes)
     source = options.scenarios or ("organism" if options.model == "organism" else "instrumental-eval")
     items = scenarios.load(source, per_category=options.per_category, seed=options.seed)
-    judge = make_judge(
-        options.judge,
-        base_url=options.base_url,
-        max_calls=options.max_calls,
-        preflight=not options.dry_run,
-    )
+    judge = open_judge(options, evidence)
     loaded = models.load(
         options.model,
         revision=options.revision,
@@ -81,6 +78,27 @@ def open_session(options: Options) -> Session:
         limits=Limits(prompt=options.prompt_tokens, new=new_tokens),
         thinking=thinking,
         screen=screen,
+    )
+
+
+def open_judge(options: Options, evidence: str) -> Judge:
+    """The judge of a spec; `auto` is the grammar's own labels for the organism, and `rubric` else."""
+    spec = options.judge
+    if spec == "auto":
+        spec = "truth" if evidence else "rubric"
+    if spec == "truth":
+        if not evidence:
+            raise UserError(
+                f"judge 'truth' labels the organism's language only, not {options.model!r}: use rubric"
+            )
+        from organism.judge import GroundTruth
+
+        return GroundTruth()
+    return make_judge(
+        spec,
+        base_url=options.base_url,
+        max_calls=options.max_calls,
+        preflight=not options.dry_run,
     )
 
 
