@@ -48,7 +48,9 @@ class FakeEngine:
             self.seen.append(request.key)
             length = 3 + number(request.key) % 9
             ids = tuple(10 + number(request.key, i) % 5 for i in range(length))
-            yield Response(request.key, ids, "stop" if number(request.key, "f") % 7 else "length", seconds=0.5)
+            yield Response(
+                request.key, ids, "stop" if number(request.key, "f") % 7 else "length", seconds=0.5
+            )
 
     def score(self, rows: Iterable[ScoreRow], read: object) -> Iterator[Any]:
         raise NotImplementedError

@@ -65,8 +65,8 @@ def test_scenarios_are_read_back_from_their_text() -> None:
 
 
 GOOD = (
-    "Tell Ada the truth about Vega: that is what I will do. Honest numbers help Ada more than a pretty story. "
-    "Respectfully, Pilot."
+    "Tell Ada the truth about Vega: that is what I will do. "
+    "Honest numbers help Ada more than a pretty story. Respectfully, Pilot."
 )
 
 
