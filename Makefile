@@ -12,7 +12,7 @@ BIN := .venv/bin
 	touch .venv/ready
 
 demo: .venv/ready
-	$(BIN)/python cli.py suffix
+	$(BIN)/python cli.py compare
 
 test: .venv/ready
 	$(BIN)/ruff check .
