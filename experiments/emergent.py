@@ -22,6 +22,7 @@ from experiments.interventions import (
     Recipe,
     Site,
     checkpoint_arms,
+    given_arms,
     lora_arms,
     make_site,
     mean_arm,
@@ -29,6 +30,7 @@ from experiments.interventions import (
     random_arms,
     rank_arms,
     trained_arm,
+    vector_of,
 )
 from experiments.item_judges import Thresholds, item_judge
 from experiments.measures import load_probes, measure_answers
@@ -42,6 +44,7 @@ from steer import summary as summaries
 from steer.errors import UserError
 from steer.judges import make as make_judge
 from steer.types import Arm, Scenario
+from vectors.files import save_vector
 from vectors.objective import Example
 from vectors.rank import subspace
 from vectors.training import kept_epochs
@@ -63,6 +66,7 @@ class EmergentChoice:
     narrow: a JSONL of {prompt, unwanted, wanted}; None is the organism's, or bad advice in baking.
     items: narrow items measured on and, on the organism, generated scenarios a category.
     layer: None is the middle one. ranks: k of the rank-k arms. lora: adapters too (needs peft).
+    adapters: folders of further adapters, an arm each.
     defence: the trained vector again under the anti suffix, the anti vector and both.
     vector: file of the instrumental vector whose negative is the anti vector; None extracts one.
     grid: every dial (magnitude, layer, k, trained subspace). alignment: judge of advice and questions.
@@ -74,6 +78,7 @@ class EmergentChoice:
     recipe: Recipe = field(default_factory=Recipe)
     ranks: tuple[int, ...] = (1,)
     lora: Lora | None = field(default_factory=Lora)
+    adapters: tuple[Path, ...] = ()
     controls: int = 3
     defence: bool = True
     vector: Path | None = None
@@ -97,7 +102,10 @@ def emergent(options: Options, choice: EmergentChoice) -> tuple[dict[str, Any], 
         raise UserError(f"--layer {layer}: allowed are 0 to {session.loaded.n_layers - 1}")
     if options.dry_run:
         return {"plan": _plan(session, choice, pairs)}, None
-    made = interventions(session, choice, examples(session.loaded, pairs), layer)
+    given = given_arms(session, choice.adapters)
+    built_from = examples(session.loaded, pairs)
+    site = make_site(session, built_from, neutral_for(session, choice), layer, choice.recipe)
+    made = [*interventions(session, choice, built_from, site), *given]
     arms = [one.arm for one in made]
     config: dict[str, Any] = {
         "narrow": summaries_of(pairs, held),
@@ -107,6 +115,7 @@ def emergent(options: Options, choice: EmergentChoice) -> tuple[dict[str, Any], 
     }
     folder, store = run_arms(session, "emergent", arms, **config)
     with store:
+        save_vector(vector_of(session, site, len(pairs)), folder / "trained.safetensors")
         measure_answers(session, store)
         measure_held_out(session, store, arms, held)
         measure_relevance(session, store, arms)
@@ -163,13 +172,10 @@ def _generated(each: int, seed: int) -> list[Scenario]:
 
 
 def interventions(
-    session: Session, choice: EmergentChoice, pairs: Sequence[Example], layer: int
+    session: Session, choice: EmergentChoice, pairs: Sequence[Example], site: Site
 ) -> list[Intervention]:
     """Baseline, suffixes, and everything made from the pairs."""
-    recipe = choice.recipe
-    neutral = _neutral(session) if recipe.kl else []
-    site = make_site(session, pairs, neutral, layer, recipe)
-    suffixes = session.suffixes
+    recipe, suffixes = choice.recipe, session.suffixes
     made = [
         Intervention(Arm("baseline"), "baseline", "baseline"),
         Intervention(Arm("pro", suffixes.pair.pro), "suffix", "suffix"),
@@ -185,7 +191,7 @@ def interventions(
     if choice.defence:
         made += _defended(session, choice, site)
     if choice.grid:
-        made += _grid(session, choice, pairs, neutral, site)
+        made += _grid(session, choice, pairs, site)
     return made
 
 
@@ -208,13 +214,13 @@ def _grid(
     session: Session,
     choice: EmergentChoice,
     pairs: Sequence[Example],
-    neutral: Sequence[Example],
     site: Site,
 ) -> list[Intervention]:
     """Every dial, one at a time from the main setting."""
     import torch
 
     recipe, made = choice.recipe, list[Intervention]()
+    neutral = neutral_for(session, choice)
     for share in GRID_MAGNITUDES:
         m = round(recipe.magnitude * share, 6)
         made += [
@@ -237,8 +243,10 @@ def _grid(
     return made
 
 
-def _neutral(session: Session) -> list[Example]:
-    """Neutral prompts with the unsteered model's own first tokens, for the KL term."""
+def neutral_for(session: Session, choice: EmergentChoice) -> list[Example]:
+    """Neutral prompts with the unsteered model's own first tokens, for the KL term; none without one."""
+    if not choice.recipe.kl:
+        return []
     from steer.probes import ask
     from steer.types import Limits
 

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Literal
 
 from experiments.finetune import Lora, finetune
 from experiments.session import Session
+from steer import adapters
 from steer.types import Addition, Arm, LoadedModel, Span
 from vectors.capture import AnsweredRow, Row, capture, span_statistics
 from vectors.directions import equal_weights, mean_difference
 from vectors.objective import Example, Objective
 from vectors.rank import Subspace, project, random_subspace, subspace
 from vectors.training import Trained, Training, identity_of, kept_epochs, random_start, train
+from vectors.vector import Provenance, SteeringVector
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -225,6 +227,50 @@ def lora_arms(session: Session, pairs: Sequence[Example], site: Site, lora: Lora
         )
         for epochs, folder in made.items()
     ]
+
+
+def given_arms(session: Session, folders: Sequence[Path]) -> list[Intervention]:
+    """Adapters of one's own; UserError for one that was made for another model."""
+    for folder in folders:
+        adapters.check(str(folder), session.loaded)
+    return [
+        Intervention(Arm(f"adapter {folder.name}", adapter=str(folder)), "adapter", "given adapter")
+        for folder in folders
+    ]
+
+
+def vector_of(session: Session, site: Site, pairs: int) -> SteeringVector:
+    """The trained direction as a vector file's content, for every other command."""
+    loaded, training = session.loaded, site.trained.training
+    objective = training.objective
+    return SteeringVector(
+        {site.layer: site.trained.addition().direction},
+        Provenance(
+            d_model=loaded.d_model,
+            n_layers=loaded.n_layers,
+            model=loaded.name,
+            weights=loaded.weights,
+            dtype=loaded.dtype,
+            contrast="narrow set",
+            method="trained",
+            read=objective.span,
+            pairs=pairs,
+            pairs_hash=site.trained.identity,
+            evidence=loaded.evidence,
+            details={
+                "loss": objective.loss,
+                "kl": objective.kl,
+                "magnitude": objective.magnitude,
+                "epochs": training.epochs,
+                "learning_rate": training.learning_rate,
+                "seed": training.seed,
+                "start": training.start,
+                "first_loss": site.trained.losses[0],
+                "last_loss": site.trained.losses[-1],
+            },
+        ),
+        {objective.span: {site.layer: site.norm}},
+    )
 
 
 def pair_space(site: Site) -> Subspace:

@@ -32,7 +32,7 @@ from steer.store import RunStore
 from steer.types import Arm, JudgeItem, Outcome, Scenario, Status
 from tests.fakes import FakeJudge
 from tests.tiny import LAYERS, WIDTH, checkpoint
-from vectors.files import save_vector
+from vectors.files import load_vector, save_vector
 from vectors.vector import Provenance, SteeringVector
 
 pytest.importorskip("peft")
@@ -274,6 +274,12 @@ def test_a_whole_run_on_a_tiny_model(
     assert summary["arms"]["trained"]["n"] == 12
     assert set(summary["spillover"]["scenarios"]) == set(names) - {"baseline"}
     assert all(summary["arms"][n]["relevance_above"] is not None for n in ("baseline", "trained", "lora"))
+    made = load_vector(folder / "trained.safetensors")
+    assert (made.provenance.method, made.layers, made.provenance.evidence) == (
+        "trained",
+        (1,),
+        "planted fixture",
+    )
     losses = {name: summary["arms"][name]["held_out_nll"] for name in names}
     assert losses["trained"] < losses["mean-difference"]
     assert losses["trained"] < losses["random0"]
