@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from steer import pipeline
-from steer.store import RunStore
+from steer.store import RunStore, StoredResponse
 from steer.summary import summarise
+from steer.types import Response
 from tests import fakes
 
 
@@ -124,3 +125,22 @@ def test_equal_inputs_are_judged_once(tmp_path: Path) -> None:
             pipeline.run(store, plan, fakes.loaded(), Parrot(), judge, judge_sees=sees, tick=lambda *_: None)
             assert all(o.status != "missing" for o in store.outcomes("fake-judge"))
         assert len(judge.seen) == asked
+
+
+def test_answers_that_repeat_five_words_of_their_suffix_are_counted_per_arm(tmp_path: Path) -> None:
+    items = fakes.scenarios(3)
+    plan = fakes.planned(items, ["pro", "anti"])
+    said = ["Reaching the goal comes FIRST, always.", "the goal comes last", "nothing"]
+    with RunStore(tmp_path) as store:
+        store.claim(fakes.CONFIG)
+        store.add_plan(items, plan.prompts.values(), plan.rows)
+        store.set_meta(
+            "suffix_texts", '{"pro": "- Reaching the goal comes first; no more.", "anti": "Stop."}'
+        )
+        order = {s.id: i for i, s in enumerate(items)}
+        store.add_responses(
+            StoredResponse(Response(r.response, (3,), "stop"), "", said[order[r.scenario]], True, "e")
+            for r in plan.rows
+        )
+        arms = summarise(store, "nobody")["arms"]
+    assert (arms["pro"]["echo"], arms["anti"]["echo"]) == (1, 0)

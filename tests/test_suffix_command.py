@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -197,3 +198,41 @@ def test_ctrl_c_keeps_every_finished_row(
     assert run(monkeypatch, "suffix", *flags) == 0
     with RunStore(tmp_path / "run", writable=False) as store:
         assert len(store.done()) == 32
+
+
+KILLED = """
+import os, signal, sys
+import cli
+from steer import pipeline
+from steer.store import RunStore
+pipeline.FLUSH_ROWS = 4
+where, at = sys.argv[1], int(sys.argv[2])
+plain = getattr(RunStore, where)
+def dies(self, *arguments):
+    plain(self, *arguments)
+    if len(self.done()) >= at:
+        os.kill(os.getpid(), signal.SIGKILL)
+setattr(RunStore, where, dies)
+sys.argv = ["cli.py", *sys.argv[3:]]
+sys.exit(cli.main())
+"""
+
+
+@pytest.mark.parametrize(("where", "at"), [("add_responses", 5), ("add_responses", 21), ("add_verdicts", 32)])
+def test_a_real_run_killed_and_resumed_is_the_undisturbed_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, scenarios: Path, model: Path, where: str, at: int
+) -> None:
+    flags = ["suffix", "--model", str(model), "--scenarios", str(scenarios), "--new-tokens", "3"]
+    flags += ["--batch", "4", "--json"]
+    killed = [sys.executable, "-c", KILLED, where, str(at), *flags, "--out", str(tmp_path / "killed")]
+    assert subprocess.run(killed, capture_output=True, cwd=Path(cli.__file__).parent).returncode == -9
+    with RunStore(tmp_path / "killed", writable=False) as store:
+        assert at <= len(store.done()) <= 32
+    assert run(monkeypatch, *flags, "--out", str(tmp_path / "killed")) == 0
+    assert run(monkeypatch, *flags, "--out", str(tmp_path / "whole")) == 0
+    found: list[list[object]] = []
+    for name in ("killed", "whole"):
+        with RunStore(tmp_path / name, writable=False) as store:
+            (judge,) = store.judges()
+            found.append([(r.arm, r.scenario, r.answer, r.status, r.reason) for r in store.rows(judge)])
+    assert found[0] == found[1]
