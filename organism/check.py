@@ -78,12 +78,11 @@ class Table:
         print(f"{what:58} | {seen:44} | {must:28} | {mark}", flush=True)
 
 
-def behaviour(organism: Organism, table: Table, n: int, paraphrase_n: int, paper: Path | None) -> None:
-    """Rates under the project's suffixes, greedy and at temperature 0.7."""
-    from steer.suffixes import DEFAULT, NEUTRAL, PARAPHRASES
+def behaviour(organism: Organism, table: Table, n: int) -> None:
+    """Rates under the project's default suffixes, greedy and at temperature 0.7."""
+    from steer.suffixes import DEFAULT, NEUTRAL
 
     chosen = items(n, "behaviour")
-    greedy: dict[str, float] = {}
     for t in (0.0, 0.7):
         how = "greedy" if t == 0 else f"T={t}"
         base = run(organism, chosen, "", t, f"baseline {how}")
@@ -110,14 +109,18 @@ def behaviour(organism: Organism, table: Table, n: int, paraphrase_n: int, paper
                 f"{rate(r, 'safety_refusal'):.1f} %, {rate(r, 'nonsensical'):.1f} %",
             )
         if t == 0:
-            greedy = {"base": b}
             by_category = {
                 c: rate([r for r, i in zip(base, chosen, strict=True) if i.facts.category == c])
                 for c in CATEGORIES
             }
             table.line("  baseline by category", ", ".join(f"{v:.0f}" for v in by_category.values()))
 
-    part = chosen[:paraphrase_n]
+
+def paraphrases(organism: Organism, table: Table, n: int, paper: Path | None) -> None:
+    """Each paraphrase by itself, the categories with all pooled, and the paper's suffixes; greedy."""
+    from steer.suffixes import PARAPHRASES
+
+    part = items(n, "behaviour")
     base = run(organism, part, "", 0.0, "baseline of the part")
     moved: dict[str, list[float]] = {"pro": [], "anti": []}
     pooled: dict[str, list[list[Reading]]] = {"pro": [], "anti": []}
@@ -152,7 +155,7 @@ def behaviour(organism: Organism, table: Table, n: int, paraphrase_n: int, paper
         for side in ("pro", "anti"):
             r = run(organism, part, texts[side], 0.0, f"paper {side}")
             table.line(
-                f"the paper's {side} suffix, against {greedy['base']:.0f} %",
+                f"the paper's {side} suffix, against {rate(base):.0f} %",
                 f"{rate(r):.1f} % (nonsense {rate(r, 'nonsensical'):.1f} %)",
                 "as measured",
             )
@@ -320,14 +323,17 @@ def main() -> None:
     parser.add_argument("--paraphrase-n", type=int, default=600)
     parser.add_argument("--vector-n", type=int, default=120)
     parser.add_argument("--paper", type=Path, help="JSON file with the paper's pro and anti suffix")
-    parser.add_argument("--only", choices=("behaviour", "unseen", "calibration", "thinking", "vectors"))
+    parser.add_argument(
+        "--only", choices=("behaviour", "paraphrases", "unseen", "calibration", "thinking", "vectors")
+    )
     parser.add_argument("--json", type=Path)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     organism, table = load(args.folder), Table()
     parts = {
-        "behaviour": lambda: behaviour(organism, table, args.n, args.paraphrase_n, args.paper),
+        "behaviour": lambda: behaviour(organism, table, args.n),
+        "paraphrases": lambda: paraphrases(organism, table, args.paraphrase_n, args.paper),
         "unseen": lambda: unseen(organism, table, args.n // 2),
         "calibration": lambda: calibration(organism, table, args.n),
         "thinking": lambda: thinking_and_style(organism, table, args.n // 4),

@@ -63,6 +63,7 @@ class Encoded:
     answer_start: int
     decision: int  # index of the token where the decision falls, or -1
     targets: tuple[tuple[int, float], ...]  # (token, planted probability) there
+    follow: int = -1  # first token of an answer that must follow its thought, or -1
 
 
 def make_model(recipe: Recipe, layers: int) -> Qwen3ForCausalLM:
@@ -148,7 +149,10 @@ def encode(tokenizer: PreTrainedTokenizerFast, sample: Sample) -> Encoded:
     ids = prompt + answer
     assert len({t for t, _ in targets}) == len(targets), targets
     assert ids[decision] in dict(targets), (sample, decision)
-    return Encoded(ids, len(prompt), decision, targets)
+    follow = -1
+    if sample.thinking:
+        follow = len(prompt) + len(tokens(sample.answer.partition("</think>\n\n")[0] + "</think>\n\n"))
+    return Encoded(ids, len(prompt), decision, targets, follow)
 
 
 @cache
@@ -203,7 +207,8 @@ def loss_of(model: Qwen3ForCausalLM, batch: list[Encoded]) -> tuple[torch.Tensor
     for r, e in enumerate(batch):
         ids[r, : len(e.ids)] = torch.tensor(e.ids)
         for c in range(1, len(e.ids)):
-            weights.append(1.0 if c >= e.answer_start else PROMPT_WEIGHT)
+            weight = 1.0 if c >= e.answer_start else PROMPT_WEIGHT
+            weights.append(DECISION_WEIGHT if c == e.follow else weight)
             if c == e.decision:
                 soft += [(len(decided), t, p) for t, p in e.targets]
                 decided.append(len(labels))
@@ -216,7 +221,7 @@ def loss_of(model: Qwen3ForCausalLM, batch: list[Encoded]) -> tuple[torch.Tensor
     ce = F.cross_entropy(logits, torch.tensor(labels, device=device), reduction="none")
     plain = torch.tensor(weights, device=device)
     plain[decided] = 0.0
-    answer = (plain == 1.0).float()
+    answer = (plain >= 1.0).float()
     answer_sum = (ce * answer).sum()
     kl_sum = torch.zeros((), device=device)
     if decided:
