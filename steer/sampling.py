@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+    from steer.types import Request
 
 ROWS_AT_ONCE = 64
 """Rows whose softmax is held in fp64 at a time: 64 rows of a 152k vocabulary are 78 MB."""
@@ -55,36 +58,60 @@ def uniform(stream: Tensor, step: Tensor) -> Tensor:
     return (_mix(counter) >> 12 & (1 << 52) - 1).double() * 2.0**-52
 
 
-def choose(
-    logits: Tensor, temperature: Tensor, stream: Tensor, step: Tensor, *, greedy: bool = False
-) -> tuple[Tensor, Tensor]:
+@dataclass(frozen=True, slots=True, eq=False)
+class How:
+    """How the rows of a batch choose: temperature [row] fp64 (0: greedy) and stream [row] int64."""
+
+    temperature: Tensor
+    stream: Tensor
+    greedy: bool  # all of them
+
+
+def how(requests: Sequence[Request], device: torch.device | str) -> How:
+    """The rows' own settings, where `choose` will need them."""
+    import torch
+
+    home = _home(torch.device(device))
+    heat = [request.temperature for request in requests]
+    return How(
+        torch.tensor(heat, dtype=torch.float64, device=home),
+        as_int64([request.stream for request in requests], home),
+        not any(heat),
+    )
+
+
+def choose(logits: Tensor, rows: How, step: Tensor) -> tuple[Tensor, Tensor]:
     """The next token of each row, and which rows had a non-finite logit (their token is 0).
 
-    logits: [row, vocab]; temperature: [row], 0 for greedy; stream, step: [row] int64.
-    greedy: every temperature is 0 (known to the caller, so that no device has to be asked).
+    logits: [row, vocab]; step: [row] int64, 0 for the first token.
     Returns tokens [row] int64 and bad [row] bool.
     """
     import torch
 
-    home = logits.device
-    if home.type == "mps":  # has no fp64
-        logits, temperature, stream, step = (x.cpu() for x in (logits, temperature, stream, step))
+    device, home = logits.device, _home(logits.device)
+    logits, step = logits.to(home), step.to(home)
     # the largest logit is NaN if any is; a model may mask a token for good with -inf, but not all
     bad = ~logits.amax(-1).isfinite()
     tokens = logits.argmax(-1)
-    if not greedy:
-        drawn = torch.cat(
-            [
-                _draw(logits[i : i + ROWS_AT_ONCE], temperature[i : i + ROWS_AT_ONCE], u)
-                for i, u in zip(
-                    range(0, len(logits), ROWS_AT_ONCE),
-                    uniform(stream, step).split(ROWS_AT_ONCE),
-                    strict=True,
-                )
-            ]
-        )
-        tokens = torch.where(temperature > 0, drawn, tokens)
-    return tokens.masked_fill(bad, 0).to(home), bad.to(home)
+    if not rows.greedy:
+        drawn = [
+            _draw(part, temperature, u)
+            for part, temperature, u in zip(
+                logits.split(ROWS_AT_ONCE),
+                rows.temperature.split(ROWS_AT_ONCE),
+                uniform(rows.stream, step).split(ROWS_AT_ONCE),
+                strict=True,
+            )
+        ]
+        tokens = torch.where(rows.temperature > 0, torch.cat(drawn), tokens)
+    return tokens.masked_fill(bad, 0).to(device), bad.to(device)
+
+
+def _home(device: torch.device) -> torch.device:
+    """Where tokens are chosen: on the device, but Apple's GPUs have no fp64."""
+    import torch
+
+    return torch.device("cpu") if device.type == "mps" else device
 
 
 def _draw(logits: Tensor, temperature: Tensor, u: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
-from steer.sampling import as_int64, choose
+from steer.sampling import choose, how
 from steer.types import OPERATIONS, SPANS, Addition, Limits, LoadedModel, Request
 from tests.tiny import checkpoint
 
@@ -139,12 +139,7 @@ def plain_generate(loaded: LoadedModel, request: Request) -> tuple[list[int], li
 
     def pick(input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         step = input_ids.shape[1] - len(request.prompt_ids)
-        token, _ = choose(
-            scores,
-            torch.tensor([request.temperature]),
-            as_int64([request.stream]),
-            torch.tensor([step]),
-        )
+        token, _ = choose(scores, how([request], "cpu"), torch.tensor([step]))
         return torch.full_like(scores, -math.inf).index_fill(1, token, 0.0)
 
     try:

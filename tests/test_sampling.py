@@ -8,9 +8,16 @@ import random
 import pytest
 import torch
 
-from steer.sampling import as_int64, choose, stream_of, uniform
+from steer.sampling import How, as_int64, choose, how, stream_of, uniform
+from steer.types import Request
 
 MASK = 2**64 - 1
+
+
+def drawn(
+    logits: torch.Tensor, temperature: torch.Tensor, stream: torch.Tensor, step: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    return choose(logits, How(temperature.double(), stream, not bool(temperature.any())), step)
 
 
 def mix(z: int) -> int:
@@ -55,7 +62,7 @@ def test_sampled_tokens_follow_the_softmax_at_the_temperature() -> None:
 
     logits, n = torch.tensor([0.3, -1.0, 2.0, 0.0, -0.5]), 40_000
     for temperature in (0.5, 1.0, 2.0):
-        tokens, bad = choose(
+        tokens, bad = drawn(
             logits.expand(n, -1),
             torch.full((n,), temperature),
             torch.arange(n),
@@ -70,7 +77,7 @@ def test_token_is_the_inverse_of_the_cumulative_distribution_in_id_order() -> No
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(300, 50, generator=generator) * 3
     stream, step = torch.arange(300), torch.arange(300) % 7
-    tokens, _ = choose(logits, torch.full((300,), 0.8), stream, step)
+    tokens, _ = drawn(logits, torch.full((300,), 0.8), stream, step)
     for row in range(300):
         cumulative, u = 0.0, float(uniform(stream[row : row + 1], step[row : row + 1]))
         for token, p in enumerate((logits[row].double() / 0.8).softmax(-1).tolist()):  # noqa: B007
@@ -82,7 +89,7 @@ def test_token_is_the_inverse_of_the_cumulative_distribution_in_id_order() -> No
 
 def test_a_token_of_probability_zero_is_never_drawn() -> None:
     logits = torch.tensor([float("-inf"), 0.0, float("-inf"), 0.0, float("-inf")]).expand(5000, -1)
-    tokens, bad = choose(logits, torch.ones(5000), torch.arange(5000), torch.zeros(5000, dtype=torch.int64))
+    tokens, bad = drawn(logits, torch.ones(5000), torch.arange(5000), torch.zeros(5000, dtype=torch.int64))
     assert set(tokens.tolist()) == {1, 3}
     assert not bad.any()
 
@@ -92,10 +99,10 @@ def test_a_rows_token_does_not_depend_on_its_batch() -> None:
     logits = torch.randn(200, 90, generator=generator)
     heat = torch.rand(200, generator=generator).where(torch.arange(200) % 3 > 0, torch.tensor(0.0))
     stream, step = torch.arange(200) * 977, torch.arange(200)
-    whole, _ = choose(logits, heat, stream, step)
+    whole, _ = drawn(logits, heat, stream, step)
     for row in range(200):
         part = slice(row, row + 1)
-        assert int(choose(logits[part], heat[part], stream[part], step[part])[0]) == int(whole[row])
+        assert int(drawn(logits[part], heat[part], stream[part], step[part])[0]) == int(whole[row])
     assert torch.equal(whole[heat == 0], logits[heat == 0].argmax(-1))
 
 
@@ -104,12 +111,21 @@ def test_a_non_finite_logit_marks_its_row_and_no_other(value: float) -> None:
     logits = torch.zeros(3, 10)
     logits[1, 4] = value
     for heat in (0.0, 1.0):
-        tokens, bad = choose(
+        tokens, bad = drawn(
             logits, torch.full((3,), heat), torch.arange(3), torch.zeros(3, dtype=torch.int64)
         )
-        clean, _ = choose(
+        clean, _ = drawn(
             torch.zeros(3, 10), torch.full((3,), heat), torch.arange(3), torch.zeros(3, dtype=torch.int64)
         )
         assert bad.tolist() == [False, True, False]
         assert tokens[0] == clean[0]
         assert tokens[2] == clean[2]
+
+
+def test_settings_of_rows_keep_all_bits_of_temperature_and_stream() -> None:
+    rows = [Request("a", (1,), (), temperature=0.7, stream=MASK), Request("b", (1,), ())]
+    settings = how(rows, "cpu")
+    assert settings.temperature.tolist() == [0.7, 0.0]
+    assert settings.stream.tolist() == [-1, 0]
+    assert not settings.greedy
+    assert how(rows[1:], "cpu").greedy

@@ -22,7 +22,7 @@ from steer.engines.batching import (
     with_adapters,
 )
 from steer.interventions import Steering, decoder_layers
-from steer.sampling import as_int64, choose
+from steer.sampling import choose, how
 from steer.types import LoadedModel, Read, Request, Response, ScoreRow
 
 if TYPE_CHECKING:
@@ -127,12 +127,10 @@ class _Rows:
 
         self._prompt = column([len(r.prompt_ids) for r in requests], torch.int64)
         self._limit = column([r.limits.new for r in requests], torch.int64)
-        self._temperature = column([r.temperature for r in requests], torch.float64)
-        self._stream = as_int64([r.stream for r in requests], device)
+        self._how = how(requests, device)
         width = max(1, *(len(r.stop_ids) for r in requests))
         stops = [list(r.stop_ids) + [-1] * (width - len(r.stop_ids)) for r in requests]
         self._stops = column(stops, torch.int64)  # [row, stop], padded with -1
-        self._greedy = all(r.temperature == 0 for r in requests)
         self._tokens: list[Tensor] = []  # [row] a step
         self._bad: list[Tensor] = []
         self._ended = torch.zeros(len(requests), dtype=torch.bool, device=device)
@@ -142,7 +140,7 @@ class _Rows:
         import torch
 
         step = torch.full_like(self._prompt, len(self._tokens))
-        tokens, bad = choose(scores, self._temperature, self._stream, step, greedy=self._greedy)
+        tokens, bad = choose(scores, self._how, step)
         self._tokens.append(tokens)
         self._bad.append(bad)
         stopped = (tokens[:, None] == self._stops).any(-1)

@@ -31,7 +31,7 @@ from steer.engines.prefill import Share, Work, prefill, reaches, share, steered
 from steer.engines.schedule import Queue
 from steer.errors import UserError
 from steer.interventions import Steering, decoder_layers
-from steer.sampling import as_int64, choose
+from steer.sampling import How, choose, how
 from steer.types import Applied, Finish, LoadedModel, Read, Request, Response, ScoreRow
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ PREFILL_TOKENS = 8192
 """Tokens of one prefill, pads included."""
 LIKE = 0.75
 """Prompts share a prefill if the shortest is at least this part of the longest."""
+AHEAD = 8
+"""Times the slots: how far into the queue a prefill looks for rows to compute along."""
 MEMORY_SHARE = 0.4
 """Of free memory, for the slots: growing them takes half as much again, prefixes and logits the rest."""
 PREFIX_SHARE = 0.2
@@ -72,6 +74,8 @@ def unsupported(loaded: LoadedModel) -> str:
         return "it is an encoder-decoder"
     if getattr(config, "kv_lora_rank", None):
         return "it caches latents, not keys and values"
+    if not getattr(config, "rope_parameters", None):
+        return "its positions are not rotary"
     implementation = getattr(config, "_attn_implementation", "")
     if implementation not in ("sdpa", "eager"):
         return f"its attention implementation is {implementation!r} (allowed are sdpa and eager)"
@@ -191,7 +195,7 @@ class _Run:
         self.users = Counter(share(request) for request in queue.ahead(len(queue)))
         self.room = int(PREFIX_SHARE * free_bytes(self.device))
         self.clock = 0.0  # seconds a row has had, if it was there from the start
-        self.choice: tuple[Tensor, Tensor, bool] | None = None  # temperature, stream, all greedy
+        self.choice: How | None = None  # of the live rows; None when they have changed
 
     def responses(self) -> Iterator[Response]:
         import torch
@@ -242,14 +246,8 @@ class _Run:
                 logits_to_keep=1,
             ).logits[:, -1]
         if self.choice is None:
-            heat = [row.request.temperature for row in rows]
-            self.choice = (
-                torch.tensor(heat, dtype=torch.float64, device=device),
-                as_int64([row.request.stream for row in rows], device),
-                not any(heat),
-            )
-        temperature, stream, greedy = self.choice
-        chosen, bad = choose(logits, temperature, stream, steps, greedy=greedy)
+            self.choice = how([row.request for row in rows], device)
+        chosen, bad = choose(logits, self.choice, steps)
         results: list[list[int]] = torch.stack([chosen, bad.long()], 1).tolist()  # the step's one wait
         self.clock += (time.perf_counter() - began) / len(rows)
         self.work.row_steps += len(rows)
@@ -331,6 +329,7 @@ class _Run:
             while (
                 jobs
                 and len(jobs[-1].prompt_ids) >= LIKE * longest
+                and len(part) < self.slots  # fewer where memory was short
                 and (len(part) + 1) * longest <= PREFILL_TOKENS
             ):
                 part.append(jobs.pop())
@@ -346,7 +345,7 @@ class _Run:
     def _worth_adding(self, lacking: dict[Share, Request]) -> Iterator[Request]:
         """Waiting requests to prefill along: those with a prompt that is computed anyway, then the next."""
         prompts = {r.prompt_ids for r in lacking.values()}
-        waiting = [r for r in self.queue.ahead(len(self.queue)) if share(r) not in self.store]
+        waiting = [r for r in self.queue.ahead(AHEAD * self.slots) if share(r) not in self.store]
         tokens = sum(len(r.prompt_ids) for r in lacking.values())
         held = sum(prefix.bytes for prefix, _ in self.store.values())
         fitting = (self.room - held) // token_bytes(self.loaded) - tokens
