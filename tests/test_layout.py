@@ -61,15 +61,19 @@ def loaded_after(*arguments: str) -> set[str]:
     return set(out.stdout.rsplit("MODULES", 1)[1].split())
 
 
-def commands() -> list[str]:
+def commands() -> list[list[str]]:
+    """Every command as typed: ["suffix"], ["vector", "show"], ..."""
     tree = ast.parse((ROOT / "cli.py").read_text(encoding="utf-8"))
-    found = [
-        node.name.rstrip("_").replace("_", "-")
-        for node in tree.body
-        if isinstance(node, ast.FunctionDef)
-        and any("command" in ast.unparse(decorator) for decorator in node.decorator_list)
-    ]
-    assert "suffix" in found
+    found: list[list[str]] = []
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef):
+            for decorator in map(ast.unparse, node.decorator_list):
+                group, _, rest = decorator.partition(".command(")
+                if rest:
+                    name = node.name.replace("_", "-")
+                    found.append([name] if group == "app" else [group, name])
+    assert ["suffix"] in found
+    assert ["vector", "show"] in found
     return found
 
 
@@ -95,6 +99,6 @@ def test_nothing_unpickles_and_nothing_trusts_remote_code() -> None:
 def test_every_command_answers_to_h_with_an_example() -> None:
     for command in commands():
         out = subprocess.run(
-            [sys.executable, "cli.py", command, "-h"], capture_output=True, text=True, cwd=ROOT, check=True
+            [sys.executable, "cli.py", *command, "-h"], capture_output=True, text=True, cwd=ROOT, check=True
         )
         assert "Example" in out.stdout, command
