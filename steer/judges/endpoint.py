@@ -11,7 +11,6 @@ import asyncio
 import os
 import queue
 import threading
-import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
 from steer.errors import UserError
+from steer.judges.pool import Gate, Pool, in_thread
 
 if TYPE_CHECKING:
     from openai import APIStatusError, AsyncOpenAI, OpenAIError
@@ -29,7 +29,6 @@ RETRIES = 10
 TIMEOUT = 120.0
 PREFLIGHT_TIMEOUT = 12.0
 MAX_TOKENS = 1000
-WINDOW = 256  # questions held for sorting, so that those with a common beginning follow each other
 AGAIN = "\n\nYour last reply could not be used. Reply with the JSON object alone."
 
 T = TypeVar("T")
@@ -105,7 +104,7 @@ class Endpoint:
     def preflight(self, form: Form[T]) -> None:
         """Ask one short question; UserError, within a minute, if the endpoint cannot answer it."""
         question = Question("preflight", "", "Reply with a JSON object.", "This only tests the connection.")
-        _in_thread(lambda: self._settle(question, form))
+        in_thread(lambda: self._settle(question, form))
 
     async def _settle(self, question: Question, form: Form[T]) -> None:
         from openai import APIStatusError, OpenAIError
@@ -145,7 +144,7 @@ class Endpoint:
             self.preflight(form)
         out: queue.SimpleQueue[tuple[str, T | None, str] | BaseException | None] = queue.SimpleQueue()
         loop = asyncio.new_event_loop()
-        pool = _Pool(self, form, loop, out)
+        pool = Pool(self, form, loop, out)
         thread = threading.Thread(target=pool.run, args=(questions,), daemon=True)
         thread.start()
         try:
@@ -253,7 +252,7 @@ class Endpoint:
     ) -> AsyncGenerator[AsyncOpenAI]:
         from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
-        gate = _Gate(self.per_minute)
+        gate = Gate(self.per_minute)
 
         async def wait(_: object) -> None:
             await gate.wait()
@@ -290,102 +289,6 @@ class Endpoint:
                 f"{where!r} answered {error.status_code} for {self.model!r}, retried in vain{again}"
             )
         return UserError(f"judge endpoint {where!r}: {type(error).__name__}{again}")
-
-
-class _Pool(Generic[T]):
-    """One event loop on a thread of its own: a feeder, and `concurrency` workers."""
-
-    def __init__(
-        self, endpoint: Endpoint, form: Form[T], loop: asyncio.AbstractEventLoop, out: queue.SimpleQueue[Any]
-    ) -> None:
-        self.endpoint, self.form, self.loop, self.out = endpoint, form, loop, out
-        self.room = threading.Semaphore(WINDOW)
-        self.waiting: asyncio.PriorityQueue[tuple[str, int, Question | None]] = asyncio.PriorityQueue()
-        self.task: asyncio.Task[None] | None = None
-        self.cancelled = False
-
-    def run(self, questions: Iterable[Question]) -> None:
-        asyncio.set_event_loop(self.loop)
-        self.task = self.loop.create_task(self._work())
-        threading.Thread(target=self._feed, args=(questions,), daemon=True).start()
-        try:
-            self.loop.run_until_complete(self.task)
-            self.out.put(None)
-        except asyncio.CancelledError:
-            self.out.put(None)
-        except BaseException as error:  # carried to the thread that asked
-            self.out.put(error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error)
-        finally:
-            self.loop.close()
-
-    def cancel(self) -> None:
-        self.cancelled = True
-        self.room.release()
-        if self.task is not None and not self.loop.is_closed():
-            self._post(self.task.cancel)
-
-    def _post(self, call: Callable[..., object], *args: object) -> None:
-        try:
-            self.loop.call_soon_threadsafe(call, *args)
-        except RuntimeError:  # the loop has just closed: nothing is left to tell it
-            return
-
-    def _feed(self, questions: Iterable[Question]) -> None:
-        try:
-            for n, question in enumerate(questions):
-                self.room.acquire()
-                if self.cancelled:
-                    return
-                self._post(self.waiting.put_nowait, (question.group, n, question))
-        except BaseException as error:  # carried to the thread that asked
-            self.out.put(error)
-        finally:
-            for n in range(self.endpoint.concurrency):  # sorts after every group
-                self._post(self.waiting.put_nowait, ("\U0010ffff", n, None))
-
-    async def _work(self) -> None:
-        async with self.endpoint.client() as client, asyncio.TaskGroup() as group:
-            for _ in range(self.endpoint.concurrency):
-                group.create_task(self._worker(client))
-
-    async def _worker(self, client: AsyncOpenAI) -> None:
-        while (question := (await self.waiting.get())[2]) is not None:
-            found = await self.endpoint.one(client, question, self.form)
-            self.room.release()
-            if found is not None:
-                self.out.put((question.id, *found))
-
-
-class _Gate:
-    """Lets `per_minute` requests a minute through, evenly; 0 lets all through."""
-
-    def __init__(self, per_minute: int) -> None:
-        self.gap = 60 / per_minute if per_minute else 0.0
-        self.next = 0.0
-
-    async def wait(self) -> None:
-        if not self.gap:
-            return
-        at = max(self.next, time.monotonic())
-        self.next = at + self.gap
-        await asyncio.sleep(at - time.monotonic())
-
-
-def _in_thread(work: Callable[[], Any]) -> None:
-    """Run a coroutine to its end on a thread of its own: the caller's may already have a loop."""
-    failed: list[BaseException] = []
-
-    def target() -> None:
-        try:
-            asyncio.run(work())
-        except BaseException as error:
-            failed.append(error)
-
-    thread = threading.Thread(target=target, daemon=True)
-    thread.start()
-    thread.join()
-    if failed:
-        raise failed[0]
 
 
 def _unknown_setting(error: APIStatusError, settings: dict[str, Any]) -> str:
