@@ -22,29 +22,29 @@ if TYPE_CHECKING:
 
 
 def measure_relevance(session: Session, store: RunStore, arms: Sequence[Arm]) -> None:
-    """Per arm over all items: mean cosine of answer and question, of answer and other questions, and
-    how often the own question ranks above another one."""
+    """Per arm over all items, as `steer.relevance` has it: `relevance` (match), `relevance_cosine`, each
+    beside its figure for other questions (`_shuffled`), and `relevance_above`."""
     known = store.measures("relevance")
     missing = [arm for arm in arms if subject(arm.name) not in known]
     if not missing:
         return
     session.screen.note(f"relevance of the answers of {len(missing)} arms, by the unsteered model")
-    questions = {s.id: s.user for s in session.scenarios}
+    questions = {s.id: f"{s.system}\n{s.user}".strip() for s in session.scenarios}
     answers: dict[str, dict[str, str]] = {}
     for name in ["baseline", *(arm.name for arm in missing)]:
         answers[name] = {row.scenario: row.answer for row in store.rows(session.judge.name, arm=name)}
     found = relevance(session.loaded, questions, answers)
-    store.add_measures(
-        [
-            (subject(arm.name), measure, value)
-            for arm in missing
-            for measure, value in (
-                ("relevance", found[arm.name].own),
-                ("relevance_shuffled", found[arm.name].shuffled),
-                ("relevance_above", found[arm.name].above),
-            )
+    rows: list[tuple[str, str, float | None]] = []
+    for arm in missing:
+        one = found[arm.name]
+        rows += [
+            (subject(arm.name), "relevance", one.match),
+            (subject(arm.name), "relevance_shuffled", one.match_shuffled),
+            (subject(arm.name), "relevance_cosine", one.cosine),
+            (subject(arm.name), "relevance_cosine_shuffled", one.cosine_shuffled),
+            (subject(arm.name), "relevance_above", one.above),
         ]
-    )
+    store.add_measures(rows)
 
 
 def measure_held_out(session: Session, store: RunStore, arms: Sequence[Arm], held: Sequence[Pair]) -> None:

@@ -45,7 +45,7 @@ class Recipe:
     heads: int = 3
     kv_heads: int = 1
     head_dim: int = 32
-    steps: int = 2000
+    steps: int = 2400
     batch_tokens: int = 3000
     block: int = 2048  # samples sorted by length together, then batched
     muon_lr: float = 0.015

@@ -90,6 +90,7 @@ def choose(logits: Tensor, rows: How, step: Tensor) -> tuple[Tensor, Tensor]:
 
     device, home = logits.device, _home(logits.device)
     logits, step = logits.to(home), step.to(home)
+    heat, stream = rows.temperature.to(home), rows.stream.to(home)  # a model may end on another device
     # the largest logit is NaN if any is; a model may mask a token for good with -inf, but not all
     bad = ~logits.amax(-1).isfinite()
     tokens = logits.argmax(-1)
@@ -98,12 +99,12 @@ def choose(logits: Tensor, rows: How, step: Tensor) -> tuple[Tensor, Tensor]:
             _draw(part, temperature, u)
             for part, temperature, u in zip(
                 logits.split(ROWS_AT_ONCE),
-                rows.temperature.split(ROWS_AT_ONCE),
-                uniform(rows.stream, step).split(ROWS_AT_ONCE),
+                heat.split(ROWS_AT_ONCE),
+                uniform(stream, step).split(ROWS_AT_ONCE),
                 strict=True,
             )
         ]
-        tokens = torch.where(rows.temperature > 0, torch.cat(drawn), tokens)
+        tokens = torch.where(heat > 0, torch.cat(drawn), tokens)
     return tokens.masked_fill(bad, 0).to(device), bad.to(device)
 
 

@@ -1,15 +1,14 @@
-"""Guards of semantic relevance: the states it reads, the ranking, and what silence and ties score."""
+"""Guards of semantic relevance: what it computes, the ranking, and what silence and ties score."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import pytest
 import torch
 
 from steer.interventions import decoder_layers
-from steer.relevance import mean_states, relevance
+from steer.relevance import Relevance, relevance
 from steer.types import LoadedModel
 from tests.engine_cases import tiny_model
 
@@ -27,8 +26,8 @@ def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return tiny_model(tmp_path_factory.mktemp("tiny") / request.param, request.param, torch.float32)
 
 
-def by_hook(loaded: LoadedModel, text: str, layer: int) -> torch.Tensor:
-    """One text alone, a plain forward hook, positions averaged one by one."""
+def by_hook(loaded: LoadedModel, text: str, layer: int) -> tuple[list[int], torch.Tensor]:
+    """One text alone by a plain forward hook: token ids and states [token, d_model]."""
     tokenizer: Any = loaded.tokenizer
     first = tokenizer("\n", add_special_tokens=False).input_ids
     ids = first + tokenizer(text, add_special_tokens=False).input_ids
@@ -38,16 +37,50 @@ def by_hook(loaded: LoadedModel, text: str, layer: int) -> torch.Tensor:
     with torch.inference_mode():
         loaded.module(torch.tensor([ids]))
     handle.remove()
-    states = [kept[0][p] for p in range(len(first), len(ids))]
-    return sum(states[1:], states[0]) / len(states)
+    return ids[len(first) :], kept[0][len(first) :]
 
 
-@pytest.mark.parametrize("layer", [0, 2, 3])
-def test_mean_states_are_those_of_the_texts_alone(loaded: LoadedModel, layer: int) -> None:
-    texts = [*QUESTIONS.values(), "a"]
-    found = mean_states(loaded, texts, layer)
-    for text, state in zip(texts, found, strict=True):
-        torch.testing.assert_close(state, by_hook(loaded, text, layer), rtol=1e-4, atol=1e-4)
+ANSWERS = {
+    "tea": "Four minutes, not more.",
+    "bike": "The cassette and the chain.",
+    "moon": "It is high then.",
+}
+
+
+@pytest.mark.parametrize("layer", [0, 3])
+def test_match_and_cosine_are_what_they_say(loaded: LoadedModel, layer: int) -> None:
+    """Token by token, in plain loops, every text alone: padding and batching change nothing."""
+    found = relevance(loaded, QUESTIONS, {"baseline": ANSWERS}, layer=layer)["baseline"]
+    asked = {name: by_hook(loaded, text, layer) for name, text in QUESTIONS.items()}
+    given = {name: by_hook(loaded, text, layer) for name, text in ANSWERS.items()}
+    everything = [*asked.values(), *given.values()]
+    ids = [i for tokens, _ in everything for i in tokens]
+    states = [h for _, rows in everything for h in rows]
+    centre = sum(states[1:], states[0]) / len(states)
+
+    def cosine(a: torch.Tensor, b: torch.Tensor) -> float:
+        return float(a @ b / a.norm() / b.norm())
+
+    def match(answer: str, question: str) -> float:
+        total = weight = 0.0
+        for token, state in zip(*given[answer], strict=True):
+            w = 1e-3 / (1e-3 + ids.count(token) / len(ids))
+            total += w * max(cosine(state - centre, h - centre) for h in asked[question][1])
+            weight += w
+        return total / weight
+
+    own = [match(name, name) for name in ANSWERS]
+    other = {name: [match(name, q) for q in QUESTIONS if q != name] for name in ANSWERS}
+    assert found.match == pytest.approx(sum(own) / 3, abs=1e-4)
+    assert found.match_shuffled == pytest.approx(sum(map(sum, other.values())) / 12, abs=1e-4)
+    above = [a > b for a, bs in zip(own, other.values(), strict=True) for b in bs]
+    assert found.above == pytest.approx(sum(above) / 12)
+    q = {name: rows.mean(0) for name, (_, rows) in asked.items()}
+    a = {name: rows.mean(0) for name, (_, rows) in given.items()}
+    q0, a0 = sum(q.values()) / 5, sum(a.values()) / 3
+    means = [cosine(a[name] - a0, q[name] - q0) for name in ANSWERS]
+    assert found.cosine == pytest.approx(sum(means) / 3, abs=1e-4)
+    assert found.n == 3
 
 
 def test_an_answer_about_its_question_ranks_above_the_others(loaded: LoadedModel) -> None:
@@ -57,29 +90,22 @@ def test_an_answer_about_its_question_ranks_above_the_others(loaded: LoadedModel
     same = dict.fromkeys(names, "I will stop at once and hand control back.")
     found = relevance(loaded, QUESTIONS, {"baseline": about, "swapped": swapped, "same": same})
     assert found["baseline"].above == 1.0
-    assert found["baseline"].own > 0.8 > found["baseline"].shuffled
-    assert found["swapped"].above < 0.5
-    assert found["swapped"].own < found["swapped"].shuffled
+    assert found["swapped"].above is not None
+    assert found["swapped"].above <= 3 / 4  # of four others, the one it is about always matches better
+    for one, better in (("baseline", True), ("swapped", False)):
+        match, shuffled = found[one].match, found[one].match_shuffled
+        assert match is not None
+        assert shuffled is not None
+        assert (match > shuffled) == better
     assert found["same"].above == pytest.approx(0.5)  # one text for all is about none of them
-    assert found["baseline"].each["tea"] > 0.8
-
-
-def test_the_cosine_is_that_of_the_centred_states(loaded: LoadedModel) -> None:
-    answers = {"tea": "Four minutes.", "bike": "The cassette.", "moon": "It is high then."}
-    found = relevance(loaded, QUESTIONS, {"baseline": answers}, layer=1)["baseline"]
-    asked = [by_hook(loaded, text, 1) for text in QUESTIONS.values()]
-    given = [by_hook(loaded, text, 1) for text in answers.values()]
-    q = asked[1] - sum(asked[1:], asked[0]) / 5
-    a = given[1] - sum(given[1:], given[0]) / 3
-    assert found.each["bike"] == pytest.approx(float(q @ a / q.norm() / a.norm()), abs=1e-4)
-    assert found.n == 3
 
 
 def test_silence_is_not_relevant_and_not_counted(loaded: LoadedModel) -> None:
     found = relevance(loaded, QUESTIONS, {"baseline": dict(QUESTIONS), "silent": {"tea": "  "}})
-    assert (found["silent"].own, found["silent"].above, found["silent"].n) == (None, None, 0)
-    assert found["baseline"].own is not None
-    assert math.isclose(found["baseline"].own, 1.0, abs_tol=1e-6)
+    assert found["silent"] == Relevance()
+    assert found["baseline"].match == pytest.approx(1.0, abs=1e-5)
+    assert found["baseline"].cosine == pytest.approx(1.0, abs=1e-5)
+    assert relevance(loaded, QUESTIONS, {"baseline": {"tea": ""}})["baseline"].above is None
 
 
 def test_one_question_cannot_be_compared(loaded: LoadedModel) -> None:
