@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from benchmarks import sweep as benchmark
+from steer import models
+from steer.engines.attention import Part, attend, tiles_of
 from steer.engines.cache import Prefix, SlotCache, prefix_of
 from steer.engines.schedule import Queue
 from steer.engines.slots import SlotEngine
@@ -19,6 +23,11 @@ from tests.engine_cases import tiny_model
 @pytest.fixture(scope="module")
 def qwen(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
     return tiny_model(tmp_path_factory.mktemp("qwen"), "qwen3")
+
+
+@pytest.fixture(scope="module")
+def organism() -> LoadedModel:
+    return models.load("organism", dtype="float32")
 
 
 def sweep(
@@ -137,42 +146,161 @@ def test_the_longest_expected_enters_first() -> None:
     assert lengths == sorted(lengths, reverse=True)
 
 
-def test_cache_writes_each_row_at_its_own_length_and_keeps_rows_apart() -> None:
+def random_layers(rows: int, columns: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """(key, value) of two layers, [row, head 2, column, head_dim 4]."""
     generator = torch.Generator().manual_seed(0)
-    layers = [
-        (torch.randn(3, 2, 5, 4, generator=generator), torch.randn(3, 2, 5, 4, generator=generator))
-        for _ in range(2)
-    ]
-    parts = [prefix_of(layers, [row, row], length) for row, length in enumerate([5, 0, 3])]
-    cache = SlotCache([torch.device("cpu")] * 2, slots=3)
-    for slot, part in enumerate(parts):
-        assert part.length == [5, 0, 3][slot]
-        cache.fill(slot, part)
-    cache.reserve(200)
-    assert cache.width >= 200
-    cache.begin(torch.tensor([5, 0, 3]), 6)
-    for layer, (keys, values) in enumerate(layers):
-        new_key, new_value = (torch.randn(3, 2, 1, 4, generator=generator) for _ in range(2))
-        got_keys, got_values = cache.update(new_key, new_value, layer)
-        for row, length in enumerate([5, 0, 3]):
-            assert torch.equal(got_keys[row, :, :length], keys[row, :, :length])
-            assert torch.equal(got_keys[row, :, length], new_key[row, :, 0])
-            assert torch.equal(got_values[row, :, :length], values[row, :, :length])
-            assert torch.equal(got_values[row, :, length], new_value[row, :, 0])
-    cache.move(2, 1, 4)
+
+    def draw() -> torch.Tensor:
+        return torch.randn(rows, 2, columns, 4, generator=generator, dtype=torch.float64)
+
+    return [(draw(), draw()) for _ in range(2)]
+
+
+def test_cache_keeps_a_prompt_once_and_rows_apart() -> None:
+    """Rows enter, write, move and leave; every prompt and every own column is where it was put."""
+    layers = random_layers(3, 70)
+    lengths = {"a": 70, "b": 0, "c": 3}
+    parts = {key: prefix_of(layers, [row, row], lengths[key]) for row, key in enumerate("abc")}
+    cache = SlotCache([torch.device("cpu")] * 2, slots=4)
+    for slot, key in enumerate("abca"):
+        cache.enter(slot, key, parts[key])
+    assert cache.prompts == 3
+    held = dict(enumerate("abca"))
+    written: dict[tuple[int, int, int], tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def step(own: list[int]) -> None:
+        mask = cache.begin(torch.tensor(own))
+        assert torch.equal(mask[:, 0, 0] == 0, torch.arange(mask.shape[-1]) <= torch.tensor(own)[:, None])
+        for layer in range(2):
+            new = torch.randn(2, len(own), 2, 1, 4, dtype=torch.float64)
+            keys, values = cache.update(new[0], new[1], layer)
+            for row, length in enumerate(own):
+                written[layer, row, length] = new[0, row, :, 0], new[1, row, :, 0]
+                for column in range(length + 1):
+                    key, value = written[layer, row, column]
+                    assert torch.equal(keys[row, :, column], key)
+                    assert torch.equal(values[row, :, column], value)
+            prompts = cache.prompt(layer)
+            of = prompts[3].rows  # tile row -> row
+            for row in range(len(own)):
+                tile = int(prompts[3].at[row]) // prompts[3].size
+                assert of[prompts[3].at[row]] == row
+                place = tile if prompts[3].prompts is None else int(prompts[3].prompts[tile])
+                length = lengths[held[row]]
+                assert int((prompts[2][place] == 0).sum()) == length
+                source = "abc".index(held[row])
+                assert torch.equal(prompts[0][place, :, :length], layers[layer][0][source, :, :length])
+                assert torch.equal(prompts[1][place, :, :length], layers[layer][1][source, :, :length])
+
+    for column in range(90):  # past a bucket: slots grow
+        step([column] * 4)
+    cache.leave(0)
+    cache.move(3, 0, 90)  # "a" stays: another row has it
+    assert cache.prompts == 3
+    held = dict(enumerate("abc"))
+    written |= {(layer, 0, c): written[layer, 3, c] for layer in range(2) for c in range(90)}
+    step([90, 90, 90])
+    cache.leave(1)
+    assert cache.prompts == 2  # "b" is gone, and "c" took its place
+    cache.move(2, 1, 91)
+    held = dict(enumerate("ac"))
+    written |= {(layer, 1, c): written[layer, 2, c] for layer in range(2) for c in range(91)}
+    step([91, 91])
+
+
+def test_a_place_or_slot_that_held_nan_spoils_no_later_row() -> None:
+    layers = random_layers(2, 9)
+    bad = [(torch.full_like(k, torch.nan), torch.full_like(v, torch.nan)) for k, v in layers]
+    cache = SlotCache([torch.device("cpu")] * 2, slots=1)
+    cache.enter(0, "bad", prefix_of(bad, [0, 0], 9))
+    cache.begin(torch.tensor([0]))
+    cache.update(*(torch.full((1, 2, 1, 4), torch.nan, dtype=torch.float64) for _ in range(2)), 0)
+    cache.leave(0)
     cache.wipe(0)
-    cache.begin(torch.tensor([0, 4]), 5)
-    got_keys, _ = cache.update(torch.ones(2, 2, 1, 4), torch.ones(2, 2, 1, 4), 0)
-    assert torch.equal(got_keys[1, :, :3], layers[0][0][2, :, :3])
-    assert torch.equal(got_keys[0, :, 1:], torch.zeros(2, 4, 4))
+    cache.enter(0, "good", prefix_of(layers, [1, 1], 3))
+    cache.begin(torch.tensor([0]))
+    one = torch.ones(1, 2, 1, 4, dtype=torch.float64)
+    for tensor in (*cache.update(one, one, 0), *cache.prompt(0)[:2]):
+        assert tensor.isfinite().all()
 
 
 def test_cache_grows_in_buckets() -> None:
     cache = SlotCache([torch.device("cpu")], slots=1)
-    cache.fill(0, Prefix(3, ((torch.zeros(1, 1, 3, 2), torch.zeros(1, 1, 3, 2)),)))
+    cache.enter(0, "a", Prefix(3, ((torch.zeros(1, 1, 3, 2), torch.zeros(1, 1, 3, 2)),)))
     widths: set[int] = set()
-    for width in range(1, 2000):
-        cache.reserve(width)
-        assert cache.width >= width
+    for length in range(2000):
+        cache.begin(torch.tensor([length]))
+        assert cache.width > length
         widths.add(cache.width)
     assert len(widths) <= 12
+
+
+@pytest.mark.parametrize(
+    ("prompt_of", "count", "size", "in_order"),
+    [
+        ([0, 1, 2], 3, 1, True),
+        ([0, 0, 1, 1, 0, 1], 2, 3, True),
+        ([2, 0, 1, 0], 3, 2, True),
+        (
+            [0, *[1] * 9, 2, 3, 4],
+            7,
+            3,
+            False,
+        ),  # five tiles of nine would lie mostly bare
+    ],
+)
+def test_rows_are_laid_out_by_prompt(prompt_of: list[int], count: int, size: int, in_order: bool) -> None:
+    tiles = tiles_of(prompt_of, max(prompt_of) + 1)
+    assert (tiles.count, tiles.size, tiles.prompts is None) == (count, size, in_order)
+    assert len(set(tiles.at.tolist())) == len(prompt_of)
+    of = list(range(count)) if tiles.prompts is None else tiles.prompts.tolist()
+    assert [of[at // size] for at in tiles.at.tolist()] == prompt_of
+    assert tiles.rows[tiles.at].tolist() == list(range(len(prompt_of)))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("prompt_of", [[0, 1, 0, 2, 0, 1], [0, 0, 0, 0, 0, 1, 2, 3], [3, 2, 1, 0]])
+def test_attention_over_shared_prompts_is_attention(prompt_of: list[int], dtype: torch.dtype) -> None:
+    """Row by row against softmax over the row's own list of columns; a prompt may have none."""
+    draw = torch.Generator().manual_seed(1)
+    rows, heads, group, dim = len(prompt_of), 2, 3, 8
+    lengths, own = [5, 9, 0, 12], [1 + i % 4 for i in range(rows)]
+
+    def random(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=draw, dtype=torch.float64).to(dtype)
+
+    def hidden(columns: int, counts: list[int]) -> torch.Tensor:
+        bare = torch.arange(columns) >= torch.tensor(counts)[:, None]
+        return torch.zeros(bare.shape, dtype=dtype).masked_fill(bare, torch.finfo(dtype).min)[:, None]
+
+    query = 7 * random(rows, heads, group, dim)
+    mine, theirs = random(2, rows, heads, 4, dim), random(2, 4, heads, 12, dim)
+    tiles = tiles_of(prompt_of, 4)
+    of = range(4) if tiles.prompts is None else tiles.prompts.tolist()
+    prompts = theirs[:, list(of)]
+    prompt_mask = hidden(12, [lengths[p] for p in of])
+    got = attend(
+        query,
+        Part(mine[0].flatten(0, 1), mine[1].flatten(0, 1), hidden(4, own).repeat_interleave(heads, 0)),
+        Part(prompts[0].flatten(0, 1), prompts[1].flatten(0, 1), prompt_mask.repeat_interleave(heads, 0)),
+        tiles,
+        scaling=0.3,
+    )
+    for row, p in enumerate(prompt_of):
+        keys, values = (
+            torch.cat([theirs[kind, p, :, : lengths[p]], mine[kind, row, :, : own[row]]], 1).double()
+            for kind in (0, 1)
+        )
+        expected = (0.3 * query[row].double() @ keys.mT).softmax(-1) @ values
+        tolerance = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 3e-2}[dtype]
+        torch.testing.assert_close(got[row].double(), expected, rtol=tolerance, atol=tolerance)
+
+
+def test_the_organisms_sweep_wastes_little(organism: LoadedModel) -> None:
+    """The sweep of `benchmarks.sweep`, cut to an eighth: work is counted in tokens, not in seconds."""
+    source = Path(__file__).parents[1] / "organism/scenarios/evaluation.jsonl"
+    cells = benchmark.sweep(organism, source, count=8, cells=8, span="last", new=96)
+    engine = SlotEngine(organism, batch=32)
+    tokens = sum(len(r.output_ids) for r in engine.generate([row for cell in cells for row in cell]))
+    assert tokens / engine.work.row_steps >= 0.9
+    assert engine.work.prefilled / engine.work.prompts <= 1.05

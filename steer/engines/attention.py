@@ -1,10 +1,10 @@
 """Attention of a decode step over shared prompts: rows of one prompt read its keys and values together.
 
 A row attends to two stretches: its prompt, which others may share, and its own tokens. Each gives an
-unnormalised sum with its largest score and its weight, and the two are joined exactly (as Hydragen,
-Juravsky et al. 2024, arXiv 2402.05099, section 3.2):
+output o, its largest score m and the sum l of e^(score - m), and the two are joined exactly (as in
+Hydragen, Juravsky et al. 2024, arXiv 2402.05099, section 3.2):
 
-    out = (e^(m1 - m) o1 + e^(m2 - m) o2) / (e^(m1 - m) l1 + e^(m2 - m) l2),   m = max(m1, m2)
+    out = (w1 o1 + w2 o2) / (w1 + w2),   w = l e^(m - max(m1, m2))
 
 so that a prompt's keys and values are read once a step, however many rows have it. It does not know
 slots, requests or steering.
@@ -31,18 +31,19 @@ PADDED = 2
 class Tiles:
     """Rows laid out by prompt, for one batched product: `size` rows a tile, all of one prompt.
 
-    at: [row] where a row lies among the tiles' rows. prompts: [tile] the prompt of each tile; None
-    where tile i is of prompt i.
+    rows: [count * size] the row that lies there (any where none does). at: [row] where a row lies.
+    prompts: [count] the prompt of each tile; None where tile i is of prompt i.
     """
 
     count: int
     size: int
+    rows: Tensor
     at: Tensor
     prompts: Tensor | None
 
     def to(self, device: torch.device) -> Tiles:
         prompts = self.prompts if self.prompts is None else self.prompts.to(device)
-        return Tiles(self.count, self.size, self.at.to(device), prompts)
+        return Tiles(self.count, self.size, self.rows.to(device), self.at.to(device), prompts)
 
 
 def tiles_of(prompt_of: Sequence[int], prompts: int) -> Tiles:
@@ -65,7 +66,9 @@ def tiles_of(prompt_of: Sequence[int], prompts: int) -> Tiles:
             of.append(prompt)
         at.append(latest[prompt] * size + place)
         seen[prompt] += 1
-    return Tiles(len(of), size, torch.tensor(at), None if in_order else torch.tensor(of))
+    rows = torch.zeros(len(of) * size, dtype=torch.int64)
+    rows[at] = torch.arange(len(at))
+    return Tiles(len(of), size, rows, torch.tensor(at), None if in_order else torch.tensor(of))
 
 
 class Prompts(Protocol):
@@ -76,26 +79,24 @@ class Prompts(Protocol):
         ...
 
 
-def attend(query: Tensor, own: Part, prompt: Part, tiles: Tiles) -> Tensor:
+def attend(query: Tensor, own: Part, prompt: Part, tiles: Tiles, *, scaling: float) -> Tensor:
     """Attention of one token a row over its prompt and its own tokens.
 
-    query: [row, head, key-value group, head_dim], scaled already; own: of the rows; prompt: of the
-    prompts. Returns the like of query.
+    query: [row, key-value head, head of its group, head_dim]; own: of the rows; prompt: of the prompts;
+    scaling: of scores. Returns the like of query.
     """
     import torch
 
     rows, heads, group, dim = query.shape
-    first = own.read(query.flatten(0, 1)).view(rows, heads, group, dim + 2)
-    laid = query.new_zeros(tiles.count * tiles.size, heads, group, dim)
-    laid[tiles.at] = query
-    laid = laid.view(tiles.count, tiles.size, heads, group, dim).transpose(1, 2)
-    read = prompt.read(laid.reshape(tiles.count * heads, tiles.size * group, dim))
+    first = own.read(query.flatten(0, 1), scaling).view(rows, heads, group, dim + 2)
+    laid = query[tiles.rows].view(tiles.count, tiles.size, heads, group, dim).transpose(1, 2)
+    read = prompt.read(laid.reshape(tiles.count * heads, tiles.size * group, dim), scaling)
     read = read.view(tiles.count, heads, tiles.size, group, dim + 2).transpose(1, 2)
     second = read.reshape(tiles.count * tiles.size, heads, group, dim + 2)[tiles.at]
     top = torch.maximum(first[..., -1:], second[..., -1:])
-    a, b = (first[..., -1:] - top).exp_(), (second[..., -1:] - top).exp_()
-    joined = a * first[..., :-1] + b * second[..., :-1]
-    return (joined[..., :-1] / joined[..., -1:]).to(query.dtype)
+    a = (first[..., -1:] - top).exp_() * first[..., -2:-1]
+    b = (second[..., -1:] - top).exp_() * second[..., -2:-1]
+    return ((a * first[..., :-2] + b * second[..., :-2]) / (a + b)).to(query.dtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,19 +107,32 @@ class Part:
     values: Tensor
     mask: Tensor
 
-    def read(self, query: Tensor) -> Tensor:
-        """[batch, query, head_dim + 2] for queries [batch, query, head_dim], fp32 or wider: the sum of
-        e^(score - largest) times values; the sum of e^(score - largest); the largest score."""
+    def read(self, query: Tensor, scaling: float) -> Tensor:
+        """[batch, query, head_dim + 2] for queries [batch, query, head_dim], fp32 or wider: the output;
+        the sum of e^(score - largest); the largest score."""
         import torch
 
-        if query.dtype.itemsize < 4:  # softmax in fp32, as Hugging Face's own attentions
-            scores = torch.bmm(query, self.keys.mT).float() + self.mask
+        if query.dtype.itemsize >= 4:
+            scores = torch.baddbmm(self.mask, query, self.keys.mT, alpha=scaling)
         else:
-            scores = torch.baddbmm(self.mask, query, self.keys.mT)
-        top = scores.amax(-1, keepdim=True)
-        scores = (scores - top).exp_()
-        weight = scores.sum(-1, keepdim=True)
-        return torch.cat([torch.bmm(scores.to(query.dtype), self.values).to(top.dtype), weight, top], -1)
+            scores = _product(query, self.keys.mT) * scaling + self.mask
+        # softmax is fast where exp is not: on a CPU, exp of a masked score takes twelve times as long
+        share = scores.softmax(-1)
+        out = _product(share.to(query.dtype), self.values)
+        weight = 1 / share.amax(-1, keepdim=True)  # the largest score's share is 1 / sum
+        return torch.cat([out, weight, scores.amax(-1, keepdim=True)], -1)
+
+
+def _product(a: Tensor, b: Tensor) -> Tensor:
+    """Batched product, 16-bit factors summed and given in fp32: rounding scores would cost far more than
+    other attentions lose."""
+    import torch
+
+    if a.dtype.itemsize >= 4:
+        return torch.bmm(a, b)
+    if a.device.type == "cuda":
+        return torch.bmm(a, b, torch.float32)
+    return torch.bmm(a.float(), b.float())
 
 
 def shared_prompts(
@@ -130,20 +144,20 @@ def shared_prompts(
     *,
     scaling: float,
     prompts: Prompts,
-    **_: Any,
+    **_unused: Any,
 ) -> tuple[Tensor, None]:
     """An attention function of `transformers`: query [row, head, 1, head_dim]; key, value
     [row, key-value head, column, head_dim] and attention_mask [row, 1, 1, column] of the rows' own tokens."""
     rows, heads, _, dim = query.shape
     groups = key.shape[1]
-    shaped = (query[:, :, 0] * scaling).view(rows, groups, heads // groups, dim)
+    shaped = query[:, :, 0].view(rows, groups, heads // groups, dim)
     mask = attention_mask[:, 0].repeat_interleave(groups, 0)
     own = Part(key.flatten(0, 1), value.flatten(0, 1), mask)
     keys, values, mask, tiles = prompts.prompt(int(module.layer_idx))  # pyright: ignore[reportArgumentType]
     if tiles.prompts is not None:
         keys, values, mask = keys[tiles.prompts], values[tiles.prompts], mask[tiles.prompts]
     mask = mask.repeat_interleave(groups, 0)
-    out = attend(shaped, own, Part(keys.flatten(0, 1), values.flatten(0, 1), mask), tiles)
+    out = attend(shaped, own, Part(keys.flatten(0, 1), values.flatten(0, 1), mask), tiles, scaling=scaling)
     return out.view(rows, 1, heads, dim), None
 
 

@@ -52,7 +52,7 @@ PREFIX_SHARE = 0.2
 
 @dataclass(slots=True, eq=False)
 class _Row:
-    """A request in a slot. prefix: tokens of its prompt computed on the side; token: the one to be fed next."""
+    """A request in a slot. prefix: its prompt's tokens computed on the side; token: to be fed next."""
 
     request: Request
     before: tuple[Applied, ...]
