@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from steer.engines import make_engine
 from steer.engines.reference import ReferenceEngine
 from steer.engines.slots import SlotEngine
-from steer.types import Engine, Limits, LoadedModel, Request, Response, ScoreRow
+from steer.types import Limits, LoadedModel, Request, Response, ScoreRow
 from tests.engine_cases import plain_generate, requests, tiny_model
 
 FAMILIES = ["qwen3", "qwen3_moe", "llama", "mistral", "gemma", "qwen2"]
