@@ -162,6 +162,16 @@ def edit(hidden: Tensor, slab: Slab, mask: Tensor) -> Tensor:
     return torch.where(mask[..., None], hidden + change(hidden, slab), hidden)
 
 
+def _count(hidden: Tensor, slab: Slab, mask: Tensor) -> None:
+    """Add the masked positions, and |delta| / |h| there, to the slab's record."""
+    import torch
+
+    delta = change(hidden, slab)
+    relative = delta.float().norm(dim=-1) / hidden.float().norm(dim=-1)  # [row, position]
+    slab.positions += mask.sum(-1)
+    slab.relative += torch.where(mask, relative, 0.0).sum(-1)
+
+
 class Steering:
     """The edits of a batch of rows, by layer, and the record of what they did.
 
@@ -248,15 +258,10 @@ class Steering:
 
         With fewer rows than were begun, they are the first ones.
         """
-        import torch
-
         for whole, mask in self._coming.get(layer, ()):
             slab, mask = whole.first(len(hidden)), mask[: len(hidden)]
-            delta = change(hidden, slab)
-            relative = delta.float().norm(dim=-1) / hidden.float().norm(dim=-1)  # [row, position]
-            slab.positions += mask.sum(-1)
-            slab.relative += torch.where(mask, relative, 0.0).sum(-1)
-            hidden = torch.where(mask[..., None], hidden + delta, hidden)
+            _count(hidden, slab, mask)
+            hidden = edit(hidden, slab, mask)
         return hidden
 
     def applied(self, row: int) -> tuple[Applied, ...]:
