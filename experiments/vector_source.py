@@ -150,7 +150,7 @@ def _extracted(
         screen=session.screen,
         contrast=contrast,
         method=choice.method,
-        scenarios=scenarios,
+        scenarios=scenarios or extraction_source(session.loaded),
         evaluation=[*session.scenarios, *evaluation(session.options)],
         evaluated=session.suffixes.pair,
         thinking=session.thinking,
