@@ -74,11 +74,18 @@ def extract(
     chosen = parse_layers(layers, loaded.n_layers)
     refuse_english(loaded, contrast)
     items = contrasts.extraction_scenarios(scenarios or extraction_source(loaded), evaluation=evaluation)
+    made = None  # faults are told before anything is generated
+    if contrast == "response":
+        responses.check_draws(evaluated, draws)
+    else:
+        made = plain_contrast(
+            loaded, items, contrast, evaluation=evaluation, evaluated=evaluated, thinking=thinking
+        )
     limits = Limits(prompt=prompt_tokens, new=new_tokens)
     own = own_answers(
         loaded, engine, judge, items, limits=limits, thinking=thinking, cache=cache, screen=screen
     )
-    if contrast == "response":
+    if made is None:
         made = response_contrast(
             loaded,
             engine,
@@ -91,10 +98,6 @@ def extract(
             thinking=thinking,
             cache=cache,
             screen=screen,
-        )
-    else:
-        made = plain_contrast(
-            loaded, items, contrast, evaluation=evaluation, evaluated=evaluated, thinking=thinking
         )
     rows = sum(len(made.rows(side)) for side in made.sides)
     kept = retained_bytes(len(made.pairs), len(chosen), loaded.d_model) * len(made.sides) // 2
