@@ -31,6 +31,8 @@ NEVER = 2**62
 
 LAYER_PATHS = ("model.layers", "model.language_model.layers", "transformer.h", "gpt_neox.layers")
 
+FINAL_NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm")
+
 
 def decoder_layers(module: nn.Module) -> tuple[str, list[nn.Module]]:
     """The attribute path and the decoder blocks of a causal language model."""
@@ -44,6 +46,13 @@ def decoder_layers(module: nn.Module) -> tuple[str, list[nn.Module]]:
         f"cannot find the decoder layers of {type(module).__name__}: looked for the attributes "
         f"{', '.join(LAYER_PATHS)}; use a decoder-only model of transformers"
     )
+
+
+def final_norm(module: nn.Module) -> nn.Module | None:
+    """What reads the last decoder block's output: the norm before the unembedding, if there is one."""
+    path, _ = decoder_layers(module)
+    parent = module.get_submodule(path.rpartition(".")[0])
+    return next((getattr(parent, name) for name in FINAL_NORMS if hasattr(parent, name)), None)
 
 
 def validate(addition: Addition, *, n_layers: int, d_model: int) -> None:

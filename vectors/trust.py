@@ -6,10 +6,9 @@ It does not know contrasts, engines or files; it gets matrices, labels and direc
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, cast
 
-from steer.interventions import decoder_layers
+from steer.interventions import final_norm
 from vectors.directions import Recipe, cosine, equal_weights
 
 if TYPE_CHECKING:
@@ -125,8 +124,7 @@ def unembedding_tokens(
     """
     import torch
 
-    path, _ = decoder_layers(loaded.module)
-    base: Any = attrgetter(path.rpartition(".")[0])(loaded.module)
+    norm = final_norm(loaded.module)
     head: Any = loaded.module.get_output_embeddings()
     weight: Tensor = head.weight
     layers = sorted(directions)
@@ -135,8 +133,8 @@ def unembedding_tokens(
     with torch.inference_mode():
         stacked = torch.stack([directions[layer] for layer in layers])
         stacked = stacked / stacked.norm(dim=-1, keepdim=True)
-        if hasattr(base, "norm"):
-            stacked = base.norm(stacked.to(weight.device, weight.dtype))
+        if norm is not None:
+            stacked = norm(stacked.to(weight.device, weight.dtype))
         stacked = stacked.to(weight.device).float()  # [layer, d_model]
         logits = torch.cat(
             [
