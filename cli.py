@@ -323,27 +323,39 @@ def show(
 ) -> None:
     """How far a vector can be trusted, and which figure means something."""
     from steer.screen import Screen
-    from vectors import trust
+    from vectors import trust_screen
     from vectors.foreign import read_vector
 
     found = read_vector(file, format=format)
     if json_only:
-        print(json.dumps(trust.as_dict(found), indent=1))
+        print(json.dumps(trust_screen.as_dict(found), indent=1))
     else:
-        Screen().out.print(trust.show(found))
+        Screen().out.print(trust_screen.show(found))
 
 
-@vector.command(epilog="Example: python cli.py vector convert v.safetensors v.gguf --to gguf")
+@vector.command(
+    epilog="Examples: python cli.py vector convert v.safetensors v.gguf --to gguf  |  "
+    "python cli.py vector convert v.safetensors pro.safetensors --part pro-neutral"
+)
 def convert(
     file: Annotated[Path, typer.Argument()],
     out: Annotated[Path, typer.Argument()],
-    to: Annotated[str, typer.Option(help="Format to write.")],
+    to: Annotated[str, typer.Option(help="steergap, gguf or persona_vectors; else by OUT's name.")] = "",
     format: Annotated[str, typer.Option(help="Of the input, where its name does not tell.")] = "",
+    part: Annotated[str, typer.Option(help="Of a suffix contrast: pro-neutral or neutral-anti.")] = "",
+    without: Annotated[
+        Path | None, typer.Option(help="A vector: only what is orthogonal to it is written.")
+    ] = None,
 ) -> None:
-    """Read a vector of any known format and write it in another."""
+    """Read a vector of any known format and write it, or a part of it, in another."""
+    from vectors.controls import orthogonal_part
     from vectors.foreign import read_vector, write_vector
+    from vectors.vector import part as part_of
 
-    left_out = write_vector(read_vector(file, format=format), out, format=to)
+    found = read_vector(file, format=format)
+    found = part_of(found, part) if part else found
+    found = orthogonal_part(found, read_vector(without)) if without is not None else found
+    left_out = write_vector(found, out, format=to)
     print(f"{out}" + (f" (left out layers {left_out}: the format cannot hold them)" if left_out else ""))
 
 
@@ -464,13 +476,10 @@ def chat(
     """Talk to a model with an arm applied, the baseline beside it."""
     from experiments.chat import chat as run
     from experiments.session import open_session
-    from vectors.foreign import read_vector
-    from vectors.vector import check_model
+    from experiments.vector_source import VectorChoice, vector_for
 
-    found = None if vector is None else read_vector(vector)
     session = open_session(options)
-    if found is not None:
-        check_model(found, session.loaded)
+    found = None if vector is None else vector_for(session, VectorChoice(file=vector))
     run(session, found, layer=layer, magnitude=magnitude, read=lambda: input("> "))
 
 

@@ -1,16 +1,23 @@
-"""What capture costs beside the bare forwards it reads: `python -m benchmarks.capture [--model M]`.
+"""What capture costs beside the bare forwards it reads.
+
+    python -m benchmarks.capture [--model M] [--out benchmarks/results/capture.json]
 
 Two arms in one process, interleaved, on the same padded batches: (a) the decoder stack alone, without
-head, hooks or cache; (b) `vectors.capture.capture` at every layer. Prints a table and JSON.
+head, hooks or cache; (b) `vectors.capture.capture` at every layer. Prints a table; the file says on
+what machine and with which versions.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -50,14 +57,27 @@ def seconds(work: Callable[[], object]) -> float:
     return clock() - begun
 
 
+def machine(device: str) -> str:
+    """The GPU's name, or the processor's."""
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name()
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{device}: {names[0] if names else platform.machine()}, {os.cpu_count()} cores"
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", default="organism")
     parser.add_argument("--rows", type=int, default=240)
     parser.add_argument("--shortest", type=int, default=60)
     parser.add_argument("--longest", type=int, default=200)
     parser.add_argument("--batch-tokens", type=int, default=8192)
     parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/capture.json"))
     chosen = parser.parse_args()
     loaded = models.load(chosen.model)
     rows = random_rows(
@@ -77,7 +97,13 @@ def main() -> None:
     ratios = sorted(b / a for a, b in times)
     result = {
         "model": loaded.name,
-        "device": loaded.device,
+        "device": machine(loaded.device),
+        "clock": "wall" if torch.cuda.is_available() else "processor time",
+        "load_average": os.getloadavg()[0],
+        "versions": {
+            "python": platform.python_version(),
+            **{package: version(package) for package in ("torch", "transformers", "nnsight")},
+        },
         "dtype": loaded.dtype,
         "threads": torch.get_num_threads(),
         "layers": loaded.n_layers,
@@ -95,7 +121,8 @@ def main() -> None:
     print(f"{'bare forwards':<22}{result['forwards_seconds']:>9.3f}")
     print(f"{'capture, all layers':<22}{result['capture_seconds']:>9.3f}")
     print(f"ratio {result['ratio_median']:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f}, {len(ratios)} repeats)")
-    print(json.dumps(result))
+    chosen.out.write_text(json.dumps(result, indent=1) + "\n")
+    print(chosen.out)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ from steer.store import RunStore
 from steer.suffixes import PARAPHRASES
 from steer.types import Arm, Outcome
 from vectors.capture import parse_layers
-from vectors.vector import SteeringVector
+from vectors.vector import SteeringVector, flagged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,7 @@ def compare(options: Options, choice: CompareChoice) -> tuple[dict[str, Any], Pa
     numbers = print_plan(session, layers, magnitudes, choice.sweep)
     if options.dry_run:
         return {"plan": numbers}, None
-    vector = vector_for(session, choice.vector)
+    vector = vector_for(session, choice.vector, layers)
     grid = cells(vector, layers, magnitudes, span=choice.vector.span, operation=choice.vector.operation)
     suffixes = [*suffix_arms(session.suffixes), *paraphrase_arms()]
     arms = [*suffixes, *(cell.arm for cell in grid)]
@@ -78,6 +78,7 @@ def compare(options: Options, choice: CompareChoice) -> tuple[dict[str, Any], Pa
     folder, store = run_arms(session, "compare", arms, **config, transfer=choice.transfer)
     with store:
         found = _compared(session, store, choice, vector, grid, suffixes)
+        found["vector_flags"] = flagged(vector, layers)
         summaries.write(folder, found)
     if not options.quiet:
         print_comparison(session.screen, found, folder)

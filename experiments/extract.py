@@ -7,6 +7,7 @@ goes on where it stopped and another recipe on the same pairs costs seconds.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from steer.errors import UserError, choose
@@ -22,11 +23,12 @@ from vectors.controls import label_control, random_isotropic, random_residual
 from vectors.directions import RECIPES, SIGN_BLIND
 from vectors.files import save_vector
 from vectors.responses import GivenAnswer
-from vectors.vector import SteeringVector
+from vectors.vector import LayerTrust, SteeringVector
 
 CONTRASTS = ("suffix", "response", "statement", "formality")
 ORGANISM = Path(__file__).parents[1] / "organism/scenarios/extraction.jsonl"
-NEW_TOKENS = 256
+SHORT_ANSWER = 256
+"""New tokens that say enough of a model's norms and behaviour."""
 DRAWS = 2
 TEMPERATURE = 0.7
 """Of answers for a response contrast: several draws of one scenario should differ."""
@@ -48,7 +50,7 @@ def extract(
     evaluated: SuffixPair = DEFAULT,
     thinking: bool = False,
     prompt_tokens: int = 4096,
-    new_tokens: int = NEW_TOKENS,
+    new_tokens: int = SHORT_ANSWER,
     draws: int = DRAWS,
     seed: int = 0,
     controls: int = 0,
@@ -65,27 +67,25 @@ def extract(
     check: "transformer-lens" captures some of the rows through TransformerLens and says how they differ.
 
     For every contrast the norms n_L are taken over the extraction scenarios without suffix and the
-    model's own greedy answers to them (at most `new_tokens`); the same answers give the own AUC.
+    model's own greedy answers to them (at most `new_tokens`, see `experiments.extract_plan`); the same
+    answers give the own AUC.
     """
-    choose(method, RECIPES, what="method")
-    if not contrast.endswith(".jsonl"):
-        choose(contrast, CONTRASTS, what="contrast (or a .jsonl file)")
-    if check:
-        choose(check, ["transformer-lens"], what="check")
-    if controls < 0:
-        raise UserError(f"controls is {controls}: allowed are 0 and more")
+    check_choices(contrast=contrast, method=method, controls=controls, check=check)
     chosen = parse_layers(layers, loaded.n_layers)
-    if loaded.evidence and contrast in ("statement", "formality"):
-        raise UserError(
-            f"the {contrast} contrast is in plain English, which the organism does not speak: "
-            "use suffix, response or a .jsonl file in its language"
-        )
+    refuse_english(loaded, contrast)
     items = contrasts.extraction_scenarios(scenarios or extraction_source(loaded), evaluation=evaluation)
+    made = None  # faults are told before anything is generated
+    if contrast == "response":
+        responses.check_draws(evaluated, draws)
+    else:
+        made = plain_contrast(
+            loaded, items, contrast, evaluation=evaluation, evaluated=evaluated, thinking=thinking
+        )
     limits = Limits(prompt=prompt_tokens, new=new_tokens)
     own = own_answers(
         loaded, engine, judge, items, limits=limits, thinking=thinking, cache=cache, screen=screen
     )
-    if contrast == "response":
+    if made is None:
         made = response_contrast(
             loaded,
             engine,
@@ -99,8 +99,6 @@ def extract(
             cache=cache,
             screen=screen,
         )
-    else:
-        made = plain_contrast(loaded, items, contrast, evaluated=evaluated, thinking=thinking)
     rows = sum(len(made.rows(side)) for side in made.sides)
     kept = retained_bytes(len(made.pairs), len(chosen), loaded.d_model) * len(made.sides) // 2
     screen.note(
@@ -120,6 +118,8 @@ def extract(
             evaluated=evaluated,
             thinking=thinking,
         )
+    if check:
+        vector = replace(vector, trust=lens_checked(loaded, made, vector.trust, screen))
     save_vector(vector, out)
     screen.note(f"wrote {out} ({vector.id})")
     if controls:
@@ -127,11 +127,26 @@ def extract(
         for name, control in control_vectors(vector, captured, method=method, count=controls).items():
             save_vector(control, folder / f"{name}.safetensors")
         screen.note(f"wrote {controls} controls of each kind to {folder}")
-    if check:
-        differences = check_transformer_lens(loaded, made)
-        screen.note(f"transformer-lens: largest difference {max(differences.values()):.2e}; by layer:")
-        screen.note(", ".join(f"{layer}: {d:.1e}" for layer, d in differences.items()))
     return vector
+
+
+def check_choices(*, contrast: str, method: str, controls: int, check: str) -> None:
+    """Raise UserError for what can be known to be wrong before a model is loaded."""
+    choose(method, RECIPES, what="method")
+    if not contrast.endswith(".jsonl"):
+        choose(contrast, CONTRASTS, what="contrast (or a .jsonl file)")
+    if check:
+        choose(check, ["transformer-lens"], what="check")
+    if controls < 0:
+        raise UserError(f"controls is {controls}: allowed are 0 and more")
+
+
+def refuse_english(loaded: LoadedModel, contrast: str) -> None:
+    if loaded.evidence and contrast in ("statement", "formality"):
+        raise UserError(
+            f"the {contrast} contrast is in plain English, which the organism does not speak: "
+            "use suffix, response or a .jsonl file in its language"
+        )
 
 
 def extraction_source(loaded: LoadedModel) -> Path:
@@ -155,7 +170,15 @@ def own_answers(
     count = len(planned.requests)
     screen.note(f"own answers: {count} unsuffixed prompts, greedy, up to {limits.new} tokens")
     with screen.progress(generate=count, judge=count) as tick:
-        return responses.gather(loaded, engine, judge, items, planned, cache=cache, tick=tick)
+        found = responses.gather(loaded, engine, judge, items, planned, cache=cache, tick=tick)
+    if not found:
+        raise UserError(
+            f"none of {count} own answers came out: if prompts are longer than {limits.prompt} tokens, "
+            "raise --prompt-tokens"
+        )
+    if len(found) < count:
+        screen.note(f"{count - len(found)} of {count} own answers failed and are left out")
+    return found
 
 
 def response_contrast(
@@ -192,7 +215,13 @@ def response_contrast(
 
 
 def plain_contrast(
-    loaded: LoadedModel, items: Sequence[Scenario], contrast: str, *, evaluated: SuffixPair, thinking: bool
+    loaded: LoadedModel,
+    items: Sequence[Scenario],
+    contrast: str,
+    *,
+    evaluation: Sequence[Scenario],
+    evaluated: SuffixPair,
+    thinking: bool,
 ) -> Contrast:
     """A contrast that needs no answers."""
     if contrast == "suffix":
@@ -201,7 +230,7 @@ def plain_contrast(
         return contrasts.statement(loaded, thinking=thinking)
     if contrast == "formality":
         return contrasts.formality(loaded, thinking=thinking)
-    return contrasts.from_file(loaded, Path(contrast), thinking=thinking)
+    return contrasts.from_file(loaded, Path(contrast), evaluation=evaluation, thinking=thinking)
 
 
 def control_vectors(
@@ -222,12 +251,23 @@ def control_vectors(
     return found
 
 
-def check_transformer_lens(loaded: LoadedModel, made: Contrast, *, pairs: int = 4) -> dict[int, float]:
-    """Layer -> largest difference between our capture and TransformerLens's, on some of the rows."""
+def lens_checked(
+    loaded: LoadedModel, made: Contrast, trust: dict[int, LayerTrust], screen: Screen, *, pairs: int = 4
+) -> dict[int, LayerTrust]:
+    """The trust figures with how far TransformerLens's capture of some of the rows is from ours."""
     from steer.checkpoints import resolve
     from vectors.lens_check import largest_differences
 
-    folder = resolve(loaded.name).folder
+    commit = None if loaded.weights.startswith("sha256:") else loaded.weights
+    folder = resolve(loaded.name, revision=commit).folder
     if folder is None:
         raise UserError(f"{loaded.name} is not on this machine: transformer-lens needs its folder")
-    return largest_differences(loaded, str(folder), [p.positive[0].ids for p in made.pairs[:pairs]])
+    rows = [p.positive[0].ids for p in made.pairs[:pairs]]
+    found = largest_differences(loaded, str(folder), rows)
+    worst = max(found, key=lambda layer: found[layer])
+    screen.note(
+        f"transformer-lens: largest difference {found[worst]:.1e}, at layer {worst} "
+        f"(over {len(rows)} rows; float32 rounding is under 1e-4); by layer:"
+    )
+    screen.note(", ".join(f"{layer}: {d:.1e}" for layer, d in found.items()))
+    return {layer: replace(t, lens_difference=found[layer]) for layer, t in trust.items()}

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from experiments.extract import extract
+from experiments.extract import check_choices, extract
+from experiments.extract_plan import answer_tokens, planned_work
 from experiments.options import Options
 from experiments.session import open_session
-from experiments.vector_source import CACHE
+from experiments.vector_source import CACHE, evaluation
 from steer.errors import UserError
-from vectors import trust
+from vectors import trust_screen
 
 
 def extract_vector(
@@ -28,7 +29,28 @@ def extract_vector(
     out = options.out or Path("vector.safetensors")
     if out.suffix != ".safetensors":
         raise UserError(f"--out {str(out)!r}: a vector is written as a .safetensors file; name it so")
-    session = open_session(options)
+    check_choices(contrast=contrast, method=method, controls=controls, check=check)
+    refuse_unused(options)
+    session = open_session(options, items=evaluation(options))
+    new_tokens = answer_tokens(
+        contrast, asked=options.new_tokens, limit=session.limits.new, thinking=session.thinking
+    )
+    if options.dry_run:
+        numbers = planned_work(
+            session.loaded,
+            contrast=contrast,
+            layers=layers,
+            scenarios=extraction,
+            evaluation=session.scenarios,
+            evaluated=session.suffixes.pair,
+            thinking=session.thinking,
+            new_tokens=new_tokens,
+            draws=draws,
+        )
+        if not options.quiet:
+            rows = [[k, f"{v:,}"] for k, v in numbers.items()]
+            session.screen.table("Plan of the extraction", ["", ""], rows)
+        return {"plan": numbers}
     vector = extract(
         session.loaded,
         session.engine,
@@ -44,12 +66,23 @@ def extract_vector(
         evaluated=session.suffixes.pair,
         thinking=session.thinking,
         prompt_tokens=session.limits.prompt,
-        new_tokens=min(session.limits.new, 256),
+        new_tokens=new_tokens,
         draws=draws,
         seed=options.seed,
         controls=controls,
         check=check,
     )
     if not options.quiet:
-        session.screen.out.print(trust.show(vector))
-    return trust.as_dict(vector)
+        session.screen.out.print(trust_screen.show(vector))
+    return trust_screen.as_dict(vector)
+
+
+def refuse_unused(options: Options) -> None:
+    """Raise UserError for shared flags that an extraction would not follow."""
+    if options.context != "full":
+        raise UserError(f"--context {options.context}: extraction reads whole scenarios; leave it out")
+    if options.temperatures != (0.0,) or options.samples != 1:
+        raise UserError(
+            "--temperature and --samples: own answers are greedy, and --draws says how many answers a "
+            "response contrast samples; leave them out"
+        )

@@ -43,14 +43,23 @@ class Session:
     screen: Screen
 
 
-def open_session(options: Options) -> Session:
-    """Resolve and load. Raises UserError before loading for everything that can be known before."""
+def evaluation_set(options: Options) -> str:
+    """Where the scenarios of a run come from: --scenarios, or the model's own set."""
+    return options.scenarios or ("organism" if options.model == "organism" else "instrumental-eval")
+
+
+def open_session(options: Options, *, items: Sequence[Scenario] | None = None) -> Session:
+    """Resolve and load. Raises UserError before loading for everything that can be known before.
+
+    items: the session's scenarios, where they are not to be read from the options' evaluation set.
+    """
     screen = Screen(quiet=options.quiet)
     found = resolve(options.model, revision=options.revision)
     evidence = read_note(found.folder)[0] if found.folder is not None else ""
     chosen_suffixes = suffixes.load(options.suffixes)
-    source = options.scenarios or ("organism" if options.model == "organism" else "instrumental-eval")
-    items = scenarios.load(source, per_category=options.per_category, seed=options.seed)
+    source = evaluation_set(options)
+    if items is None:
+        items = scenarios.load(source, per_category=options.per_category, seed=options.seed)
     judge = open_judge(options, evidence)
     loaded = models.load(
         options.model,

@@ -94,6 +94,8 @@ def print_heat(screen: Screen, summary: dict[str, Any]) -> None:
 
 def print_choice(screen: Screen, summary: dict[str, Any]) -> None:
     """The cross-fitted headline, and what controls of the same size did."""
+    for line in summary.get("vector_flags", []):
+        screen.line(f"vector flagged, {line}")
     choice = summary["choice"]
     if "none" in choice:
         screen.line(choice["none"])

@@ -7,14 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from experiments.extract import extract
-from experiments.session import Session
+from experiments.extract import extract, extraction_source, own_answers
+from experiments.extract_plan import answer_tokens
+from experiments.options import Options
+from experiments.session import Session, evaluation_set
+from steer import scenarios as scenario_files
 from steer.errors import UserError
 from steer.plan import digest
-from steer.types import Arm, Operation, Span
+from steer.suffixes import PARAPHRASES
+from steer.types import Arm, Limits, Operation, Scenario, Span
+from vectors.build import with_norms
+from vectors.contrasts import FORMALITY, STATEMENTS, extraction_scenarios
 from vectors.controls import other_concept, random_isotropic
 from vectors.files import load_vector
-from vectors.vector import SteeringVector, addition, check_model, flags
+from vectors.foreign import read_vector
+from vectors.vector import SteeringVector, addition, check_model, flagged
 
 CACHE = Path("runs/vectors")
 ControlKind = Literal["random", "label", "concept"]
@@ -46,17 +53,34 @@ class Control:
     vector: SteeringVector
 
 
-def vector_for(session: Session, choice: VectorChoice) -> SteeringVector:
-    """Load the file, or extract; the same choice on the same model is extracted once."""
+def vector_for(session: Session, choice: VectorChoice, layers: Sequence[int] = ()) -> SteeringVector:
+    """Load the file, or extract; the same choice on the same model is extracted once.
+
+    layers: those that will be steered at, whose flags are said; all of the vector's if left out.
+    """
     if choice.file is not None:
-        vector = load_vector(choice.file)
+        vector = read_vector(choice.file)
         check_model(vector, session.loaded)
+        if choice.span not in vector.norms:
+            vector = _with_norms(session, vector)
     else:
         vector = _extracted(session, choice, choice.contrast)
-    warned = [f"layer {layer}: {why}" for layer in vector.layers for why in flags(vector, layer)]
-    if warned:
-        session.screen.note(f"vector {vector.id}: {len(warned)} warnings, as {warned[0]}")
+    made = vector.provenance
+    if made.pairs and made.thinking != session.thinking:
+        was, now = ("on" if thinking else "off" for thinking in (made.thinking, session.thinking))
+        session.screen.note(f"vector {vector.id} was extracted with thinking {was}, and here it is {now}")
+    for line in flagged(vector, layers or vector.layers):
+        session.screen.note(f"vector {vector.id}, {line}")
     return vector
+
+
+def evaluation(options: Options) -> list[Scenario]:
+    """What must not be extracted from: the evaluation set, uncut.
+
+    InstrumentalEval is known by hash (`vectors.contrasts`), so it is not fetched for this.
+    """
+    source = evaluation_set(options)
+    return [] if source == "instrumental-eval" else scenario_files.load(source)
 
 
 def controls_for(session: Session, choice: VectorChoice, vector: SteeringVector) -> list[Control]:
@@ -72,10 +96,13 @@ def controls_for(session: Session, choice: VectorChoice, vector: SteeringVector)
         return []
     path = choice.file or _path(session, choice, choice.contrast)
     labels = path.with_name(f"{path.stem}-controls") / "labels-0.safetensors"
-    if labels.is_file():
-        found.append(Control("labels", "label", load_vector(labels)))
-    else:
+    label = load_vector(labels) if labels.is_file() else None
+    if label is None:
         session.screen.note(f"no label control: {labels} is not there (extract --controls writes it)")
+    elif label.provenance.parent != vector.id:
+        session.screen.note(f"no label control: {labels} is of another vector, {label.provenance.parent}")
+    else:
+        found.append(Control("labels", "label", label))
     concept = choice.concept or _style(session)
     other = _extracted(session, choice, str(concept) if concept else "formality", controls=0)
     found.append(Control("concept", "concept", other_concept(vector, other)))
@@ -123,33 +150,60 @@ def _extracted(
         screen=session.screen,
         contrast=contrast,
         method=choice.method,
-        scenarios=scenarios,
-        evaluation=session.scenarios,
+        scenarios=scenarios or extraction_source(session.loaded),
+        evaluation=[*session.scenarios, *evaluation(session.options)],
         evaluated=session.suffixes.pair,
         thinking=session.thinking,
         prompt_tokens=session.limits.prompt,
-        new_tokens=min(session.limits.new, 256),
+        new_tokens=_new_tokens(session, contrast),
         seed=session.options.seed,
         controls=controls,
     )
 
 
+def _with_norms(session: Session, vector: SteeringVector) -> SteeringVector:
+    """A vector of a file without norms (another project's), with this model's."""
+    session.screen.note(f"vector {vector.id} says no norms n_L: they are taken from own answers")
+    own = own_answers(
+        session.loaded,
+        session.engine,
+        session.judge,
+        extraction_scenarios(
+            extraction_source(session.loaded), evaluation=[*session.scenarios, *evaluation(session.options)]
+        ),
+        limits=Limits(session.limits.prompt, _new_tokens(session, "")),
+        thinking=session.thinking,
+        cache=CACHE / "cache",
+        screen=session.screen,
+    )
+    with session.screen.progress(norms=len(own)) as tick:
+        return with_norms(session.loaded, vector, own, tick=lambda rows: tick("norms", rows))
+
+
+def _new_tokens(session: Session, contrast: str) -> int:
+    return answer_tokens(
+        contrast, asked=session.options.new_tokens, limit=session.limits.new, thinking=session.thinking
+    )
+
+
 def _path(session: Session, choice: VectorChoice, contrast: str, scenarios: Path | None = None) -> Path:
     """Named by all that decides the vector."""
-    pair = session.suffixes.pair
-    content = Path(contrast).read_text(encoding="utf-8") if contrast.endswith(".jsonl") else contrast
+    texts = [scenarios or extraction_source(session.loaded)]
+    texts += {"statement": [STATEMENTS], "formality": [FORMALITY]}.get(contrast, [])
+    if contrast.endswith(".jsonl"):
+        texts.append(Path(contrast))
     identity = digest(
         [
             session.loaded.weights,
             session.loaded.dtype,
-            content,
+            contrast,
             choice.method,
-            pair.pro,
-            pair.anti,
+            [[pair.pro, pair.anti] for pair in (session.suffixes.pair, *PARAPHRASES)],
             session.thinking,
             session.options.seed,
             session.judge.name,
-            scenarios and scenarios.read_text(encoding="utf-8"),
+            [session.limits.prompt, _new_tokens(session, contrast)],
+            [path.read_text(encoding="utf-8") for path in texts],
         ]
     )
     kind = Path(contrast).stem

@@ -38,7 +38,7 @@ from steer.metrics import gaps
 from steer.store import RunStore
 from steer.types import Arm, Outcome
 from vectors.capture import parse_layers
-from vectors.vector import SteeringVector
+from vectors.vector import SteeringVector, flagged
 
 CONTROL_PERCENTILE = 95
 
@@ -60,7 +60,7 @@ def vector_sweep(options: Options, choice: SweepChoice) -> tuple[dict[str, Any],
     layers = parse_layers(choice.layers, session.loaded.n_layers)
     if options.dry_run:
         return {"plan": print_plan(session, layers, magnitudes, choice)}, None
-    vector = vector_for(session, choice.vector)
+    vector = vector_for(session, choice.vector, layers)
     grid = cells(vector, layers, magnitudes, span=choice.vector.span, operation=choice.vector.operation)
     halves({s.id: s.category for s in session.scenarios}, seed=options.seed)  # too few: say so now
     print_plan(session, layers, magnitudes, choice)
@@ -78,6 +78,7 @@ def vector_sweep(options: Options, choice: SweepChoice) -> tuple[dict[str, Any],
             measure_probes(session, store, [a for a in arms if a.name in best or a in suffixes])
         measure_answers(session, store)
         found = summarise(session, store, grid, chosen, controls, choice)
+        found["vector_flags"] = flagged(vector, layers)
         summaries.write(folder, found)
     if not options.quiet:
         print_sweep(session.screen, found, folder)

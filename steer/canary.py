@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from steer.engines.batching import input_device
 from steer.errors import UserError
-from steer.interventions import decoder_layers
+from steer.interventions import decoder_layers, final_norm
 from steer.types import Addition, Engine, Limits, LoadedModel, Request
 
 if TYPE_CHECKING:
@@ -163,10 +163,8 @@ def _joined(pieces: list[Tensor]) -> Tensor:
 @contextmanager
 def _watch(module: nn.Module) -> Generator[list[list[Tensor]]]:
     """Record the output of each block as its reader gets it: the next block, or the final norm."""
-    path, layers = decoder_layers(module)
-    parent: Any = module.get_submodule(path.rpartition(".")[0])
-    names = ("norm", "ln_f", "final_layer_norm", "final_layernorm")
-    final = next((getattr(parent, name) for name in names if hasattr(parent, name)), None)
+    _, layers = decoder_layers(module)
+    final = final_norm(module)
     readers: list[nn.Module] = layers[1:] + ([final] if final is not None else [])
     seen: list[list[Tensor]] = [[] for _ in layers]
 

@@ -31,6 +31,8 @@ NEVER = 2**62
 
 LAYER_PATHS = ("model.layers", "model.language_model.layers", "transformer.h", "gpt_neox.layers")
 
+FINAL_NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm")
+
 
 def decoder_layers(module: nn.Module) -> tuple[str, list[nn.Module]]:
     """The attribute path and the decoder blocks of a causal language model."""
@@ -44,6 +46,13 @@ def decoder_layers(module: nn.Module) -> tuple[str, list[nn.Module]]:
         f"cannot find the decoder layers of {type(module).__name__}: looked for the attributes "
         f"{', '.join(LAYER_PATHS)}; use a decoder-only model of transformers"
     )
+
+
+def final_norm(module: nn.Module) -> nn.Module | None:
+    """What reads the last decoder block's output: the norm before the unembedding, if there is one."""
+    path, _ = decoder_layers(module)
+    parent = module.get_submodule(path.rpartition(".")[0])
+    return next((getattr(parent, name) for name in FINAL_NORMS if hasattr(parent, name)), None)
 
 
 def validate(addition: Addition, *, n_layers: int, d_model: int) -> None:
@@ -162,6 +171,16 @@ def edit(hidden: Tensor, slab: Slab, mask: Tensor) -> Tensor:
     return torch.where(mask[..., None], hidden + change(hidden, slab), hidden)
 
 
+def _count(hidden: Tensor, slab: Slab, mask: Tensor) -> None:
+    """Add the masked positions, and |delta| / |h| there, to the slab's record."""
+    import torch
+
+    delta = change(hidden, slab)
+    relative = delta.float().norm(dim=-1) / hidden.float().norm(dim=-1)  # [row, position]
+    slab.positions += mask.sum(-1)
+    slab.relative += torch.where(mask, relative, 0.0).sum(-1)
+
+
 class Steering:
     """The edits of a batch of rows, by layer, and the record of what they did.
 
@@ -248,15 +267,10 @@ class Steering:
 
         With fewer rows than were begun, they are the first ones.
         """
-        import torch
-
         for whole, mask in self._coming.get(layer, ()):
             slab, mask = whole.first(len(hidden)), mask[: len(hidden)]
-            delta = change(hidden, slab)
-            relative = delta.float().norm(dim=-1) / hidden.float().norm(dim=-1)  # [row, position]
-            slab.positions += mask.sum(-1)
-            slab.relative += torch.where(mask, relative, 0.0).sum(-1)
-            hidden = torch.where(mask[..., None], hidden + delta, hidden)
+            _count(hidden, slab, mask)
+            hidden = edit(hidden, slab, mask)
         return hidden
 
     def applied(self, row: int) -> tuple[Applied, ...]:

@@ -64,7 +64,8 @@ class _Ticker:
     def __init__(self, screen: Screen, totals: dict[str, int]) -> None:
         self.screen, self.totals = screen, totals
         self.done = dict.fromkeys(totals, 0)
-        self.start = self.last = time.monotonic()
+        self.start = self.last = self.ticked = time.monotonic()
+        self.begun: dict[str, float] = {}  # a kind begins where the work before its first tick ended
         self.bars: dict[str, object] = {}
         self.rich: object | None = None
 
@@ -99,7 +100,9 @@ class _Ticker:
     def __call__(self, what: str, rows: int) -> None:
         self.done[what] += rows
         now = time.monotonic()
-        rate = self.done[what] / max(now - self.start, 1e-9)
+        begun = self.begun.setdefault(what, self.ticked)
+        self.ticked = now
+        rate = self.done[what] / max(now - begun, 1e-9)
         if self.rich is not None:
             if what in self.bars:
                 self.rich.update(self.bars[what], advance=rows, rate=f"{rate:.1f} rows/s")  # type: ignore[attr-defined]

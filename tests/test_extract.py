@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from experiments.extract import extract
+from experiments.extract_plan import answer_tokens
 from steer import models, scenarios
 from steer.chat import render
 from steer.errors import UserError
@@ -210,6 +211,7 @@ def test_own_auc_equals_plain_hooks_on_the_unsuffixed_answers(
         assert figures.norm_ratio == pytest.approx(expected)
     counts = [f"convergence: {sum(kinds)}", f"no_convergence: {12 - sum(kinds)}"]
     assert sorted(vector.provenance.details["own answers"]) == counts  # type: ignore[arg-type]
+    assert vector.provenance.details["generations"] == len(engine.seen) == 12
 
 
 def test_second_extraction_generates_and_captures_nothing(
@@ -290,13 +292,73 @@ def test_response_pairs_are_read_without_the_suffix_over_equal_lengths(
     assert details["kept"] == [f"{c}: 2 of 2" for c in dict.fromkeys(s.category for s in SCENARIOS)]
     assert details["judge"] == "keep"
     assert details["mean tokens read"] == count
+    assert details["mean answer tokens of the pairs"] == f"pro {len(pro):.1f}, anti {len(anti):.1f}"
+    assert details["generations"] == len(engine.seen) == len(SCENARIOS) * 5
 
 
 def test_too_few_kept_answers_say_how_many_and_what_to_raise(
     loaded: LoadedModel, source: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(UserError, match=r"kept \d of 12 scenarios.*raise the draws"):
+    with pytest.raises(UserError, match=r"kept \d of 12 scenarios.*raise --draws"):
         run(loaded, source, tmp_path, contrast="response", judge=KeepJudge(wrong=0.9))
+
+
+def test_answers_ended_by_the_token_limit_make_no_pair(
+    loaded: LoadedModel, source: Path, tmp_path: Path
+) -> None:
+    """From the engine's `length` to the message: the judge labels such answers like any other."""
+
+    class Cut(ScriptedEngine):
+        def generate(self, requests: Iterable[Request]) -> Iterator[Response]:
+            for whole in super().generate(requests):
+                yield replace(whole, output_ids=whole.output_ids[:-1], finish="length")
+
+    options: dict[str, Any] = {"out": tmp_path / "v.safetensors", "cache": tmp_path / "cache"}
+    options |= {"screen": Screen(quiet=True), "scenarios": source, "layers": "3"}
+    with pytest.raises(UserError, match=r"kept 0 of 12 scenarios.*48 cut by the token limit.*--new-tokens"):
+        extract(loaded, Cut(loaded), KeepJudge(), contrast="response", **options)
+    vector = extract(loaded, Cut(loaded), KeepJudge(), contrast="suffix", **options)
+    assert vector.provenance.details["own answers cut by the token limit"] == 12
+
+
+def test_an_extraction_without_a_single_own_answer_says_why(
+    loaded: LoadedModel, source: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=r"none of 12 own answers came out.*--prompt-tokens"):
+        run_failing(loaded, source, tmp_path)
+
+
+def run_failing(loaded: LoadedModel, source: Path, folder: Path) -> None:
+    class Failing(ScriptedEngine):
+        def generate(self, requests: Iterable[Request]) -> Iterator[Response]:
+            for request in requests:
+                yield Response(request.key, (), "failed", error="the prompt is longer than 3 tokens")
+
+    extract(
+        loaded,
+        Failing(loaded),
+        KeepJudge(),
+        out=folder / "v.safetensors",
+        cache=folder / "cache",
+        screen=Screen(quiet=True),
+        scenarios=source,
+    )
+
+
+@pytest.mark.parametrize(
+    ("contrast", "asked", "thinking", "expected"),
+    [
+        ("suffix", None, False, 256),
+        ("suffix", 700, False, 700),
+        ("suffix", None, True, 8096),  # a thinking model answers after its thought
+        ("response", None, False, 8096),  # takes whole answers
+    ],
+)
+def test_own_answers_get_the_tokens_they_need(
+    contrast: str, asked: int | None, thinking: bool, expected: int
+) -> None:
+    assert answer_tokens(contrast, asked=asked, limit=asked or 8096, thinking=thinking) == expected
+    assert answer_tokens(contrast, asked=None, limit=96, thinking=thinking) == 96
 
 
 def given(scenario: int, arm: str, status: Any, text: str, ids: tuple[int, ...] = (5, 6, 7)) -> GivenAnswer:
@@ -317,6 +379,8 @@ def test_only_answers_that_serve_are_kept(loaded: LoadedModel) -> None:
     ):
         answers += [given(i, pro, status, text), given(i, anti, "no_convergence", "z")]
     answers += [given(13, pro, "convergence", "x"), given(13, anti, "convergence", "z")]
+    items.append(Scenario("14", "c2", "", "task 14"))
+    answers += [replace(given(14, pro, "convergence", "x"), cut=True), given(14, anti, "no_convergence", "z")]
     made = response(loaded, items, answers, judge="j")
     assert [p.id for p in made.pairs] == [str(i) for i in range(9)]
     for item, pair in zip(items, made.pairs, strict=False):
@@ -326,6 +390,7 @@ def test_only_answers_that_serve_are_kept(loaded: LoadedModel) -> None:
         assert (reading.start, reading.end) == (len(prompt), len(prompt) + 2)
         assert pair.negative[0].ids == (*prompt, 8, 8)
     assert made.details["quoting the suffix"] == 1
+    assert made.details["cut by the token limit"] == 1
 
 
 def test_paraphrases_are_taken_in_turn_and_the_evaluated_one_never(loaded: LoadedModel) -> None:
@@ -430,7 +495,7 @@ def test_a_stream_that_overflows_is_an_error(
 def test_check_transformer_lens_reports_every_layer(
     loaded: LoadedModel, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    extract(
+    vector = extract(
         loaded,
         ScriptedEngine(loaded),
         KeepJudge(),
@@ -438,7 +503,13 @@ def test_check_transformer_lens_reports_every_layer(
         cache=tmp_path / "cache",
         screen=Screen(),
         scenarios=source,
-        layers="1",
+        layers="1,3",
         check="transformer-lens",
     )
-    assert "transformer-lens: largest difference" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "transformer-lens: largest difference" in said
+    assert all(f"{layer}: " in said for layer in range(4))
+    for trust in load_vector(tmp_path / "v.safetensors").trust.values():
+        assert trust.lens_difference is not None
+        assert trust.lens_difference <= 1e-4
+    assert set(vector.trust) == {1, 3}

@@ -121,6 +121,14 @@ def test_an_evaluation_scenario_is_refused(tmp_path: Path) -> None:
     evaluation = [Scenario("x", "c", "other system", "task 3 PLEASE")]
     with pytest.raises(UserError, match="scenario '3' is an evaluation scenario"):
         extraction_scenarios(file, evaluation=evaluation)
+    suffixed = [
+        *rows,
+        {"id": "s", "category": "c", "system": "", "user": compose("Task 3, please!", NEUTRAL)},
+    ]
+    with pytest.raises(UserError, match="scenario 's' is an evaluation scenario"):
+        extraction_scenarios(
+            write(tmp_path / "suffixed.jsonl", suffixed[4:] + suffixed[:3]), evaluation=evaluation
+        )
     with pytest.raises(UserError, match="at least 8"):
         extraction_scenarios(write(tmp_path / "few.jsonl", rows[:7]))
 
@@ -246,6 +254,18 @@ def test_bad_pairs_are_one_line(loaded: LoadedModel, tmp_path: Path, rows: list[
     with pytest.raises(UserError, match=message) as caught:
         from_file(loaded, write(tmp_path / "p.jsonl", rows))
     assert "\n" not in str(caught.value)
+
+
+def test_pairs_of_evaluation_prompts_are_refused(loaded: LoadedModel, tmp_path: Path) -> None:
+    """Suffixed or in a chat: the user's text is what the vector would be tested on."""
+    evaluation = [Scenario("x", "c", "", "Run the warehouse overnight.")]
+    asked = "run the warehouse overnight"
+    chat = [{"role": "system", "content": "s"}, {"role": "user", "content": asked}]
+    for side in (asked, compose(asked, NEUTRAL), chat):
+        file = write(tmp_path / "p.jsonl", [*GOOD, {"positive": "a", "negative": side}])
+        with pytest.raises(UserError, match=r"p\.jsonl:9: 'negative' asks an evaluation scenario"):
+            from_file(loaded, file, evaluation=evaluation)
+        assert len(from_file(loaded, file).pairs) == 9
 
 
 def test_a_missing_or_binary_pairs_file(loaded: LoadedModel, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from vectors.vector import (
     SteeringVector,
     addition,
     check_model,
+    flagged,
     flags,
     part,
     ranges,
@@ -106,6 +107,17 @@ def test_every_writable_format_returns_the_same_bits(tmp_path: Path, format: str
     assert same_bits(found.directions, made.directions)
     save_vector(found, tmp_path / "back.safetensors")
     assert same_bits(load_vector(tmp_path / "back.safetensors").directions, made.directions)
+
+
+def test_the_written_format_follows_the_name(tmp_path: Path) -> None:
+    made = vector()
+    for name in ("v.safetensors", "v.gguf"):
+        write_vector(made, tmp_path / name)
+        assert same_bits(read_vector(tmp_path / name).directions, made.directions)
+    write_vector(made, tmp_path / "v.pt")
+    assert same_bits(read_vector(tmp_path / "v.pt", format="persona_vectors").directions, made.directions)
+    with pytest.raises(UserError, match=r"unknown writable vector format '\.bin': allowed are steergap"):
+        write_vector(made, tmp_path / "v.bin")
 
 
 def test_gguf_keeps_our_header_and_norms(tmp_path: Path) -> None:
@@ -469,8 +481,12 @@ def test_weak_directions_are_flagged() -> None:
     made = vector()
     assert flags(made, 1) == ()
     weak = replace(made, trust={1: LayerTrust(split_half=0.31)})
-    assert flags(weak, 1) == ("split-half cosine 0.31 is under 0.5",)
+    assert flags(weak, 1) == ("split-half cosine under 0.5: mostly noise",)
     assert flags(weak, 2) == ("no split-half cosine",)
+    assert flagged(weak, [4, 2, 1]) == [
+        "layers 1: split-half cosine under 0.5: mostly noise",
+        "layers 2, 4: no split-half cosine",
+    ]
     foreign = SteeringVector({1: torch.ones(D)}, Provenance(d_model=D))
     assert "made on an unknown model" in flags(foreign, 1)
 

@@ -14,10 +14,13 @@ from typing import Any
 import pytest
 import torch
 
+from steer import canary
+from steer.chat import render
+from steer.engines import make_engine
 from steer.engines.prefill import steered
 from steer.errors import UserError
 from steer.interventions import Slab, Steering, decoder_layers, edit, span_range, validate
-from steer.types import SPANS, Addition, LoadedModel
+from steer.types import SPANS, Addition, Limits, LoadedModel, Request
 from tests.engine_cases import addition, tiny_model, touched
 
 TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-12}
@@ -243,6 +246,36 @@ def test_moving_and_clearing_rows_keeps_each_rows_edits_and_record() -> None:
     assert moved.applied(1)[0].positions == 2
     moved.clear(0), moved.clear(1), moved.clear(2)
     assert moved.layers == []
+
+
+@pytest.mark.parametrize("thinking", [False, True])
+@pytest.mark.parametrize("kind", ["slots", "nnsight"])
+@pytest.mark.parametrize("span", SPANS)
+def test_the_same_positions_are_steered_with_the_cache_on_and_off(
+    loaded: LoadedModel, span: Any, kind: str, thinking: bool
+) -> None:
+    """Cached generation of an engine against one uncached forward: thinking tokens are generated ones."""
+    prompt = render(loaded, "", "Ship every order.", thinking=thinking)
+    a = addition(random.Random(9), operation="add", unit="norm", magnitude=1.0, layer=1, span=span)
+    request = Request("row", prompt, (), additions=(a,), limits=Limits(64, 6))
+    with canary._watch(loaded.module) as seen:
+        (response,) = make_engine(kind, loaded).generate([request])
+    cached = canary._joined(seen[1])
+    fed = torch.tensor([prompt + response.output_ids[:-1]])
+    plain = residuals(loaded, fed, torch.ones_like(fed))[1][0].double()
+    steering = Steering(
+        decoder_layers(loaded.module)[1], rows=1, d_model=loaded.d_model, dtype=loaded.module.dtype
+    )
+    steering.set(0, [a], len(prompt))
+    steering.begin(torch.arange(fed.shape[1])[None])
+    with steered(decoder_layers(loaded.module)[1], steering):
+        uncached = residuals(loaded, fed, torch.ones_like(fed))[1][0].double()
+    expected = touched(span, len(prompt), fed.shape[1])
+    for states in (cached, uncached):
+        moved = (states - plain).norm(dim=-1) > 1e-3
+        assert moved.nonzero().flatten().tolist() == expected
+    assert float((cached - uncached).norm(dim=-1).max()) < 1e-3
+    assert response.applied[0].positions == steering.applied(0)[0].positions == len(expected)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,16 +14,16 @@ from sklearn.metrics import roc_auc_score
 from steer import models
 from steer.types import LoadedModel
 from tests.tiny import checkpoint
+from vectors.controls import random_isotropic
 from vectors.directions import RECIPES
 from vectors.trust import (
-    as_dict,
     cross_fitted_auc,
     held_out,
-    show,
     split_half,
     unembedding_tokens,
     within_auc,
 )
+from vectors.trust_screen import as_dict, show
 from vectors.vector import LayerTrust, Provenance, SteeringVector
 
 MEAN = RECIPES["mean-difference"]
@@ -132,8 +133,8 @@ def test_the_unembedding_finds_the_token_a_direction_points_at(loaded: LoadedMod
     assert len(found[2][0]) == len(found[2][1]) == 10
 
 
-def screen_of(vector: SteeringVector) -> str:
-    console = Console(file=io.StringIO(), width=250)
+def screen_of(vector: SteeringVector, width: int = 250) -> str:
+    console = Console(file=io.StringIO(), width=width)
     console.print(show(vector))
     return console.file.getvalue()  # type: ignore[attr-defined]
 
@@ -147,11 +148,11 @@ def test_the_screen_says_which_figure_means_something() -> None:
     text = screen_of(vector("suffix", LayerTrust(split_half=0.3, heldout_auc=1.0, own_comparisons=12)))
     assert "a suffix contrast separates trivially" in text
     assert "rests on only 12 comparisons" in text
-    assert "split-half cosine 0.30 is under 0.5" in text
+    assert "flags    layers 1: split-half cosine under 0.5: mostly noise" in text
     text = screen_of(vector("response", LayerTrust(split_half=0.9)))
     assert "Not measured here" in text
     assert "separates trivially" not in text
-    assert "under 0.5\n" not in text
+    assert "flags    none" in text
 
 
 def test_hostile_tokens_are_shown_not_obeyed() -> None:
@@ -161,10 +162,37 @@ def test_hostile_tokens_are_shown_not_obeyed() -> None:
     assert "[bold]x" in text
 
 
+def test_every_token_and_layer_is_shown_on_a_narrow_screen() -> None:
+    """Wrapped, not cut: what is promoted is worth nothing without its end or its layer."""
+    tokens = tuple(f" token{i}" for i in range(10))
+    text = screen_of(vector("suffix", LayerTrust(promotes=tokens, demotes=tokens[::-1])), width=80)
+    table = text[text.index("tokens by the unembedding") :]
+    assert all(table.count(f"·token{i}") == 2 for i in range(10))
+    assert "\n 1 " in table
+    assert "…" not in table
+
+
+def test_a_best_own_auc_at_layer_0_is_said_to_be_wording() -> None:
+    made = Provenance(d_model=4, n_layers=3, contrast="response", method="pca", pairs=9, weights="w")
+    for first, said in ((0.99, True), (0.6, False)):
+        trust = {0: LayerTrust(own_auc=first), 2: LayerTrust(own_auc=1.0)}
+        text = screen_of(SteeringVector({0: torch.ones(4), 2: torch.ones(4)}, made, trust=trust))
+        assert ("wording alone" in text) == said
+
+
+def test_a_control_shows_its_likeness_and_none_of_the_real_figures() -> None:
+    real = vector("suffix", LayerTrust(split_half=0.9, own_auc=0.97))
+    real = replace(real, provenance=replace(real.provenance, details={"own AUC": 0.97}))
+    text = screen_of(random_isotropic(real, 0))
+    assert "cos to the real" in text
+    assert "0.97" not in text
+    assert f"(of {real.id})" in text
+
+
 def test_json_holds_figures_and_flags() -> None:
     found = as_dict(vector("suffix", LayerTrust(split_half=0.3)))
     assert found["layers"]["1"]["split_half"] == 0.3
-    assert found["layers"]["1"]["flags"] == ["split-half cosine 0.30 is under 0.5"]
+    assert found["layers"]["1"]["flags"] == ["split-half cosine under 0.5: mostly noise"]
     assert found["provenance"]["contrast"] == "suffix"
 
 

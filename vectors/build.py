@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from steer.errors import UserError
 from steer.suffixes import DEFAULT, PARAPHRASES
-from steer.types import LoadedModel, SuffixPair
+from steer.types import LoadedModel, Span, SuffixPair
 from vectors import trust
 from vectors.activations import Captured, cached_capture
-from vectors.capture import AnsweredRow, Row, span_statistics
+from vectors.capture import AnsweredRow, Row, SpanStatistics, span_statistics
 from vectors.contrasts import Contrast, token_ids
 from vectors.directions import RECIPES, cosine, equal_weights
 from vectors.responses import GivenAnswer
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 PARTS = {"pro-neutral": ("positive", "neutral"), "neutral-anti": ("neutral", "negative")}
+
+Statistics = dict[Span, dict[int, SpanStatistics]]
 
 Tick = Callable[[str, int], None]
 """Told a kind of work (`norms`, `own`, `trust`) and how much of it was done."""
@@ -62,8 +64,7 @@ def build_vector(
         for name, sides in PARTS.items()
         if "neutral" in captured.sides
     }
-    rows = [AnsweredRow(a.prompt_ids, a.thinking_ids + a.answer_ids) for a in own]
-    statistics = span_statistics(loaded, rows, directions=directions, progress=lambda n: tick("norms", n))
+    statistics = _statistics(loaded, directions, own, tick=lambda n: tick("norms", n))
     ranks = rank_own(loaded, directions, own, cache=cache, tick=lambda n: tick("own", n))
     words = trust.unembedding_tokens(loaded, directions, _suffix_ids(loaded, evaluated))
     figures: dict[int, LayerTrust] = {}
@@ -85,6 +86,9 @@ def build_vector(
     statuses = dict.fromkeys(a.status for a in own)
     details: Details = dict(made.details) | ranks.details
     details["own answers"] = [f"{status}: {sum(a.status == status for a in own)}" for status in statuses]
+    details["own answers cut by the token limit"] = sum(a.cut for a in own)
+    suffixed = made.details.get("answers", 0)
+    details["generations"] = len(own) + (suffixed if isinstance(suffixed, int) else 0)
     if left_out:
         details["left out"] = left_out
     return SteeringVector(
@@ -106,14 +110,41 @@ def build_vector(
             evidence=loaded.evidence,
             details=details,
         ),
-        norms={span: {k: s.norm for k, s in by.items() if s.norm > 0} for span, by in statistics.items()},
-        projections={
-            span: {k: (s.projection_mean, s.projection_std) for k, s in by.items()}
-            for span, by in statistics.items()
-        },
+        norms=_norms(statistics),
+        projections=_projections(statistics),
         parts=parts,
         trust=figures,
     )
+
+
+def with_norms(
+    loaded: LoadedModel, vector: SteeringVector, own: Sequence[GivenAnswer], *, tick: Callable[[int], None]
+) -> SteeringVector:
+    """A vector whose file said no norms, with those of this model over its own unsteered answers."""
+    statistics = _statistics(loaded, vector.directions, own, tick=tick)
+    return replace(vector, norms=_norms(statistics), projections=_projections(statistics))
+
+
+def _statistics(
+    loaded: LoadedModel,
+    directions: dict[int, Tensor],
+    own: Sequence[GivenAnswer],
+    *,
+    tick: Callable[[int], None],
+) -> Statistics:
+    rows = [AnsweredRow(a.prompt_ids, a.thinking_ids + a.answer_ids) for a in own]
+    return span_statistics(loaded, rows, directions=directions, progress=tick)
+
+
+def _norms(statistics: Statistics) -> dict[Span, dict[int, float]]:
+    return {span: {k: s.norm for k, s in by.items() if s.norm > 0} for span, by in statistics.items()}
+
+
+def _projections(statistics: Statistics) -> dict[Span, dict[int, tuple[float, float]]]:
+    return {
+        span: {k: (s.projection_mean, s.projection_std) for k, s in by.items()}
+        for span, by in statistics.items()
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,10 +124,9 @@ def extraction_scenarios(source: Path = EXTRACTION, *, evaluation: Sequence[Scen
     found = scenario_files.load(source)
     if len(found) < FEWEST_PAIRS:
         raise UserError(f"{source}: {len(found)} scenarios: extraction needs at least {FEWEST_PAIRS}")
-    known = set(EVALUATION_HASHES.read_text("utf-8").split())
-    known |= {words_hash(s.user) for s in evaluation}
+    known = evaluation_hashes(evaluation)
     for scenario in found:
-        if words_hash(scenario.user) in known:
+        if begins_with(scenario.user, known):
             raise UserError(
                 f"{source}: scenario {scenario.id!r} is an evaluation scenario: a vector made from it "
                 "would be tested on what it was made of; give other scenarios"
@@ -135,9 +134,24 @@ def extraction_scenarios(source: Path = EXTRACTION, *, evaluation: Sequence[Scen
     return found
 
 
+def evaluation_hashes(evaluation: Sequence[Scenario]) -> set[str]:
+    """`words_hash` of these scenarios' user texts and of InstrumentalEval's."""
+    return set(EVALUATION_HASHES.read_text("utf-8").split()) | {words_hash(s.user) for s in evaluation}
+
+
 def words_hash(text: str) -> str:
     """sha256 of a text's words, case and punctuation aside."""
     return hashlib.sha256(" ".join(words(text)).encode()).hexdigest()
+
+
+def begins_with(text: str, known: set[str]) -> bool:
+    """Whether a text, or its beginning (a suffix may follow), has the words of a known one."""
+    running = hashlib.sha256()
+    for i, word in enumerate(words(text)):
+        running.update(f" {word}".encode() if i else word.encode())
+        if running.copy().hexdigest() in known:
+            return True
+    return False
 
 
 def paraphrases(evaluated: SuffixPair) -> tuple[SuffixPair, ...]:
@@ -193,19 +207,27 @@ def formality(loaded: LoadedModel, *, thinking: bool = False) -> Contrast:
     return _replies(loaded, "formality", FORMALITY, PASS_ON, thinking=thinking)
 
 
-def from_file(loaded: LoadedModel, path: Path, *, thinking: bool = False) -> Contrast:
+def from_file(
+    loaded: LoadedModel, path: Path, *, evaluation: Sequence[Scenario] = (), thinking: bool = False
+) -> Contrast:
     """JSONL lines of {"positive", "negative"} and, if wanted, "id" and "category".
 
     A side is a prompt (text), or a chat: a list of {"role", "content"} in the order system (optional),
     user, assistant (optional). With an assistant turn the reply is read, else the last prompt token; all
-    lines must be of one kind.
+    lines must be of one kind. A user text that is an evaluation scenario, suffixed or not, is refused.
     """
+    known = evaluation_hashes(evaluation)
     pairs: list[Pair] = []
     kinds: set[str] = set()
     for place, line in read_lines(path):
         sides: list[Reading] = []
         for side in ("positive", "negative"):
             system, user, reply = _turns(line.get(side), place, side)
+            if begins_with(user, known):
+                raise UserError(
+                    f"{place}: {side!r} asks an evaluation scenario: a vector made from it would be tested "
+                    "on what it was made of; give other prompts"
+                )
             prompt = render(loaded, system, user, thinking=thinking)
             kinds.add(REPLY if reply else LAST_PROMPT)
             sides.append(after(prompt, token_ids(loaded, reply)) if reply else at_last(prompt))

@@ -1,6 +1,7 @@
 """Directions that should do nothing in particular: what a real vector must be compared with.
 
-All have the length of the real direction at every layer, so that `raw` and `norm` magnitudes compare.
+All have the length of the real direction at every layer, so that `raw` and `norm` magnitudes compare,
+and say how like it they are (`control_cosine` in the layer's trust).
 Captured activations are `[pair, layer, d_model]`, layers in the order of `vector.layers`.
 """
 
@@ -58,13 +59,11 @@ def label_control(
 
     The common mean cancels: with random signs instead, what is left of it would be the real vector
     again. A stratum of odd size leaves one pair out, drawn anew each time. A layer whose |cosine| with
-    the real direction is over 0.2 is redrawn, at most 100 times; then UserError. The cosine is kept in
-    the layer's trust (`control_cosine`).
+    the real direction is over 0.2 is redrawn, at most 100 times; then UserError.
     """
     import torch
 
     found: dict[int, Tensor] = {}
-    trust: dict[int, LayerTrust] = {}
     for k, layer in enumerate(vector.layers):
         generator = torch.Generator().manual_seed(seed * 1_000_003 + layer)
         best = 1.0
@@ -78,14 +77,13 @@ def label_control(
             best = min(best, abs(likeness))
             if abs(likeness) <= MOST_LIKE_REAL and bool(direction.any()):
                 found[layer] = direction
-                trust[layer] = LayerTrust(control_cosine=likeness)
                 break
         else:
             raise UserError(
                 f"label control at layer {layer}: |cosine| with the real vector was {best:.2f} at best in "
                 f"{DRAWS} draws, over {MOST_LIKE_REAL}: take more pairs, or the mean-difference recipe"
             )
-    return _control(vector, found, f"labels exchanged in half of the pairs, seed {seed}", trust)
+    return _control(vector, found, f"labels exchanged in half of the pairs, seed {seed}")
 
 
 def half_flips(strata: Sequence[str], generator: Generator) -> tuple[Tensor, Tensor]:
@@ -118,7 +116,8 @@ def orthogonal_part(vector: SteeringVector, other: SteeringVector) -> SteeringVe
         if rest.norm() <= 1e-6 * d.norm():
             raise UserError(f"at layer {layer} the two vectors are parallel: nothing is left")
         found[layer] = rest.float()
-    provenance = replace(vector.provenance, control=f"the part orthogonal to {other.id}", parent=vector.id)
+    what = f"the part orthogonal to {other.id}"
+    provenance = replace(vector.provenance, control=what, parent=vector.id, details={})
     return SteeringVector(found, provenance, norms_at(vector, found))
 
 
@@ -130,17 +129,19 @@ def other_concept(vector: SteeringVector, other: SteeringVector) -> SteeringVect
     return _control(vector, found, f"other concept: {other.provenance.contrast} ({other.id})")
 
 
-def _control(
-    vector: SteeringVector,
-    found: dict[int, Tensor],
-    what: str,
-    trust: dict[int, LayerTrust] | None = None,
-) -> SteeringVector:
-    """Rescale to the real lengths. The norms n_L are the model's and stay; projections are the real
-    direction's and go, so that `clamp` refuses a control."""
+def _control(vector: SteeringVector, found: dict[int, Tensor], what: str) -> SteeringVector:
+    """Rescale to the real lengths, and keep the cosine with the real direction in the trust figures.
+
+    The norms n_L are the model's and stay; projections are the real direction's and go, so that
+    `clamp` refuses a control.
+    """
     directions = {
         layer: (d.double() * (vector.directions[layer].double().norm() / d.double().norm())).float()
         for layer, d in found.items()
     }
-    provenance = replace(vector.provenance, control=what, parent=vector.id)
-    return SteeringVector(directions, provenance, norms_at(vector, found), trust=trust or {})
+    trust = {
+        layer: LayerTrust(control_cosine=cosine(d, vector.directions[layer]))
+        for layer, d in directions.items()
+    }
+    provenance = replace(vector.provenance, control=what, parent=vector.id, details={})
+    return SteeringVector(directions, provenance, norms_at(vector, found), trust=trust)

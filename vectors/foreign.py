@@ -87,13 +87,18 @@ def read_vector(path: Path, *, format: str = "", position: int = -1) -> Steering
     return _from_rows(dict(enumerate(stack)), name, path, n_layers=n_layers)
 
 
-def write_vector(vector: SteeringVector, path: Path, *, format: str) -> tuple[int, ...]:
-    """Write one of WRITABLE; returns the layers that the format cannot hold and that were left out."""
-    choose(format, WRITABLE, what="writable vector format")
-    if format == "steergap":
+def write_vector(vector: SteeringVector, path: Path, *, format: str = "") -> tuple[int, ...]:
+    """Write one of WRITABLE; returns the layers that the format cannot hold and that were left out.
+
+    `format` may be left out where the name says it: .safetensors, .gguf, .pt (persona_vectors).
+    """
+    by_suffix = {".safetensors": "steergap", ".gguf": "gguf", ".pt": "persona_vectors"}
+    name = format or by_suffix.get(path.suffix, path.suffix)
+    choose(name, WRITABLE, what="writable vector format")
+    if name == "steergap":
         save_vector(vector, path)
         return ()
-    if format == "gguf":
+    if name == "gguf":
         return _write_gguf(vector, path)
     return _write_persona(vector, path)
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from steer.engines.batching import input_device, pad_left
 from steer.errors import UserError
-from steer.interventions import Slab, change, decoder_layers, span_mask, span_range
+from steer.interventions import Slab, decoder_layers, edit, span_mask, span_range
 from steer.types import LoadedModel, Span
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def _added(
     mask = span_mask(positions.to(device), slab.start, slab.stop)
 
     def add(_module: Any, _arguments: Any, hidden: Tensor) -> Tensor:
-        return torch.where(mask[..., None], hidden + change(hidden, slab), hidden)
+        return edit(hidden, slab, mask)
 
     handle = block.register_forward_hook(add)
     try:

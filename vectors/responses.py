@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
-from steer.chat import CLOSE, render
+from steer.chat import answer_start, render
 from steer.errors import UserError
 from steer.suffixes import DEFAULT, echo
 from steer.types import Arm, Engine, Judge, Limits, LoadedModel, Sampling, Scenario, Status, SuffixPair
@@ -28,7 +28,11 @@ Tick = Callable[[Literal["generate", "judge"], int], None]
 
 @dataclass(frozen=True, slots=True)
 class GivenAnswer:
-    """One answer. thinking_ids: everything before the answer's first token (empty without thinking)."""
+    """One answer.
+
+    thinking_ids: everything before the answer's first token (empty without thinking). cut: it was ended
+    by the token limit. status `truncated` is another thing: the thought was cut, and there is no answer.
+    """
 
     scenario: str
     category: str
@@ -38,6 +42,7 @@ class GivenAnswer:
     answer_ids: tuple[int, ...]
     text: str
     status: Status
+    cut: bool = False
 
 
 def plan_unsuffixed(
@@ -47,6 +52,13 @@ def plan_unsuffixed(
     from steer.plan import plan
 
     return plan(loaded, scenarios, [Arm("baseline")], limits=limits, thinking=thinking)
+
+
+def check_draws(evaluated: SuffixPair, draws: int) -> None:
+    """Raise UserError unless there are so many paraphrases a side."""
+    most = len(paraphrases(evaluated))
+    if not 1 <= draws <= most:
+        raise UserError(f"draws is {draws}: allowed are 1 to {most}, the paraphrases of each side")
 
 
 def plan_suffixed(
@@ -62,9 +74,8 @@ def plan_suffixed(
     """Every scenario under `draws` pro and as many anti paraphrases, in turn from scenario to scenario."""
     from steer.plan import Planned, plan
 
+    check_draws(evaluated, draws)
     chosen = paraphrases(evaluated)
-    if not 1 <= draws <= len(chosen):
-        raise UserError(f"draws is {draws}: allowed are 1 to {len(chosen)}, the paraphrases of each side")
     parts: list[Planned] = []
     for first in range(len(chosen)):
         group = [scenario for i, scenario in enumerate(scenarios) if i % len(chosen) == first]
@@ -99,7 +110,10 @@ def gather(
     with RunStore(cache / f"answers-{key}") as store:
         store.add_plan(scenarios, planned.prompts.values(), planned.rows)
         pipeline.run(store, planned, loaded, engine, judge, tick=tick)
-        outputs = {k: unpack(blob) for k, blob in store.query("SELECT key, output_ids FROM responses")}
+        outputs = {
+            key: (unpack(blob), finish == "length")
+            for key, blob, finish in store.query("SELECT key, output_ids, finish FROM responses")
+        }
         rows = {(r.scenario, r.arm, r.sample): r for r in store.rows(judge.name)}
     found: list[GivenAnswer] = []
     for planned_row in planned.rows:
@@ -107,7 +121,8 @@ def gather(
         if row.status in ("failed", "missing"):
             continue
         prompt = planned.prompts[planned_row.prompt].token_ids
-        thought, answer = split_answer(loaded, outputs[row.key])
+        output_ids, cut = outputs[row.key]
+        thought, answer = split_answer(loaded, output_ids)
         found.append(
             GivenAnswer(
                 row.scenario,
@@ -118,6 +133,7 @@ def gather(
                 answer,
                 f"{row.thinking}\n{row.answer}".strip(),
                 row.status,
+                cut,
             )
         )
     return found
@@ -127,8 +143,7 @@ def split_answer(loaded: LoadedModel, output_ids: tuple[int, ...]) -> tuple[tupl
     """(thinking with its closing tag and the blanks after it, answer) of output ids, the stop id dropped."""
     tokenizer: Any = loaded.tokenizer
     ids = output_ids[:-1] if output_ids and output_ids[-1] in loaded.stop_ids else output_ids
-    close = cast("int | None", tokenizer.convert_tokens_to_ids(CLOSE))
-    start = ids.index(close) + 1 if close is not None and close in ids else 0
+    start = answer_start(loaded.tokenizer, ids)
     while start < len(ids) and not tokenizer.decode([ids[start]]).strip():
         start += 1
     return ids[:start], ids[start:]
@@ -146,8 +161,9 @@ def response(
     """Pairs of the model's own answers, read teacher-forced after the prompt *without* the suffix.
 
     A scenario counts if a pro answer was judged `convergence` and an anti answer `no_convergence`;
-    refusals, nonsense, truncated answers and those that quote the suffix (thinking included) do not
-    serve. The first of each is taken. Both sides are read over as many answer tokens as the shorter has.
+    refusals, nonsense, answers cut by the token limit and those that quote the suffix (thinking included)
+    do not serve. The first of each is taken. Both sides are read over as many answer tokens as the shorter
+    has.
     """
     texts = {f"pro:{p.name}": p.pro for p in paraphrases(evaluated)}
     texts |= {f"anti:{p.name}": p.anti for p in paraphrases(evaluated)}
@@ -156,23 +172,29 @@ def response(
     first: dict[tuple[str, str], GivenAnswer] = {}
     for answer in answers:
         side = answer.arm.partition(":")[0]
-        if answer.status == wanted[side] and id(answer) not in quoting and answer.answer_ids:
+        serves = answer.status == wanted[side] and not answer.cut and bool(answer.answer_ids)
+        if serves and id(answer) not in quoting:
             first.setdefault((answer.scenario, side), answer)
     pairs: list[Pair] = []
-    lengths: list[int] = []
+    read: list[int] = []
+    whole: dict[str, list[int]] = {"pro": [], "anti": []}
     for scenario in scenarios:
         pro, anti = first.get((scenario.id, "pro")), first.get((scenario.id, "anti"))
         if pro is None or anti is None:
             continue
         prompt = render(loaded, scenario.system, scenario.user, thinking=thinking)
         count = min(len(pro.answer_ids), len(anti.answer_ids))
-        lengths.append(count)
+        read.append(count)
+        whole["pro"].append(len(pro.answer_ids))
+        whole["anti"].append(len(anti.answer_ids))
         sides = [_read(prompt, answer, count) for answer in (pro, anti)]
         pairs.append(Pair(scenario.id, scenario.category, (sides[0],), (sides[1],)))
+    cut = sum(answer.cut for answer in answers)
     if len(pairs) < FEWEST_PAIRS:
         raise UserError(
             f"the response contrast kept {len(pairs)} of {len(scenarios)} scenarios, at least {FEWEST_PAIRS} "
-            f"are needed ({_shares(answers, wanted)}): raise the draws, the new tokens or the scenarios"
+            f"are needed ({_shares(answers, wanted)}; {cut} cut by the token limit, {len(quoting)} quoting "
+            "the suffix): raise --draws, --new-tokens or the scenarios of --extraction"
         )
     kept = {p.id for p in pairs}
     categories = list(dict.fromkeys(s.category for s in scenarios))
@@ -191,7 +213,9 @@ def response(
             "answers": len(answers),
             "as wanted": _shares(answers, wanted),
             "quoting the suffix": len(quoting),
-            "mean tokens read": round(mean(lengths), 1),
+            "cut by the token limit": cut,
+            "mean answer tokens of the pairs": ", ".join(f"{k} {mean(v):.1f}" for k, v in whole.items()),
+            "mean tokens read": round(mean(read), 1),
         },
     )
 

@@ -1,22 +1,17 @@
-"""How far a direction can be trusted: figures a layer, and the screen that says which of them mean something.
+"""How far a direction can be trusted: figures a layer.
 
-It does not know contrasts or engines; it gets matrices, labels and directions.
+It does not know contrasts, engines or files; it gets matrices, labels and directions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, cast
 
-from steer.interventions import decoder_layers
-from steer.screen import make_table, plain
+from steer.interventions import final_norm
 from vectors.directions import Recipe, cosine, equal_weights
-from vectors.vector import SteeringVector, flags, ranges
 
 if TYPE_CHECKING:
-    from rich.console import Group
     from torch import Tensor
 
     from steer.types import LoadedModel
@@ -129,8 +124,7 @@ def unembedding_tokens(
     """
     import torch
 
-    path, _ = decoder_layers(loaded.module)
-    base: Any = attrgetter(path.rpartition(".")[0])(loaded.module)
+    norm = final_norm(loaded.module)
     head: Any = loaded.module.get_output_embeddings()
     weight: Tensor = head.weight
     layers = sorted(directions)
@@ -139,8 +133,8 @@ def unembedding_tokens(
     with torch.inference_mode():
         stacked = torch.stack([directions[layer] for layer in layers])
         stacked = stacked / stacked.norm(dim=-1, keepdim=True)
-        if hasattr(base, "norm"):
-            stacked = base.norm(stacked.to(weight.device, weight.dtype))
+        if norm is not None:
+            stacked = norm(stacked.to(weight.device, weight.dtype))
         stacked = stacked.to(weight.device).float()  # [layer, d_model]
         logits = torch.cat(
             [
@@ -164,116 +158,6 @@ def unembedding_tokens(
             word, likeness = tokenizer.decode([suffix[best]]), cosines[best].item()
         found[layer] = (promoted, demoted, word, likeness)
     return found
-
-
-def as_dict(vector: SteeringVector) -> dict[str, Any]:
-    """The trust report as JSON: provenance, and figures with flags a layer."""
-    return {
-        "id": vector.id,
-        "evidence": vector.provenance.evidence,
-        "provenance": asdict(vector.provenance),
-        "norms": {span: {str(k): v for k, v in by.items()} for span, by in vector.norms.items()},
-        "layers": {
-            str(layer): (asdict(vector.trust[layer]) if layer in vector.trust else {})
-            | {"norm": vector.directions[layer].norm().item(), "flags": list(flags(vector, layer))}
-            for layer in vector.layers
-        },
-    }
-
-
-def show(vector: SteeringVector) -> Group:
-    """What a person should see before using a vector; for a rich console."""
-    from rich.console import Group
-    from rich.text import Text
-
-    made = vector.provenance
-    lines = [f"vector {vector.id}: {made.contrast or 'unknown contrast'}, {made.method or 'unknown recipe'}"]
-    if made.evidence:
-        lines.append(
-            f"evidence: {made.evidence} (its tendencies were trained in: no result about real models)"
-        )
-    lines.append(f"model    {made.model or 'unknown'}  {made.weights[:24]}  {made.dtype}")
-    lines.append(
-        f"layers   {ranges(vector.layers)} of {made.n_layers or 'an unknown number'}, d_model {made.d_model}"
-    )
-    if made.pairs:
-        lines.append(f"pairs    {made.pairs}, read at: {made.read}, sign: {made.sign}")
-    if made.control:
-        lines.append(f"control  {made.control} (of {made.parent})")
-    lines += [
-        f"{name}: {'; '.join(value) if isinstance(value, list) else value}"
-        for name, value in made.details.items()
-    ]
-    columns = ["layer", "split-half", "own AUC", "at prompt", "held-out AUC", "d", "|d|/n_L", "word", "flags"]
-    rows: list[list[str]] = []
-    for layer in vector.layers:
-        t = vector.trust.get(layer)
-        figures = [None] * 6
-        word = ""
-        if t is not None:
-            figures = [t.split_half, t.own_auc, t.own_prompt_auc, t.heldout_auc, t.heldout_d, t.norm_ratio]
-            if t.suffix_cosine is not None:
-                word = f"{_token(t.suffix_word)} {t.suffix_cosine:+.2f}"
-        cells = ["–" if f is None else f"{f:.2f}" for f in figures]
-        rows.append([str(layer), *cells, word, "; ".join(flags(vector, layer))])
-    table = make_table("trust by layer", columns, rows)
-    parts: list[Any] = [Text(plain(line)) for line in lines] + [table]
-    parts += [Text(plain(line)) for line in meaning(vector)]
-    parts.append(_tokens_table(vector))
-    others = sorted({name for t in vector.trust.values() for name in t.recipe_cosines})
-    if others:
-        rows = [
-            [str(layer), *(f"{t.recipe_cosines[o]:.2f}" if o in t.recipe_cosines else "–" for o in others)]
-            for layer, t in sorted(vector.trust.items())
-        ]
-        parts.append(make_table("cosine to the other recipes on the same pairs", ["layer", *others], rows))
-    return Group(*parts)
-
-
-def meaning(vector: SteeringVector) -> list[str]:
-    """Which figures mean something for this contrast, in words."""
-    lines = [
-        "split-half: under 0.5 the direction is mostly noise; a high value says that it is stable, "
-        "not what it is about.",
-        "own AUC: does the direction rank the model's own unsuffixed answers, convergence above the rest, "
-        "within a category? 0.5 is chance. This is the figure that says what the direction is about; "
-        "'at prompt' reads the last prompt token, before the answer.",
-    ]
-    comparisons = max((t.own_comparisons for t in vector.trust.values()), default=0)
-    if not comparisons:
-        lines[1] += " Not measured here: no category had answers of both kinds."
-    elif comparisons < 200:
-        lines[1] += f" Here it rests on only {comparisons} comparisons."
-    if vector.provenance.contrast == "suffix":
-        lines.append(
-            "Here split-half is high by construction (both halves see the same suffix texts), and held-out "
-            "AUC and d mean little: a suffix contrast separates trivially, since the prompts differ in "
-            "their words. A large 'word' cosine says that the direction may be just words."
-        )
-    elif vector.provenance.contrast == "response":
-        lines.append(
-            "held-out AUC and d: of answers written under suffixes, read without them: they may still "
-            "differ in style and wording, so compare with own AUC."
-        )
-    else:
-        lines.append(
-            "held-out AUC and d: of texts of the same kind; they say nothing of the model's own behaviour."
-        )
-    return lines
-
-
-def _tokens_table(vector: SteeringVector) -> Any:
-    rows = [
-        [str(layer), " ".join(map(_token, t.promotes)), " ".join(map(_token, t.demotes))]
-        for layer, t in sorted(vector.trust.items())
-        if t.promotes
-    ]
-    return make_table("tokens by the unembedding", ["layer", "promotes", "demotes"], rows)
-
-
-def _token(text: str) -> str:
-    """A token in quotes, control characters escaped."""
-    return repr(text)
 
 
 def _parts(strata: Sequence[str], count: int, generator: Any) -> list[list[int]]:

@@ -70,7 +70,8 @@ class LayerTrust:
     category; own_prompt_auc: the same read at the last prompt token, before the answer.
     own_comparisons: pairs of answers that these two compare. norm_ratio: |d| over n_L (span `last`).
     promotes, demotes: tokens by the unembedding of d. suffix_word, suffix_cosine: the suffix token whose
-    unembedding is most like d. recipe_cosines: to the other recipes on the same pairs.
+    unembedding is most like d. recipe_cosines: to the other recipes on the same pairs. control_cosine: of a
+    control with the real direction. lens_difference: max |ours - TransformerLens's| of some captured rows.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -88,6 +89,7 @@ class LayerTrust:
     suffix_cosine: float | None = None
     recipe_cosines: dict[str, float] = field(default_factory=dict)
     control_cosine: float | None = None
+    lens_difference: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,7 +174,7 @@ def norms_at(vector: SteeringVector, layers: Iterable[int]) -> dict[Span, dict[i
 def part(vector: SteeringVector, name: str) -> SteeringVector:
     """A part kept from the same capture ("pro-neutral") as a vector of its own; it cannot clamp."""
     choose(name, vector.parts, what="part")
-    provenance = replace(vector.provenance, sign=name, parent=vector.id)
+    provenance = replace(vector.provenance, sign=name, parent=vector.id, details={})
     return SteeringVector(directions=vector.parts[name], provenance=provenance, norms=vector.norms)
 
 
@@ -184,10 +186,19 @@ def flags(vector: SteeringVector, layer: int) -> tuple[str, ...]:
         if not vector.provenance.control:
             found.append("no split-half cosine")
     elif trust.split_half < WEAK_SPLIT_HALF:
-        found.append(f"split-half cosine {trust.split_half:.2f} is under {WEAK_SPLIT_HALF}")
+        found.append(f"split-half cosine under {WEAK_SPLIT_HALF}: mostly noise")
     if not vector.provenance.weights:
         found.append("made on an unknown model")
     return tuple(found)
+
+
+def flagged(vector: SteeringVector, layers: Iterable[int]) -> list[str]:
+    """The flags of some layers in lines of one reason each: `layers 0-3: split-half ...`."""
+    reasons: dict[str, list[int]] = {}
+    for layer in sorted(set(layers)):
+        for reason in flags(vector, layer):
+            reasons.setdefault(reason, []).append(layer)
+    return [f"layers {ranges(where)}: {reason}" for reason, where in reasons.items()]
 
 
 def check_model(vector: SteeringVector, loaded: LoadedModel, *, any_weights: bool = False) -> None:
