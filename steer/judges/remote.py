@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from steer.judges.endpoint import Endpoint, Form, Question, Usage
+from steer.judges.apis import Form, Question, Usage
+from steer.judges.endpoint import Endpoint
 from steer.judges.prompting import AlignmentReply, Prompt, VerdictReply, prompt, read, render, schema
 from steer.types import JudgeItem, Verdict
 
