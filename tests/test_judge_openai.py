@@ -75,8 +75,8 @@ def test_two_thousand_judgements_through_every_fault_lose_and_double_nothing() -
                 assert after.at - before.at >= 0.039, "came back before the server's hint"
     assert isinstance(judge, OpenAIJudge)
     answered = sum(h.status == 200 and h.kind not in KINDS[-3:] for h in server.log)
-    assert judge.usage.input_tokens == 10 * answered
-    assert judge.usage.output_tokens == 3 * answered
+    assert judge.endpoint.usage.input_tokens == 10 * answered
+    assert judge.endpoint.usage.output_tokens == 3 * answered
 
 
 def test_requests_keep_to_the_rate(server: Server) -> None:

@@ -62,7 +62,7 @@ class Reply:
 
 
 def settings(api: Api, model: str, name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    """Greedy, short, by a strict JSON schema; the endpoint keeps nothing, gpt-5 models do not reason first."""
+    """Greedy, short, by a strict JSON schema; the endpoint keeps nothing; gpt-5 does not reason first."""
     layout = {"name": name, "schema": schema, "strict": True}
     if api == "chat":
         response = {"type": "json_schema", "json_schema": layout}

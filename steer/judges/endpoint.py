@@ -83,6 +83,16 @@ class Endpoint:
         """The endpoint's host, or "" for OpenAI's own."""
         return urlsplit(self.base_url).hostname or "" if self.base_url else ""
 
+    @property
+    def name(self) -> str:
+        """`openai:MODEL`, and where it is, unless with OpenAI."""
+        return f"openai:{self.model}" + (f"@{self.host}" if self.host else "")
+
+    @property
+    def account(self) -> dict[str, Usage]:
+        """What this process has used so far, under the endpoint's name."""
+        return {self.name: self.usage}
+
     # --- before any model is loaded ----------------------------------------------------------
 
     def preflight(self, form: Form[T]) -> None:
