@@ -20,7 +20,7 @@ from steer import pipeline
 from steer.errors import UserError
 from steer.judges import make
 from steer.judges.endpoint import Endpoint
-from steer.judges.prompting import prompt, render
+from steer.judges.prompting import VerdictReply, prompt, read, render
 from steer.judges.remote import OpenAIJudge, alignment
 from steer.store import PlanRow, Prompt, RunStore, StoredResponse
 from steer.types import JudgeItem, Response, Scenario
@@ -148,6 +148,10 @@ def test_the_judge_is_asked_with_the_scenario_and_without_anything_else(server: 
     assert "id-of-the-item" not in body
     assert "Category#01" not in body
     assert '"temperature":0' in body.replace(" ", "")
+
+
+def test_brackets_without_end_are_no_reply() -> None:
+    assert read('{"label": ' + "[" * 100_000, VerdictReply) is None
 
 
 def test_max_calls_stops_and_leaves_the_rest_unjudged(server: Server) -> None:

@@ -98,7 +98,7 @@ def read(text: str, reply: type[Reply]) -> Reply | None:
     while at != -1:
         try:
             value, end = decoder.raw_decode(text, at)
-        except ValueError:
+        except (ValueError, RecursionError):  # no JSON, or brackets without end
             end = at + 1
         else:
             try:
