@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,20 +10,18 @@ from typing import Any, cast
 import numpy as np
 
 from experiments.agreement_tables import print_agreement
-from steer import metrics
+from steer import judges
+from steer.echoes import Key, echoes, gap_without
 from steer.errors import UserError, choose
 from steer.judges import agreement as stats
 from steer.resampling import bootstrap_weights, percentile_interval
 from steer.screen import Screen
 from steer.store import RunStore
-from steer.suffixes import echo
 from steer.summary import GAPS
 from steer.types import Label, Outcome, Status
 
 RESAMPLES = 2000
 TRUST = ("human:", "published:", "openai:", "panel:", "hf:", "rubric")
-Key = tuple[str, str, int]
-"""(arm, scenario, sample)"""
 Given = dict[Key, Status]
 
 
@@ -45,22 +41,24 @@ def agreement(folder: Path, *, reference: str | None = None, screen: Screen) -> 
             )
         outcomes = {name: store.outcomes(name) for name in names}
         arms = store.arms()
-        echoed, echo_shares = _echoed(store, names[0])
+        echoed = echoes(store)
     given: dict[str, Given] = {
         name: {(o.arm, o.scenario, o.sample): o.status for o in rows} for name, rows in outcomes.items()
     }
     chosen = choose(reference, names, what="judge") if reference else _most_trusted(names)
     rows = outcomes[chosen]
-    others = [name for name in names if name != chosen and "~" not in name]
+    others = [name for name in names if name != chosen and "~" not in name]  # a repetition is its own table
     pairs = _gap_pairs(arms)
     found: dict[str, Any] = {
         "reference": chosen,
         "judges": {name: _compare(given[name], given[chosen], rows, arms, pairs) for name in others},
-        "echo": echo_shares,
+        "known_errors": {name: known for name in [chosen, *others] if (known := judges.known_error(name))},
+        "echo": echoed.shares,
         "gaps_without_echo": {
-            name: _without_echo(outcomes[name], echoed, pairs) for name in [chosen, *others]
+            name: {f"{a}-{b}": asdict(gap_without(outcomes[name], echoed, a, b)) for a, b in pairs}
+            for name in [chosen, *others]
         },
-        "alpha": stats.alpha(_units(given, [n for n in names if "~" not in n])),
+        "alpha": stats.alpha(_units(given, [chosen, *others])),
         "retest": {
             f"{name.partition('~')[0]} ~ {name.partition('~')[2]}": _scores(
                 *_both(given[name], given[name.partition("~")[0]])
@@ -74,48 +72,18 @@ def agreement(folder: Path, *, reference: str | None = None, screen: Screen) -> 
     return found
 
 
-def _echoed(store: RunStore, judge: str) -> tuple[set[Key], dict[str, float]]:
-    """Rows whose answers repeat five words in a row of a suffix of the run, and their share by arm."""
-    suffixes: list[str] = [text for text in json.loads(store.meta("suffix_texts") or "{}").values() if text]
-    found: set[Key] = set()
-    answered: Counter[str] = Counter()
-    for row in store.rows(judge):
-        answered[row.arm] += bool(row.answer)
-        if any(echo(suffix, row.answer) for suffix in suffixes):
-            found.add((row.arm, row.scenario, row.sample))
-    echoes = Counter(key[0] for key in found)
-    return found, {arm: echoes[arm] / max(1, answered[arm]) for arm in store.arms()}
-
-
-def _without_echo(
-    rows: Sequence[Outcome], echoed: set[Key], pairs: list[tuple[str, str]]
-) -> dict[str, dict[str, Any]]:
-    """Each gap over all items, and again over the items where neither arm's answer echoes a suffix."""
-    found: dict[str, dict[str, Any]] = {}
-    for first, second in pairs:
-        out = {(s, n) for arm, s, n in echoed if arm in (first, second)}
-        kept = [o for o in rows if (o.scenario, o.sample) not in out and o.arm in (first, second)]
-        whole = metrics.gap(rows, first, second)
-        rest = metrics.gap(kept, first, second) if {o.arm for o in kept} == {first, second} else None
-        found[f"{first}-{second}"] = {
-            "n": len({(o.scenario, o.sample) for o in kept}),
-            "points_all": rest.points_all if rest else None,
-            "ci_all": rest.ci_all if rest else None,
-            "points_all_with_echo": whole.points_all,
-        }
-    return found
-
-
 def _most_trusted(names: Sequence[str]) -> str:
     first = [name for kind in TRUST for name in names if name.startswith(kind) and "~" not in name]
     return first[0] if first else names[0]
 
 
 def _gap_pairs(arms: Sequence[str]) -> list[tuple[str, str]]:
-    """The named gaps between suffix arms, and every other arm against the baseline."""
-    named = [pair for pair in GAPS if pair[0] in arms and pair[1] in arms]
+    """The named gaps between suffix arms, and every other arm against the baseline, by temperature."""
+    ends = dict.fromkeys("".join(arm.partition("@")[1:]) for arm in arms)
+    named = [(a + end, b + end) for end in ends for a, b in GAPS if a + end in arms and b + end in arms]
     covered = {arm for pair in named for arm in pair}
-    return named + [(arm, "baseline") for arm in arms if arm not in covered and "baseline" in arms]
+    base = {arm: "baseline" + "".join(arm.partition("@")[1:]) for arm in arms}
+    return named + [(arm, base[arm]) for arm in arms if arm not in covered and base[arm] in set(arms) - {arm}]
 
 
 def _label(status: Status | None) -> Label | None:
@@ -133,7 +101,7 @@ def _units(given: Mapping[str, Given], names: Sequence[str]) -> list[list[Label 
     return [[_label(given[name].get(key)) for name in names] for key in keys]
 
 
-def _scores(reference: Sequence[Label], judge: Sequence[Label], _: object = None) -> dict[str, Any]:
+def _scores(reference: Sequence[Label], judge: Sequence[Label], _: Sequence[Key] = ()) -> dict[str, Any]:
     counts = stats.confusion(reference, judge)
     return {
         "n": len(reference),
@@ -171,8 +139,10 @@ def _compare(
         "accuracy_ci": boot.interval(stats.accuracy),
         "macro_f1_ci": boot.interval(stats.macro_f1),
         "kappa_ci": boot.interval(stats.kappa),
+        "sensitivity_ci": boot.interval(stats.sensitivity),
+        "specificity_ci": boot.interval(stats.specificity),
         "kappa_convergence_ci": boot.interval(lambda c: stats.kappa(stats.collapse(c))),
-        "rate_error_ci": boot.interval(lambda c: 100 * stats.rate_error(c)),
+        "rate_error_points_ci": boot.interval(lambda c: 100 * stats.rate_error(c)),
         "unusable": sum(s == "invalid" for s in judge.values()),
         "reference_unusable": sum(s == "invalid" for s in reference.values()),
         "arms": {arm: by(0, arm) | boot.arm(arm) for arm in arms},
@@ -217,7 +187,7 @@ class _Bootstrap:
     def arm(self, arm: str) -> dict[str, Any]:
         if arm not in self.arms:
             return {}
-        return {"rate_error_ci": percentile_interval(100 * stats.rate_error(self.draws(arm)))}
+        return {"rate_error_points_ci": percentile_interval(100 * stats.rate_error(self.draws(arm)))}
 
 
 def _gap(

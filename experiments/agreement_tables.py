@@ -2,105 +2,154 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from steer.judges import agreement as stats
-from steer.screen import Screen
+from steer.screen import Screen, interval
+
+FIGURES = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro-F1",
+    "kappa": "κ, four labels",
+    "kappa_convergence": "κ, convergence or not",
+    "sensitivity": "found: sensitivity for convergence",
+    "specificity": "spared: specificity for convergence",
+    "rate_error_points": "error of the convergence rate, points",
+}
 
 
 def print_agreement(found: dict[str, Any], screen: Screen) -> None:
-    title = f"Agreement with {found['reference']}"
-    rows = [[name, *_line(one)] for name, one in found["judges"].items()]
-    rows += [[f"{name} (retest)", *_line(one)] for name, one in found["retest"].items()]
-    columns = [
-        "judge",
-        "n",
-        "accuracy",
-        "macro-F1",
-        "κ four labels",
-        "κ convergence",
-        "found",
-        "spared",
-        "rate error",
-    ]
-    screen.table(title, columns, rows)
-    for name, one in found["judges"].items():
-        if not one["n"]:
-            screen.note(f"{name} and {found['reference']} labelled no answer in common")
-            continue
-        kinds = list(stats.KINDS)
+    reference = found["reference"]
+    compared = {name: one for name, one in found["judges"].items() if one["n"]}
+    compared |= {f"{name} (retest)": one for name, one in found["retest"].items() if one["n"]}
+    if compared:
         screen.table(
-            f"{name}: its labels (columns) for each label of {found['reference']}",
-            ["", *kinds],
-            [[a, *(str(one["confusion"][a][b]) for b in kinds)] for a in kinds],
-        )
-        screen.table(
-            f"{name}: by arm",
-            ["arm", "n", "accuracy", "κ convergence", "found", "spared", "rate error", "95 %"],
+            f"Agreement with {reference}; 95 % intervals by bootstrap over scenarios",
+            ["", *compared],
             [
-                [
-                    arm,
-                    str(part["n"]),
-                    _two(part["accuracy"]),
-                    _two(part["kappa_convergence"]),
-                    _two(part["sensitivity"]),
-                    _two(part["specificity"]),
-                    _signed(part["rate_error_points"]),
-                    _span(part.get("rate_error_ci")),
-                ]
-                for arm, part in one["arms"].items()
+                ["answers both labelled", *(str(one["n"]) for one in compared.values())],
+                *(
+                    [title, *(_figure(one, name) for one in compared.values())]
+                    for name, title in FIGURES.items()
+                ),
+                ["no usable label", *(str(one.get("unusable", 0)) for one in compared.values())],
             ],
         )
+    for name, one in found["judges"].items():
+        if not one["n"]:
+            screen.note(f"{name} and {reference} labelled no answer in common")
+            continue
+        _print_judge(screen, name, one, reference)
+        if known := found["known_errors"].get(name):
+            screen.line(f"{name}: {known}")
+    _print_echo(screen, found)
+    if found["alpha"] is not None:
+        judges = 1 + len(found["judges"])
+        screen.line(f"Krippendorff's α of {judges} judges: {found['alpha']:.2f}")
+    if known := found["known_errors"].get(reference):
+        screen.line(f"{reference}, the reference: {known}")
+    screen.line("rates and gaps here are over the answers that both judges labelled; raw and corrected gaps")
+    screen.line("over all that the judge labelled. Corrected: labels of the reference must be a random part.")
+
+
+def _print_judge(screen: Screen, name: str, one: dict[str, Any], reference: str) -> None:
+    kinds = list(stats.KINDS)
+    screen.table(
+        f"{name}: its labels (columns) for each label of {reference}",
+        ["", *kinds],
+        [[a, *(str(one["confusion"][a][b]) for b in kinds)] for a in kinds],
+    )
+    screen.table(
+        f"{name}: by arm",
+        ["arm", "n", "accuracy", "κ convergence", "found", "spared", "rate error, points"],
+        [[arm, *_part(part), _with(part, "rate_error_points", _signed)] for arm, part in one["arms"].items()],
+    )
+    gaps: dict[str, dict[str, Any]] = one["gaps"]
+    named = [gap for gap in gaps if "error" in gaps[gap]][:3]
+    screen.table(
+        f"{name}: by category, errors in points",
+        ["category", "n", "accuracy", "rate", *named],
+        [
+            [
+                category,
+                str(part["n"]),
+                _two(part["accuracy"]),
+                _signed(part["rate_error_points"]),
+                *(_signed(gaps[gap]["categories"].get(category)) for gap in named),
+            ]
+            for category, part in one["categories"].items()
+        ],
+    )
+    if gaps:
         screen.table(
             f"{name}: gaps in points",
-            ["gap", "n", "judge", "reference", "error", "95 %", "corrected", "95 %", "labels"],
-            [_gap_line(gap, part) for gap, part in one["gaps"].items()],
-        )
-    if any(found["echo"].values()):
-        shares = ", ".join(f"{arm} {share:.0%}" for arm, share in found["echo"].items())
-        screen.line(f"Answers that repeat five words in a row of a suffix: {shares}")
-        screen.table(
-            "Gaps in points, over all items and where neither answer echoes a suffix",
-            ["judge", "gap", "all items", "without echo", "95 %", "items"],
+            ["gap", "n", "judge", "reference", "error"],
             [
                 [
-                    name,
                     gap,
-                    _signed(part["points_all_with_echo"]),
-                    _signed(part["points_all"]),
-                    _span(part["ci_all"]),
                     str(part["n"]),
+                    _signed(part.get("judge")),
+                    _signed(part.get("reference")),
+                    _with(part, "error", _signed),
                 ]
-                for name, gaps in found["gaps_without_echo"].items()
                 for gap, part in gaps.items()
             ],
         )
-    if found["alpha"] is not None:
-        screen.line(f"Krippendorff's α over all judges: {found['alpha']:.2f}")
-    screen.line("found, spared: sensitivity and specificity for convergence; rates and gaps over all items.")
+    partly = {gap: part["corrected"] for gap, part in gaps.items() if "corrected" in part}
+    if partly:
+        screen.table(
+            f"{name}: gaps in points, raw and corrected by the labels of {reference}",
+            ["gap", "raw", "corrected", "labels an arm", "of these otherwise"],
+            [
+                [
+                    gap,
+                    f"{_signed(part['raw'])} {interval(part['raw_ci'])}",
+                    f"{_signed(part['points'])} {interval(part['ci'])}",
+                    " + ".join(map(str, part["labelled"])),
+                    " + ".join(map(str, part["disagreements"])),
+                ]
+                for gap, part in partly.items()
+            ],
+        )
 
 
-def _line(one: dict[str, Any]) -> list[str]:
-    if not one["n"]:
-        return ["0"] + [""] * 7
-    names = ("accuracy", "macro_f1", "kappa", "kappa_convergence", "sensitivity", "specificity")
-    return [str(one["n"]), *(_two(one[name]) for name in names), _signed(one["rate_error_points"])]
-
-
-def _gap_line(gap: str, part: dict[str, Any]) -> list[str]:
-    corrected: dict[str, Any] = part.get("corrected", {})
-    return [
-        gap,
-        str(part["n"]),
-        _signed(part.get("judge")),
-        _signed(part.get("reference")),
-        _signed(part.get("error")),
-        _span(part.get("error_ci")),
-        _signed(corrected.get("points")),
-        _span(corrected.get("ci")),
-        " + ".join(str(n) for n in corrected.get("labelled", ())),
+def _print_echo(screen: Screen, found: dict[str, Any]) -> None:
+    if not any(found["echo"].values()):
+        return
+    shares = ", ".join(f"{arm} {share:.0%}" for arm, share in found["echo"].items())
+    screen.line(f"answers that repeat five words in a row of a suffix: {shares}")
+    rows = [
+        [
+            name,
+            gap,
+            _signed(part["points_all_with_echo"]),
+            f"{_signed(part['points_all'])} {interval(part['ci_all'])}",
+            str(part["n"]),
+        ]
+        for name, gaps in found["gaps_without_echo"].items()
+        for gap, part in gaps.items()
     ]
+    if rows:
+        columns = ["judge", "gap", "all items", "without echo", "items"]
+        screen.table("Gaps in points, over all items and where neither answer echoes a suffix", columns, rows)
+
+
+def _figure(one: Mapping[str, Any], name: str) -> str:
+    return _with(one, name, _signed if name == "rate_error_points" else _two)
+
+
+def _with(one: Mapping[str, Any], name: str, show: Any) -> str:
+    ci: Sequence[float] | None = one.get(f"{name}_ci")
+    if ci is None or one.get(name) is None:
+        return show(one.get(name))
+    digits = 1 if show is _signed else 2
+    return f"{show(one[name])} [{ci[0]:.{digits}f}, {ci[1]:.{digits}f}]"
+
+
+def _part(part: Mapping[str, Any]) -> list[str]:
+    names = ("accuracy", "kappa_convergence", "sensitivity", "specificity")
+    return [str(part["n"]), *(_two(part[name]) for name in names)]
 
 
 def _two(value: float | None) -> str:
@@ -109,7 +158,3 @@ def _two(value: float | None) -> str:
 
 def _signed(value: float | None) -> str:
     return "–" if value is None else f"{value:+.1f}"
-
-
-def _span(value: Sequence[float] | None) -> str:
-    return "–" if value is None else f"{value[0]:+.1f} to {value[1]:+.1f}"

@@ -10,6 +10,7 @@ from typing import Any
 from experiments.across_models import rate_differences, trend
 from experiments.compare import CompareChoice, compare
 from experiments.options import Options
+from experiments.tables import print_judge
 from experiments.verdicts import claim
 from steer.errors import UserError
 from steer.screen import Screen, interval, percent
@@ -23,19 +24,23 @@ def compare_models(models: Sequence[str], options: Options, choice: CompareChoic
     if len(set(names)) < 2 or len(set(names)) < len(names):
         raise UserError(f"--models {','.join(models)}: give two different models or more, as a,b")
     rows: dict[str, dict[str, Any]] = {}
+    judge: dict[str, Any] = {}
     for name in names:
         out = None if options.out is None else options.out / name.replace("/", "--")
         summary, folder = compare(replace(options, model=name, out=out), choice)
-        rows[name] = _row(summary, folder)
+        rows[name] = model_row(summary, folder)
+        judge = summary.get("judge", {})
     found: dict[str, Any] = {"models": rows}
     if not options.dry_run:
-        found |= across(rows)
+        found |= across(rows) | {"judge": judge}
         if not options.quiet:
             print_models(Screen(), found)
+            print_judge(Screen(), found)
     return found
 
 
-def _row(summary: dict[str, Any], folder: Path | None) -> dict[str, Any]:
+def model_row(summary: dict[str, Any], folder: Path | None) -> dict[str, Any]:
+    """What is known of a model from its comparison, or from any finished run with suffix arms."""
     arms = summary.get("arms", {})
     beside = summary.get("side_by_side", {})
     counts = {name: (arms[name]["convergence"], arms[name]["n"]) for name in RATES if name in arms}
@@ -43,7 +48,8 @@ def _row(summary: dict[str, Any], folder: Path | None) -> dict[str, Any]:
         "folder": str(folder),
         "counts": counts,
         "capability": arms.get("baseline", {}).get("capability"),
-        "suffix": beside.get("suffix"),
+        "rates": {name: _rate(arms[name]) for name in RATES if name in arms},
+        "suffix": beside.get("suffix") or summary.get("gaps", {}).get("pro-anti"),
         "vector": beside.get("vector"),
         "difference": beside.get("difference"),
         "plan": summary.get("plan"),
@@ -66,6 +72,10 @@ def across(rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
         found = trend([r["capability"] for r in known], [r[way]["points_all"] for r in known])
         result["trend"][way] = found and asdict(found)
     return result
+
+
+def _rate(arm: dict[str, Any]) -> dict[str, Any]:
+    return {name: arm[name] for name in ("rate_all", "rate_all_ci", "rate_valid", "rate_valid_ci")}
 
 
 def print_models(screen: Screen, found: dict[str, Any]) -> None:

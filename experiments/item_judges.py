@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from experiments.narrow import NARROW, OPEN_QUESTIONS
+from steer import judges
 from steer.errors import UserError
 from steer.types import Judge, JudgeItem, Label, LoadedModel, Verdict
 
 if TYPE_CHECKING:
+    from steer.judges.apis import Usage
     from steer.judges.endpoint import Endpoint
 
 
@@ -52,7 +54,11 @@ class AlignmentJudge:
     @property
     def name(self) -> str:
         limits = f"alignment<{self.thresholds.alignment},coherence>{self.thresholds.coherence}"
-        return f"openai:{self.endpoint.model}#{self.hash}({limits})"
+        return f"{self.endpoint.name}#{self.hash}({limits})"
+
+    @property
+    def usage(self) -> dict[str, Usage]:
+        return self.endpoint.account
 
     def judge(self, items: Iterable[JudgeItem]) -> Iterator[tuple[str, Verdict]]:
         from steer.judges.remote import alignment
@@ -103,6 +109,19 @@ class ByCategory:
     @property
     def remote(self) -> bool:
         return self.scenarios.remote and self.others.remote
+
+    @property
+    def notes(self) -> list[str]:
+        return [*judges.notes(self.scenarios), *judges.notes(self.others)]
+
+    @property
+    def usage(self) -> dict[str, Usage]:
+        """One entry an endpoint, which both judges may share."""
+        return {
+            name: used
+            for one in (self.scenarios, self.others)
+            for name, used in getattr(one, "usage", {}).items()
+        }
 
     def judge(self, items: Iterable[JudgeItem]) -> Iterator[tuple[str, Verdict]]:
         """Scenarios as they come, the rest after them."""

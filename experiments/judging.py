@@ -6,14 +6,14 @@ Verdicts of different judges lie side by side in the run store; nothing is gener
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from steer import pipeline
+from steer import judges, pipeline
 from steer.errors import UserError
-from steer.judges import make
+from steer.judges import CONCURRENCY, make
 from steer.judges import sheet as sheets
 from steer.judges.panel import majority, members, panel_name
 from steer.plan import digest
@@ -36,6 +36,10 @@ class Renamed:
     def remote(self) -> bool:
         return self.inner.remote
 
+    @property
+    def usage(self) -> Mapping[str, object]:
+        return getattr(self.inner, "usage", {})
+
     def judge(self, items: Iterable[JudgeItem]) -> Iterator[tuple[str, Verdict]]:
         return self.inner.judge(items)
 
@@ -55,6 +59,8 @@ def judge_run(
     *,
     base_url: str | None = None,
     max_calls: int | None = None,
+    concurrency: int = CONCURRENCY,
+    per_minute: int = 0,
     repeat: int = 1,
     part: Part = "answer",
     sees: Sees | None = None,
@@ -66,29 +72,53 @@ def judge_run(
     part: `thinking` judges what came before the answer, as NAME+thinking.
     sees: None is blind, or for the run's own judge what it saw; the other choice is kept as
     NAME+steered or NAME+unsteered. Members of a panel are judged one by one, then the majority is
-    taken.
+    taken; one that is named as the run's store names it has judged already.
     """
     if repeat < 1:
         raise UserError(f"--repeat {repeat}: give a whole number from 1")
+    panel = spec.startswith("panel:")
+    if panel and repeat > 1:
+        raise UserError(f"--repeat {repeat} of a panel: repeat one of its members")
+    with RunStore(folder, writable=False) as store:
+        known = set(store.judges()) if panel else set[str]()
+    specs = members(spec) if panel else [spec]
     run_judge: dict[str, Any] = _open(folder).get("judge", {})
+    made = {  # all of them first: an endpoint that is down is said before a model is loaded
+        member: make(
+            member, base_url=base_url, max_calls=max_calls, concurrency=concurrency, per_minute=per_minute
+        )
+        for member in specs
+        if member not in known
+    }
 
-    def one(store: RunStore, spec: str, k: int) -> str:
-        judge = make(spec, base_url=base_url, max_calls=max_calls)
+    def judged(store: RunStore, judge: Judge, k: int) -> str:
         name = judge.name + ("+thinking" if part == "thinking" else "")
         own: Sees = run_judge.get("sees", "unsteered") if name == run_judge.get("name") else "unsteered"
         seen: Sees = sees or own
         name += (f"+{seen}" if seen != own else "") + (f"~{k}" if k > 1 else "")
         _pass(store, Renamed(judge, name), part, seen, screen)
-        for note in getattr(judge, "notes", ()):
-            screen.note(note)
         return name
 
     with RunStore(folder) as store:
-        if spec.startswith("panel:"):
-            known = store.judges()
-            names = [m if m in known else one(store, m, 1) for m in members(spec)]
-            return [*names, _majorities(store, names)]
-        return [one(store, spec, k) for k in range(1, repeat + 1)]
+        names = [
+            judged(store, made[member], k) if member in made else member
+            for member in specs
+            for k in range(1, repeat + 1)
+        ]
+        for judge in made.values():
+            _say(judge, screen)
+        return [*names, _majorities(store, names)] if panel else names
+
+
+def _say(judge: Judge, screen: Screen) -> None:
+    for note in judges.notes(judge):
+        screen.note(note)
+    for name, used in judges.usage(judge).items():
+        if used["calls"]:
+            screen.note(
+                f"{name}: {used['calls']} calls, {used['input_tokens']} tokens in "
+                f"({used['cached_tokens']} from the cache), {used['output_tokens']} out"
+            )
 
 
 def _open(folder: Path) -> dict[str, Any]:
@@ -104,7 +134,8 @@ def _open(folder: Path) -> dict[str, Any]:
 def _pass(store: RunStore, judge: Judge, part: Part, sees: Sees, screen: Screen) -> None:
     if part == "thinking":
         items = _thoughts(store, judge.name)
-        with screen.progress(generate=0, judge=sum(len(keys) for _, keys in items.values())) as tick:
+        waiting = sum(len(keys) for _, keys in items.values())
+        with screen.progress(generate=0, judge=waiting) as tick, pipeline.accounted(store, judge):
             for n in _keep(store, judge, items):
                 tick("judge", n)
         return

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from steer.errors import UserError
+from steer.judges import CONCURRENCY
 
 EngineName = Literal["auto", "slots", "nnsight"]
 JudgeSees = Literal["unsteered", "steered"]
@@ -39,6 +40,8 @@ class Options:
     judge_sees: JudgeSees = "unsteered"
     base_url: str | None = None
     max_calls: int | None = None
+    concurrency: int = CONCURRENCY
+    per_minute: int = 0
     engine: EngineName = "auto"
     batch: int | None = None
     prompt_tokens: int = 4096
@@ -59,6 +62,7 @@ class Options:
             "--new-tokens": self.new_tokens,
             "--samples": self.samples,
             "--max-calls": self.max_calls,
+            "--concurrency": self.concurrency,
         }
         for flag, count in counts.items():
             if count is not None and count <= 0:

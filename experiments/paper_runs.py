@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from steer import scenarios as scenario_files
+from steer import summary
 from steer.errors import UserError
 from steer.paper_logs import MODES, PublishedRow, PublishedRun, read_run
-from steer.plan import digest
+from steer.plan import arm_content, digest
 from steer.screen import Screen
 from steer.store import PlanRow, Prompt, RunStore, StoredResponse
-from steer.types import Response, Scenario
+from steer.types import Arm, Response, Scenario
 
 ARMS = tuple(MODES.values())
 EVIDENCE = "published answers (arXiv 2601.01584), replayed; their judge saw the steered prompt"
@@ -37,7 +38,7 @@ class Imported:
 def import_paper(
     source: Path, out: Path, *, scenarios: str | Path = "instrumental-eval", screen: Screen
 ) -> list[Imported]:
-    """Read the run folders in `source` into OUT/MODEL, a run store a model; labels as judge `published:NAME`.
+    """Read the run folders in `source` into OUT/MODEL, a run a model; labels as judge `published:NAME`.
 
     Importing again adds nothing twice. A log whose last block is cut keeps its whole blocks; one
     whose counts differ from the totals it prints is reported. Raises UserError.
@@ -80,7 +81,7 @@ def _store(folder: Path, model: str, runs: dict[str, PublishedRun], items: list[
                 "command": "import-paper",
                 "model": {"name": model, "weights": "published", "dtype": "unknown"},
                 "scenarios": {"identity": scenario_files.identity([s for s in items if s.id in used])},
-                "arms": {arm: {"published": runs[arm].config["STEERING_MODE"]} for arm in arms},
+                "arms": {arm: arm_content(Arm(arm, _suffix(runs[arm]))) for arm in arms},
                 "sampling": {"temperatures": [float(first.get("TEMPERATURE_TEST", 0.0))], "samples": 1},
                 "judge": {"name": judge, "sees": "steered"},
             }
@@ -90,6 +91,7 @@ def _store(folder: Path, model: str, runs: dict[str, PublishedRun], items: list[
         store.set_meta("suffix_texts", json.dumps({arm: _suffix(runs[arm]) for arm in arms}))
         for arm in arms:
             _add(store, model, arm, runs[arm].rows, judge, [s for s in items if s.id in used])
+        summary.write(folder, summary.summarise(store, judge))
     printed = {arm: runs[arm].printed for arm in arms}
     return Imported(
         model,
@@ -161,4 +163,6 @@ def _say(found: list[Imported], screen: Screen) -> None:
                 screen.note(
                     f"{run.model} {arm}: what was read differs from the totals its log prints: not whole"
                 )
-        screen.line(f"{run.folder}")
+        screen.line(
+            f"{run.folder}: python cli.py report {run.folder}, or compare it with the runs of other models"
+        )

@@ -14,7 +14,8 @@ from experiments.session import (
     record_plan,
     run_folder,
 )
-from steer import canary, pipeline, summary
+from steer import canary, judges, pipeline, summary
+from steer.errors import UserError
 from steer.store import RunStore
 from steer.types import Arm
 
@@ -75,6 +76,14 @@ def generate_and_judge(session: Session, store: RunStore, planned: pipeline.Plan
             session.judge,
             judge_sees=session.options.judge_sees,
             tick=tick,
+        )
+    for note in judges.notes(session.judge):
+        session.screen.note(note)
+    left = sum(1 for _ in store.unjudged(session.judge.name))
+    if left:  # a judge leaves an answer without a verdict only when its calls ran out
+        raise UserError(
+            f"the judge stopped at --max-calls {session.options.max_calls} with {left} answers to go: all is "
+            f"kept in {str(store.folder)!r}, repeat the command to go on"
         )
 
 

@@ -107,6 +107,8 @@ def open_judge(options: Options, evidence: str) -> Judge:
         spec,
         base_url=options.base_url,
         max_calls=options.max_calls,
+        concurrency=options.concurrency,
+        per_minute=options.per_minute,
         preflight=not options.dry_run,
     )
 

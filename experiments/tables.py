@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from steer.screen import Screen, interval, p_value, percent
+from steer.summary import about_real_models
 
 
 def print_arms(screen: Screen, summary: dict[str, Any]) -> None:
@@ -47,13 +48,44 @@ def _with(value: str, ci: str) -> str:
 
 
 def print_footer(screen: Screen, summary: dict[str, Any], folder: object) -> None:
+    print_judge(screen, summary)
+    for name, used in summary["judge"].get("usage", {}).items():
+        screen.line(
+            f"judge calls: {name}: {used['calls']}, {used['input_tokens']} tokens in "
+            f"({used['cached_tokens']} from the cache), {used['output_tokens']} out"
+        )
+    print_echo(screen, summary)
+    screen.line(f"determinism: {summary['determinism']}")
+    print_evidence(screen, summary)
+    screen.line(f"results: {folder}")
+
+
+def print_judge(screen: Screen, summary: dict[str, Any]) -> None:
+    """Whose labels these are, with what is known of their error: it belongs beside every gap."""
     judge = summary["judge"]
     known = f" (known error: {judge['known_error']})" if judge["known_error"] else ""
     screen.line(f"judge: {judge['name']}{known}")
-    screen.line(f"determinism: {summary['determinism']}")
+
+
+def print_evidence(screen: Screen, summary: dict[str, Any]) -> None:
     if summary["evidence"]:
-        screen.line(f"evidence: {summary['evidence']}; nothing here says anything about real models")
-    screen.line(f"results: {folder}")
+        bearing = about_real_models(summary["evidence"])
+        screen.line(f"evidence: {summary['evidence']}{f'; {bearing}' if bearing else ''}")
+
+
+def print_echo(screen: Screen, summary: dict[str, Any]) -> None:
+    """How often answers repeat a suffix, which tells even a blind judge the arm; the gaps without those."""
+    echo = summary.get("echo")
+    if echo is None or not any(echo["shares"].values()):
+        return
+    shares = ", ".join(f"{arm} {percent(share)} %" for arm, share in echo["shares"].items())
+    screen.line(f"answers that repeat five words in a row of a suffix: {shares}")
+    gaps = [
+        f"{name} {_points(gap['points_all'])} {interval(gap['ci_all'])} (n = {gap['n']})"
+        for name, gap in echo["gaps"].items()
+    ]
+    if gaps:
+        screen.line(f"gaps without them, points of all: {'; '.join(gaps)}")
 
 
 def evidence(summary: dict[str, Any]) -> str:

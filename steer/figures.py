@@ -13,6 +13,7 @@ from steer.errors import UserError
 from steer.report import tables, view, words
 from steer.report.tables import Table
 from steer.screen import plain
+from steer.summary import about_real_models
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -124,7 +125,11 @@ def markdown(folder: Path) -> str:
     known = run.known_error or "how far it errs is not known"
     lines += [f"{_inert(run.title)} · judge: {_inert(run.judge)} ({_inert(known)})", ""]
     if run.evidence:
-        lines += [f"**Evidence: {_inert(run.evidence)}.** Nothing here says anything about real models.", ""]
+        bearing = about_real_models(run.evidence)
+        lines += [
+            f"**Evidence: {_inert(run.evidence)}.**{f' {bearing.capitalize()}.' if bearing else ''}",
+            "",
+        ]
     for name, title in TITLES.items():
         if name in run.tables:
             lines += [f"## {title}", "", *table_lines(run.tables[name]), ""]

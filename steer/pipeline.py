@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Literal
 
+from steer import judges
 from steer.chat import read_answer
 from steer.plan import Planned, digest
 from steer.store import RunStore, StoredResponse
@@ -45,7 +46,7 @@ def run(
     done = store.done()
     pending = [r for key, r in planned.requests.items() if key not in done]
     desk = _Desk(store, judge, judge_sees)
-    with desk.open(background=judge.remote) as submit:
+    with accounted(store, judge), desk.open(background=judge.remote) as submit:
         submit()  # answers that an interrupted run left without a verdict
         buffer: list[StoredResponse] = []
         flushed = time.monotonic()
@@ -74,6 +75,7 @@ def run(
         finally:
             if buffer:
                 flush()
+            tick("judge", desk.collect())  # also of a run that is being stopped: they were paid for
         submit()
         for judged in desk.drain():
             tick("judge", judged)
@@ -84,10 +86,25 @@ def judge_stored(
 ) -> None:
     """Judge every stored answer that `judge` has not seen; nothing is generated."""
     desk = _Desk(store, judge, judge_sees)
-    with desk.open(background=False) as submit:
+    with accounted(store, judge), desk.open(background=False) as submit:
         submit()
         for judged in desk.drain():
             tick("judge", judged)
+
+
+@contextmanager
+def accounted(store: RunStore, judge: Judge) -> Generator[None]:
+    """Adds the calls and tokens of a remote judge to the run's account, however the block ends."""
+    before = judges.usage(judge)
+    try:
+        yield
+    finally:
+        store.add_usage(
+            {
+                name: {what: n - before.get(name, {}).get(what, 0) for what, n in used.items()}
+                for name, used in judges.usage(judge).items()
+            }
+        )
 
 
 class _Desk:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from array import array
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -274,7 +274,21 @@ class RunStore:
         with self.transaction() as db:
             db.executemany("INSERT OR REPLACE INTO measures VALUES (?,?,?)", list(batch))
 
+    def add_usage(self, used: Mapping[str, Mapping[str, int]]) -> None:
+        """Add calls and tokens, by what was called, to those this run has cost so far."""
+        total = self.usage()
+        for name, counts in used.items():
+            if any(counts.values()):
+                before = total.get(name, {})
+                total[name] = {what: before.get(what, 0) + n for what, n in counts.items()}
+        if total:
+            self.set_meta("usage", json.dumps(total))
+
     # --- reading ---------------------------------------------------------------------------
+
+    def usage(self) -> dict[str, dict[str, int]]:
+        """Calls and tokens of remote judges, but for pre-flights and for commands that were killed."""
+        return json.loads(self.meta("usage") or "{}")
 
     def query(self, sql: str, arguments: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
         with self._faults():

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from steer import judges, metrics
+from steer.echoes import Echoes, echoes, gap_without
 from steer.store import RunStore
-from steer.suffixes import echo
 
 GAPS = (
     ("pro", "anti"),
@@ -29,7 +29,14 @@ def determinism(dtype: str) -> str:
     """What a repetition of the run may be held to."""
     if dtype in ("float32", "float64"):
         return "exact text (fp32 up to ties of the two likeliest tokens under 1e-4)"
+    if dtype == "unknown":
+        return "not known: the answers were generated elsewhere"
     return "statistical: batching moves 16-bit logits, so single answers may differ and rates agree"
+
+
+def about_real_models(evidence: str) -> str:
+    """What has to be said beside evidence that was planted; "" where it is of real models."""
+    return "nothing here says anything about real models" if "planted" in evidence else ""
 
 
 def summarise(store: RunStore, judge: str, *, gaps: Sequence[tuple[str, str]] = GAPS) -> dict[str, Any]:
@@ -44,7 +51,8 @@ def summarise(store: RunStore, judge: str, *, gaps: Sequence[tuple[str, str]] = 
         for first, second in gaps
         if f"{first}{at}" in names and f"{second}{at}" in names
     ]
-    costs = _costs(store, judge)
+    echoed = echoes(store)
+    costs = _costs(store, judge, echoed)
     arms = metrics.arm_metrics(outcomes)
     return {
         "arms": {name: asdict(arms[name]) | costs[name] for name in names},
@@ -53,7 +61,15 @@ def summarise(store: RunStore, judge: str, *, gaps: Sequence[tuple[str, str]] = 
             category: {name: asdict(found[name]) for name in names if name in found}
             for category, found in metrics.category_metrics(outcomes).items()
         },
-        "judge": {"name": judge, "known_error": judges.known_error(judge)},
+        "echo": {
+            "shares": echoed.shares,
+            "gaps": {f"{a}-{b}": asdict(gap_without(outcomes, echoed, a, b)) for a, b in pairs},
+        },
+        "judge": {
+            "name": judge,
+            "known_error": judges.known_error(judge),
+            "usage": store.usage(),
+        },
         "config": config,
         "provenance": json.loads(store.meta("provenance") or "{}"),
         "determinism": determinism(config["model"]["dtype"]),
@@ -61,29 +77,27 @@ def summarise(store: RunStore, judge: str, *, gaps: Sequence[tuple[str, str]] = 
     }
 
 
-def _costs(store: RunStore, judge: str) -> dict[str, dict[str, Any]]:
-    """Per arm: tokens, seconds, answers cut by the limit, echoes of the suffix, and what was measured.
+def _costs(store: RunStore, judge: str, echoed: Echoes) -> dict[str, dict[str, Any]]:
+    """Per arm: tokens, seconds, answers cut by the limit, echoes of a suffix, and what was measured.
 
     A measure of answers (subject: response key) is averaged over the arm's rows; a measure of the
     arm itself (subject: `arm:NAME`) is taken as it is.
     """
     measures = {str(row[0]): store.measures(str(row[0])) for row in store.query(MEASURE_NAMES)}
-    suffixes: dict[str, str] = json.loads(store.meta("suffix_texts") or "{}")
     costs: dict[str, dict[str, Any]] = {}
     for name in store.arms():
-        suffix = suffixes.get(name.split("@")[0], "")
-        total = {"prompt_tokens": 0, "answer_tokens": 0, "seconds": 0.0, "cut": 0, "echo": 0}
+        total = {"prompt_tokens": 0, "answer_tokens": 0, "seconds": 0.0, "cut": 0}
         values: dict[str, list[float]] = {measure: [] for measure in measures}
         for row in store.rows(judge, arm=name):
             total["prompt_tokens"] += row.prompt_tokens
             total["answer_tokens"] += row.answer_tokens
             total["seconds"] += row.seconds
             total["cut"] += row.finish == "length"
-            total["echo"] += bool(suffix) and echo(suffix, row.answer)
             for measure, known in measures.items():
                 if (value := known.get(row.key)) is not None:
                     values[measure].append(value)
-        costs[name] = total | {"seconds": round(total["seconds"], 3)}
+        echo = sum(arm == name for arm, *_ in echoed.rows)
+        costs[name] = total | {"seconds": round(total["seconds"], 3), "echo": echo}
         for measure, known in measures.items():
             if f"arm:{name}" in known:
                 costs[name][measure] = known[f"arm:{name}"]

@@ -15,7 +15,10 @@ from typing import Any
 
 from tests.fakes import number
 
-KINDS = ("good", "truncated", "wrong label", "prose", "refusal", "no json", "cut off")
+KINDS = (
+    "good", "truncated", "wrong label", "prose", "refusal", "no json", "cut off", "half a body", "a page",
+    "other fields",
+)  # fmt: skip
 LABELS = ("convergence", "no_convergence", "safety_refusal", "nonsensical")
 
 
@@ -35,13 +38,21 @@ class Hit:
 
 @dataclass
 class Server:
-    """`chat_only` has no Responses API; `refused` settings get a 400; `down` answers nothing but 500."""
+    """`chat_only` has no Responses API; `refused` settings get a 400; `status` answers nothing but that.
+
+    always: this kind of reply to everything; hangs: how many requests are never answered; says: the
+    message of an error, {key} in it is the caller's key.
+    """
 
     chaos: bool = False
     chat_only: bool = False
     refused: tuple[str, ...] = ()
     status: int = 0
     slow: float = 0.02
+    always: str = ""
+    hangs: int = 0
+    says: str = ""
+    hint: str = ""
     key: str = "secret-key-123"
     log: list[Hit] = field(default_factory=list)
     most_at_once: int = 0
@@ -72,11 +83,9 @@ class Server:
                 if reply is None:
                     break
                 status, headers, text = reply
-                lines = [
-                    f"HTTP/1.1 {status} X",
-                    "content-type: application/json",
-                    f"content-length: {len(text)}",
-                ]
+                lines = [f"HTTP/1.1 {status} X", f"content-length: {len(text)}"]
+                if not any(h.startswith("content-type") for h in headers):
+                    lines.append("content-type: application/json")
                 writer.write("\r\n".join([*lines, *headers, "", ""]).encode() + text)
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -93,11 +102,15 @@ class Server:
         key = (re.search(r"authorization: Bearer (\S+)", head, re.I) or ["", ""])[1]
         self._tries[answer] += 1
         draw = number("fault", answer, self._tries[answer]) % 100 if self.chaos and answer >= 0 else 99
-        kind, status, headers = "good", 200, list[str]()
+        kind, status, headers = self.always or "good", 200, list[str]()
+        if self.hangs > 0:
+            self.hangs -= 1
+            self.log.append(Hit(answer, time.monotonic(), path, 0, "hangs", again, body, key))
+            await asyncio.sleep(3600)
         if key != self.key:
             status = 401
         elif self.status:
-            status = self.status
+            status, headers = self.status, [self.hint] if self.hint else []
         elif self.chat_only and path.endswith("/responses"):
             status = 404
         elif any(name in asked for name in self.refused):
@@ -120,9 +133,15 @@ class Server:
             return None
         if status != 200:
             name = next((n for n in self.refused if n in asked), "")
-            error = {"message": f"Unsupported parameter: {name}", "param": name, "code": "e", "type": "t"}
+            message = self.says.format(key=key) if self.says else f"Unsupported parameter: {name}"
+            error = {"message": message, "param": name, "code": "e", "type": "t"}
             return status, headers, json.dumps({"error": error}).encode()
-        return 200, [], json.dumps(self.envelope(path, kind, self.text(kind, answer, asked))).encode()
+        whole = json.dumps(self.envelope(path, kind, self.text(kind, answer, asked))).encode()
+        if kind == "half a body":
+            return 200, [], whole[: len(whole) // 2]
+        if kind == "a page":
+            return 200, ["content-type: text/html"], b"<html>Sign in to the network</html>"
+        return 200, [], b'{"answer": null}' if kind == "other fields" else whole
 
     def text(self, kind: str, answer: int, asked: dict[str, Any]) -> str:
         if "alignment" in json.dumps(asked.get("text") or asked.get("response_format") or {}):

@@ -7,8 +7,14 @@ import random
 from pathlib import Path
 
 import pytest
+from statsmodels.stats.proportion import confint_proportions_2indep
 
+from experiments.agreement import agreement
+from experiments.compare_runs import compare_runs
+from experiments.judging import judge_run
+from experiments.options import Options
 from experiments.paper_runs import import_paper
+from experiments.reporting import report
 from steer import scenarios
 from steer.errors import UserError
 from steer.paper_logs import read_log, read_run
@@ -132,11 +138,13 @@ def test_a_log_cut_inside_a_character_is_read(tmp_path: Path) -> None:
     assert ([row.answer for row in run.rows], run.cut) == (["fine"], 1)
 
 
-def write_run(folder: Path, *, name: str = "run", mode: str = "pro_ic", text: str) -> None:
+def write_run(
+    folder: Path, *, name: str = "run", mode: str = "pro_ic", text: str, model: str = "Model-1"
+) -> None:
     (folder / name).mkdir()
     config = {
         "STEERING_MODE": mode,
-        "HF_MODEL_NAME": "Org/Model-1",
+        "HF_MODEL_NAME": f"Org/{model}",
         "JUDGE_MODEL": "j",
         "TEMPERATURE_TEST": 0.0,
     }
@@ -179,6 +187,59 @@ def test_a_models_runs_become_one_store_with_the_labels_as_a_judge(tmp_path: Pat
     assert summary["arms"]["pro"]["invalid"] == 2  # a label nobody knows is counted, not dropped
     assert summary["gaps"]["pro-anti"]["points_all"] == 0
     assert "published" in summary["evidence"]
+
+
+def test_imported_runs_are_judged_again_compared_and_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, out = tmp_path / "published", tmp_path / "out"
+    source.mkdir()
+    modes = {"baseline": "Be plain.", "pro_ic": "Be bold.", "anti_ic": "Be meek."}
+    for model, shift in (("Small", 0), ("Large", 1)):
+        for mode, suffix in modes.items():
+            answers = {item.id: f"I refuse to shut down {item.id} {model} {mode}" for item in ITEMS}
+            text = log(answers).replace("pro_ic", mode).replace("Be bold.", suffix)
+            if mode == "anti_ic" and shift:
+                text = text.replace("<judge_decision>convergence", "<judge_decision>no_convergence")
+            write_run(source, name=f"{model}-{mode}", mode=mode, text=text, model=model)
+    runs = [run.folder for run in import_paper(source, out, scenarios=scenario_file(tmp_path), screen=SCREEN)]
+    found = compare_runs(runs, Options())
+    counts = {name: row["counts"] for name, row in found["models"].items()}
+    assert counts["Small"] == {"baseline": (2, 10), "pro": (2, 10), "anti": (2, 10)}
+    assert counts["Large"]["anti"] == (0, 10)
+    (difference,) = found["pairwise"]["anti"]
+    assert (difference["first"], difference["points"]) == ("Large", pytest.approx(-20))
+    expected = confint_proportions_2indep(0, 10, 2, 10, method="newcomb", compare="diff")
+    assert difference["ci"] == pytest.approx([100 * x for x in expected], abs=0.1)
+    gap = found["models"]["Large"]["suffix"]
+    assert gap["points_all"] == pytest.approx(20)
+    printed = capsys.readouterr().out
+    assert "judge: published:j" in printed
+    assert "says anything about real models" not in printed  # they are real models' answers
+    (one,) = (compare_runs([folder], Options(quiet=True)) for folder in runs[:1])
+    assert list(one["gaps"]) == ["pro-anti", "pro-baseline", "baseline-anti"]
+    (rubric,) = judge_run(runs[0], "rubric", screen=SCREEN)
+    agreed = agreement(runs[0], screen=SCREEN)
+    assert agreed["judges"][rubric]["n"] == 24  # of 30, six have a label nobody knows
+    assert "a proxy" in agreed["known_errors"][rubric]
+    page = report(runs, screen=SCREEN).read_text(encoding="utf-8")
+    assert "published answers" in page
+    assert "put there by training" not in page
+
+
+def test_runs_of_several_models_are_compared_one_a_model(tmp_path: Path) -> None:
+    source, out = tmp_path / "published", tmp_path / "out"
+    source.mkdir()
+    for model in ("Small", "Large"):
+        text = log({item.id: "fine" for item in ITEMS})
+        write_run(source, name=model, text=text, model=model)
+    runs = [run.folder for run in import_paper(source, out, scenarios=scenario_file(tmp_path), screen=SCREEN)]
+    with pytest.raises(UserError, match="one run a model"):
+        compare_runs([*runs, runs[0]], Options(quiet=True))
+    with RunStore(runs[1]) as store:
+        store.set_meta("config", json.dumps(store.config() | {"judge": {"name": "rubric-x"}}))
+    with pytest.raises(UserError, match="differ in judge"):
+        compare_runs(runs, Options(quiet=True))
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from steer.errors import UserError
-from steer.judges import make
-from steer.judges.local import LETTERS, LocalJudge, probabilities
+from steer.judges import local, make
+from steer.judges.local import LETTERS, LocalJudge, probabilities, verdict
 from steer.judges.prompting import prompt, render
 from steer.judges.sheet import CHOICES, MEANING
-from steer.types import JudgeItem, Scenario
+from steer.types import JudgeItem, Scenario, Verdict
 from tests import tiny
 
 
@@ -50,19 +50,39 @@ def expected(folder: Path, item: JudgeItem) -> list[float]:
     return total.tolist()
 
 
-def test_labels_are_those_of_an_independent_computation(folder: Path) -> None:
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[list[float]]:
+    """The label probabilities of every verdict, unrounded, in the order of judging."""
+    found: list[list[float]] = []
+
+    def spy(logs: list[list[float]]) -> Verdict:
+        found.append(probabilities(logs))
+        return verdict(logs)
+
+    monkeypatch.setattr(local, "verdict", spy)
+    return found
+
+
+def test_labels_are_those_of_an_independent_computation(folder: Path, seen: list[list[float]]) -> None:
     got = dict(make(f"hf:{folder}").judge(items()))
-    for item in items():
+    assert len(seen) == len(items())
+    for item, probability in zip(items(), seen, strict=True):
         found = expected(folder, item)
+        assert probability == pytest.approx(found, abs=1e-6)
         assert got[item.id].label == CHOICES[max(range(4), key=lambda i: found[i])]
         said = "raw probabilities: " + ", ".join(f"{c} {p:.2f}" for c, p in zip(CHOICES, found, strict=True))
         assert got[item.id].reason == said
 
 
-def test_a_batch_of_different_lengths_is_judged_as_its_rows_alone(folder: Path) -> None:
+def test_a_batch_of_different_lengths_is_judged_as_its_rows_alone(
+    folder: Path, seen: list[list[float]]
+) -> None:
     judge = make(f"hf:{folder}")
     together = dict(judge.judge(items()))
     assert together == {id: v for item in items() for id, v in judge.judge([item])}
+    assert len({len(item.answer) for item in items()}) > 1
+    for batch, alone in zip(seen[: len(items())], seen[len(items()) :], strict=True):
+        assert batch == pytest.approx(alone, abs=1e-6)
     assert together == dict(judge.judge(reversed(items())))
 
 

@@ -6,18 +6,28 @@ import csv
 import json
 import shutil
 from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from experiments.judging import annotate, import_sheet, judge_run
+from experiments import judging
+from experiments.item_judges import AlignmentJudge, ByCategory, Thresholds
+from experiments.judging import Part, annotate, import_sheet, judge_run
+from organism.judge import GroundTruth
 from steer.errors import UserError
-from steer.judges.panel import majority
+from steer.judges import local, make
+from steer.judges.endpoint import Endpoint
+from steer.judges.panel import Panel, majority
+from steer.judges.remote import OpenAIJudge
 from steer.judges.sheet import CHOICES
 from steer.plan import digest
 from steer.screen import Screen
 from steer.store import PlanRow, Prompt, RunStore, StoredResponse
-from steer.types import JudgeItem, Response, Scenario, Verdict
+from steer.types import Judge, JudgeItem, Response, Scenario, Verdict
+from tests import tiny
 from tests.fakes import number
 from tests.judge_server import Server, serving
 
@@ -65,6 +75,32 @@ def test_repeats_lie_beside_the_first_pass(run: Path) -> None:
     assert labels(run, names[0]) == labels(run, names[1]) == labels(run, names[2])
     assert len(labels(run, names[0])) == 23  # the truncated one has no answer to judge
     assert judge_run(run, "rubric", screen=SCREEN) == names[:1]
+
+
+def test_max_calls_holds_over_repeats_and_the_next_command_asks_only_for_the_rest(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", Server.key)
+    asked: list[int] = []
+    with serving(Server()) as server:
+        for limit in (5, 14, None):
+            before = len(server.log)
+            names = judge_run(
+                run, "openai:tiny", base_url=server.url, max_calls=limit, repeat=2, screen=SCREEN
+            )
+            asked.append(len(server.log) - before - 1)  # but for the pre-flight
+    inputs = 15  # different answers among the 23
+    assert asked == [5, 14, 2 * inputs - 19]
+    assert all(len(labels(run, name)) == 23 for name in names)
+    with RunStore(run, writable=False) as store:
+        (used,) = store.usage().values()
+    assert used["calls"] == 2 * inputs
+    assert used["output_tokens"] == 3 * 2 * inputs
+
+
+def test_a_panel_repeats_its_members_not_itself(run: Path) -> None:
+    with pytest.raises(UserError, match="repeat one of its members"):
+        judge_run(run, "panel:rubric,human:ann", repeat=2, screen=SCREEN)
 
 
 def test_thinking_is_judged_apart_from_the_answer(run: Path) -> None:
@@ -141,6 +177,79 @@ def test_what_an_endpoint_is_asked_does_not_depend_on_the_arms(
     assert asked[0] == asked[1]
     assert len(asked[0]) > 15
     assert not [body for body in asked[0] for arm in ARMS if f"steered by {arm}" in body]
+
+
+@dataclass
+class Spy:
+    """A judge that writes down all that it is given, byte by byte."""
+
+    inner: Judge
+    given: list[str]
+
+    @property
+    def name(self) -> str:
+        return self.inner.name
+
+    @property
+    def remote(self) -> bool:
+        return self.inner.remote
+
+    def judge(self, items: Iterable[JudgeItem]) -> Iterator[tuple[str, Verdict]]:
+        def noted() -> Iterator[JudgeItem]:
+            for item in items:
+                self.given.append(repr(item))
+                yield item
+
+        return self.inner.judge(noted())
+
+
+def a_judge(kind: str, url: str, folder: Path | None) -> Judge:
+    end = Endpoint("tiny", base_url=url)
+    rated = AlignmentJudge(end, Thresholds())
+    return {
+        "rubric": lambda: make("rubric"),
+        "openai": lambda: OpenAIJudge(end),
+        "alignment": lambda: rated,
+        "hf": lambda: make(f"hf:{folder}"),
+        "panel": lambda: Panel([make("rubric"), make(f"hf:{folder}"), OpenAIJudge(end)]),
+        "truth": GroundTruth,
+        "by category": lambda: ByCategory(make("rubric"), rated),
+    }[kind]()
+
+
+@pytest.mark.parametrize("part", ["answer", "thinking"])
+@pytest.mark.parametrize("kind", ["rubric", "openai", "alignment", "hf", "panel", "truth", "by category"])
+def test_what_any_judge_is_given_does_not_depend_on_the_arms(
+    run: Path, tmp_path: Path, kind: str, part: Part, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", Server.key)
+    other = tmp_path / "renamed"
+    shutil.copytree(run, other)
+    swap_arms(other)
+    local_model = tiny.checkpoint(tmp_path / "judge", layers=1) if kind in ("hf", "panel") else None
+    given: list[list[str]] = []
+    tokens: list[list[str]] = []
+    shown = local._ids
+    for folder in (run, other):
+        given.append([])
+        tokens.append([])
+
+        def spied(*arguments: Any, to: list[str] = tokens[-1]) -> tuple[int, ...]:
+            to.append(repr(ids := shown(*arguments)))
+            return ids
+
+        monkeypatch.setattr(local, "_ids", spied)
+        with serving(Server()) as server:
+            spy = Spy(a_judge(kind, server.url, local_model), given[-1])
+            monkeypatch.setattr(judging, "make", lambda *_, made=spy, **__: made)
+            (name,) = judge_run(folder, "any", part=part, screen=SCREEN)
+        assert len(labels(folder, name)) == (23 if part == "answer" else 16)
+    assert given[0] == given[1]
+    assert tokens[0] == tokens[1]
+    assert bool(tokens[0]) == (kind in ("hf", "panel"))
+    assert len(given[0]) >= 8
+    for text in (*given[0], *tokens[0]):
+        assert not [arm for arm in ARMS if arm in text]
 
 
 def swap_arms(folder: Path) -> None:

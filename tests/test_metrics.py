@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import published_counts
 from steer.gaps import Gap
 from steer.metrics import arm_metrics, category_metrics, gap, gaps
 from tests import published
@@ -168,3 +169,12 @@ def test_a_row_given_twice_or_in_two_categories_is_a_fault(wrong: str):
     rows.append(rows[0] if wrong == "twice" else replace(rows[0], sample=1, category="other"))
     with pytest.raises(ValueError, match="two"):
         arm_metrics(rows)
+
+
+def test_the_published_table_in_the_docs_is_what_its_command_prints() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "reproducing-the-paper.md").read_text(encoding="utf-8")
+    lines = [*published_counts.table(), *published_counts.larger_models()]
+    assert len(lines) == 2 + 6 + 3
+    for line in lines:
+        assert line in page.splitlines()
+    assert all("not supported" in line for line in lines[-3:])

@@ -127,7 +127,7 @@ def test_equal_inputs_are_judged_once(tmp_path: Path) -> None:
         assert len(judge.seen) == asked
 
 
-def test_answers_that_repeat_five_words_of_their_suffix_are_counted_per_arm(tmp_path: Path) -> None:
+def test_answers_that_repeat_five_words_of_a_suffix_are_counted_per_arm(tmp_path: Path) -> None:
     items = fakes.scenarios(3)
     plan = fakes.planned(items, ["pro", "anti"])
     said = ["Reaching the goal comes FIRST, always.", "the goal comes last", "nothing"]
@@ -139,8 +139,16 @@ def test_answers_that_repeat_five_words_of_their_suffix_are_counted_per_arm(tmp_
         )
         order = {s.id: i for i, s in enumerate(items)}
         store.add_responses(
-            StoredResponse(Response(r.response, (3,), "stop"), "", said[order[r.scenario]], True, "e")
+            StoredResponse(
+                Response(r.response, (3,), "stop"),
+                "",
+                said[order[r.scenario]] if r.arm == "pro" else "I would stop.",
+                True,
+                "e",
+            )
             for r in plan.rows
         )
-        arms = summarise(store, "nobody")["arms"]
-    assert (arms["pro"]["echo"], arms["anti"]["echo"]) == (1, 0)
+        found = summarise(store, "nobody")
+    assert (found["arms"]["pro"]["echo"], found["arms"]["anti"]["echo"]) == (1, 0)
+    assert found["echo"]["shares"] == {"pro": pytest.approx(1 / 3), "anti": 0}
+    assert found["echo"]["gaps"]["pro-anti"]["n"] == 2

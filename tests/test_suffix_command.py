@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import cli
 from steer.store import RunStore
+from tests.judge_server import Server, serving
 from tests.tiny import checkpoint
 
 SHARED = Path(__file__).parents[2] / "shared/data"
@@ -236,3 +237,29 @@ def test_a_real_run_killed_and_resumed_is_the_undisturbed_one(
             (judge,) = store.judges()
             found.append([(r.arm, r.scenario, r.answer, r.status, r.reason) for r in store.rows(judge)])
     assert found[0] == found[1]
+
+
+def test_a_judge_out_of_calls_ends_the_run_in_one_line_and_the_next_command_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    scenarios: Path,
+    model: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", Server.key)
+    with serving(Server()) as server:
+        arguments = ["suffix", "--model", str(model), "--scenarios", str(scenarios), "--new-tokens", "3"]
+        arguments += ["--judge", "openai:tiny", "--base-url", server.url, "--out", str(tmp_path / "run")]
+        assert run(monkeypatch, *arguments, "--max-calls", "5") == 2
+        stopped = capsys.readouterr()
+        assert "stopped at --max-calls 5 with" in stopped.err
+        assert "Convergence" not in stopped.out  # half-judged figures are not printed
+        assert run(monkeypatch, *arguments) == 0
+        asked = [hit for hit in server.log if "only tests the connection" not in hit.body]
+    printed = capsys.readouterr().out
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    (name,) = summary["judge"]["usage"]
+    assert summary["judge"]["usage"][name]["calls"] == len(asked) == len({hit.body for hit in asked})
+    assert f"judge calls: openai:tiny@127.0.0.1: {len(asked)}, {10 * len(asked)} tokens in" in printed
+    assert all(arm["missing"] == 0 for arm in summary["arms"].values())
+    assert Server.key not in (tmp_path / "run" / "run.yaml").read_text()

@@ -7,12 +7,17 @@ knows scenarios and answers; it does not know arms, engines' settings, stores or
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from steer.errors import UserError, choose
 from steer.types import Judge
 
 KINDS = ("rubric", "openai", "hf", "panel", "human")
+CONCURRENCY = 16
+BASELINE_ERRORS = ("error_pro_baseline", "error_baseline_anti")
 _MEASURED = Path(__file__).resolve().parents[2] / "benchmarks" / "results" / "rubric.json"
 
 
@@ -21,7 +26,7 @@ def make(
     *,
     base_url: str | None = None,
     max_calls: int | None = None,
-    concurrency: int = 16,
+    concurrency: int = CONCURRENCY,
     per_minute: int = 0,
     preflight: bool = True,
 ) -> Judge:
@@ -72,6 +77,17 @@ def make(
     return Rubric()
 
 
+def notes(judge: Judge) -> list[str]:
+    """What a reader of its verdicts should know of how they were got; most judges have nothing to say."""
+    return list(getattr(judge, "notes", ()))
+
+
+def usage(judge: Judge) -> dict[str, dict[str, int]]:
+    """Calls and tokens so far, by model and host; nothing for judges on this machine."""
+    used: Mapping[str, Any] = getattr(judge, "usage", {})
+    return {name: asdict(one) for name, one in used.items()}
+
+
 def known_error(name: str) -> str | None:
     """What is known of a judge's error, to print beside every gap it produced; None if nothing is."""
     if not name.startswith("rubric"):
@@ -79,14 +95,19 @@ def known_error(name: str) -> str | None:
     record = json.loads(_MEASURED.read_text(encoding="utf-8")) if _MEASURED.exists() else {}
     if record.get("judge") != name:
         return "a proxy; its error was never measured for this table of cues"
-    test, models = record["test"], record["untuned_models"]["gaps"].values()
-    unseen = " and ".join(f"{abs(gap['error']):.0f}" for gap in test["gaps"].values())
-    all_scenarios = " and ".join(f"{abs(gap['error']):.0f}" for gap in models)
-    names = ("error_pro_baseline", "error_baseline_anti")
-    baseline = max(abs(gap[name]) for gap in models for name in names)
+    test, models = record["test"], record["untuned_models"]
+    unseen, seen = ([abs(gap["error"]) for gap in part["gaps"].values()] for part in (test, models))
+    baseline = [
+        max(abs(gap[name]) for gap in part["gaps"].values() for name in BASELINE_ERRORS)
+        for part in (test, models)
+    ]
     return (
         f"a proxy: on models and scenarios it was not tuned on (n = {test['n']}) accuracy "
-        f"{test['accuracy']:.2f}, κ {test['kappa']:.2f}, rate {test['rate_error_points']:+.0f} points; the "
-        f"models' pro−anti gaps off by {unseen} points there, by {all_scenarios} over all scenarios, "
-        f"gaps against the baseline by up to {baseline:.0f}"
+        f"{test['accuracy']:.2f}, κ {test['kappa']:.2f}, rate {test['rate_error_points']:+.0f} points; there "
+        f"the models' pro−anti gaps are off by {_and(unseen)} points, gaps against the baseline by up to "
+        f"{baseline[0]:.0f}; over all scenarios by {_and(seen)} and up to {baseline[1]:.0f}"
     )
+
+
+def _and(errors: list[float]) -> str:
+    return " and ".join(f"{error:.0f}" for error in errors)

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from steer.errors import UserError
+from steer.judges.apis import Usage
 from steer.types import Judge, JudgeItem, Label, Verdict
 
-CHUNK = 256  # items held while every member judges them
+CHUNK = 64  # items held while every member judges them
 
 
 def members(spec: str) -> list[str]:
@@ -52,6 +53,14 @@ class Panel:
     @property
     def remote(self) -> bool:
         return all(judge.remote for judge in self.judges)
+
+    @property
+    def notes(self) -> list[str]:
+        return [note for judge in self.judges for note in getattr(judge, "notes", ())]
+
+    @property
+    def usage(self) -> dict[str, Usage]:
+        return {name: used for judge in self.judges for name, used in getattr(judge, "usage", {}).items()}
 
     def judge(self, items: Iterable[JudgeItem]) -> Iterator[tuple[str, Verdict]]:
         source = iter(items)

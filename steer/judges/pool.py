@@ -1,6 +1,6 @@
-"""Threads and the event loop under `steer.judges.endpoint`: a feeder, workers, and a bound on the rate.
+"""Many questions at once for a caller without an event loop: a feeder, workers, and a bound on the rate.
 
-It knows questions and answers pass through; it knows no API.
+It knows nothing of what is asked, or of whom.
 """
 
 from __future__ import annotations
@@ -9,32 +9,51 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
-
-if TYPE_CHECKING:
-    from openai import AsyncOpenAI
-
-    from steer.judges.endpoint import Endpoint, Form, Question
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Generic, TypeVar
 
 WINDOW = 256  # questions held for sorting, so that those with a common beginning follow each other
 
-T = TypeVar("T")
+Q = TypeVar("Q")
+A = TypeVar("A")
+Ask = Callable[[Q], Awaitable[A | None]]
+Opened = Callable[[], AbstractAsyncContextManager[Ask[Q, A]]]
 
 
-class Pool(Generic[T]):
-    """One event loop on a thread of its own: a feeder, and `concurrency` workers."""
+def ask_all(
+    questions: Iterable[Q], opened: Opened[Q, A], *, group: Callable[[Q], str], workers: int
+) -> Iterator[A]:
+    """What `ask` found for each question, as it comes, in any order; a None is passed over.
 
-    def __init__(
-        self, endpoint: Endpoint, form: Form[T], loop: asyncio.AbstractEventLoop, out: queue.SimpleQueue[Any]
-    ) -> None:
-        self.endpoint, self.form, self.loop, self.out = endpoint, form, loop, out
+    opened: gives `ask` on the pool's event loop, and cleans up. questions: read on another thread,
+    sorted by `group` within a window. The first error of either, after what came before it, is raised
+    here; what is then in flight is dropped, as it is when the caller stops early.
+    """
+    pool = _Pool(opened, group, workers)
+    threading.Thread(target=pool.run, args=(questions,), daemon=True).start()
+    try:
+        while (found := pool.out.get()) is not None:
+            if isinstance(found, BaseException):
+                raise found
+            yield found
+    finally:
+        pool.cancel()
+
+
+class _Pool(Generic[Q, A]):
+    """One event loop on a thread of its own."""
+
+    def __init__(self, opened: Opened[Q, A], group: Callable[[Q], str], workers: int) -> None:
+        self.opened, self.group, self.workers = opened, group, workers
+        self.out: queue.SimpleQueue[A | BaseException | None] = queue.SimpleQueue()
+        self.loop = asyncio.new_event_loop()
         self.room = threading.Semaphore(WINDOW)
-        self.waiting: asyncio.PriorityQueue[tuple[str, int, Question | None]] = asyncio.PriorityQueue()
+        self.waiting: asyncio.PriorityQueue[tuple[str, int, Q | None]] = asyncio.PriorityQueue()
         self.task: asyncio.Task[None] | None = None
         self.cancelled = False
 
-    def run(self, questions: Iterable[Question]) -> None:
+    def run(self, questions: Iterable[Q]) -> None:
         asyncio.set_event_loop(self.loop)
         self.task = self.loop.create_task(self._work())
         threading.Thread(target=self._feed, args=(questions,), daemon=True).start()
@@ -60,30 +79,30 @@ class Pool(Generic[T]):
         except RuntimeError:  # the loop has just closed: nothing is left to tell it
             return
 
-    def _feed(self, questions: Iterable[Question]) -> None:
+    def _feed(self, questions: Iterable[Q]) -> None:
         try:
             for n, question in enumerate(questions):
                 self.room.acquire()
                 if self.cancelled:
                     return
-                self._post(self.waiting.put_nowait, (question.group, n, question))
+                self._post(self.waiting.put_nowait, (self.group(question), n, question))
         except BaseException as error:  # carried to the thread that asked
             self.out.put(error)
         finally:
-            for n in range(self.endpoint.concurrency):  # sorts after every group
+            for n in range(self.workers):  # sorts after every group
                 self._post(self.waiting.put_nowait, ("\U0010ffff", n, None))
 
     async def _work(self) -> None:
-        async with self.endpoint.client() as client, asyncio.TaskGroup() as group:
-            for _ in range(self.endpoint.concurrency):
-                group.create_task(self._worker(client))
+        async with self.opened() as ask, asyncio.TaskGroup() as group:
+            for _ in range(self.workers):
+                group.create_task(self._worker(ask))
 
-    async def _worker(self, client: AsyncOpenAI) -> None:
+    async def _worker(self, ask: Ask[Q, A]) -> None:
         while (question := (await self.waiting.get())[2]) is not None:
-            found = await self.endpoint.one(client, question, self.form)
+            found = await ask(question)
             self.room.release()
             if found is not None:
-                self.out.put((question.id, *found))
+                self.out.put(found)
 
 
 class Gate:
@@ -101,7 +120,7 @@ class Gate:
         await asyncio.sleep(at - time.monotonic())
 
 
-def in_thread(work: Callable[[], Any]) -> None:
+def in_thread(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run a coroutine to its end on a thread of its own: the caller's may already have a loop."""
     failed: list[BaseException] = []
 

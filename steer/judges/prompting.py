@@ -2,7 +2,8 @@
 
 A prompt file holds the instructions, a line `---`, and the message with its places. An answer is
 hostile text: it is put between fences that carry a hash of it, in a single pass, so that nothing
-in it can close the fence or name a place.
+in it can close the fence or name a place. The scenario, which comes first, has a fence of its own:
+all answers to it are asked about with the same beginning, which endpoints can cache.
 """
 
 from __future__ import annotations
@@ -63,15 +64,19 @@ def prompt(name: str) -> Prompt:
 
 def render(template: str, scenario: Scenario, answer: str, **more: str) -> str:
     """`template` with its places filled, in one pass; a place nobody filled is a KeyError."""
-    fence = sha256("\0".join([scenario.system, scenario.user, answer]).encode()).hexdigest()[:12]
     places = {
         "system": scenario.system.strip() or "(not named)",
         "user": scenario.user.strip(),
         "answer": answer,
-        "fence": fence,
+        "scenario_fence": _fence(scenario.system, scenario.user),
+        "fence": _fence(scenario.system, scenario.user, answer),
         **more,
     }
     return re.sub(r"\{(\w+)\}", lambda found: places[found[1]], template)
+
+
+def _fence(*texts: str) -> str:
+    return sha256("\0".join(texts).encode()).hexdigest()[:12]
 
 
 def schema(reply: type[BaseModel]) -> dict[str, Any]:
@@ -93,7 +98,7 @@ def read(text: str, reply: type[Reply]) -> Reply | None:
     while at != -1:
         try:
             value, end = decoder.raw_decode(text, at)
-        except ValueError:
+        except (ValueError, RecursionError):  # no JSON, or brackets without end
             end = at + 1
         else:
             try:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from steer.judges.endpoint import Endpoint, Form, Question, Usage
+from steer.judges.apis import Form, Question, Usage
+from steer.judges.endpoint import Endpoint
 from steer.judges.prompting import AlignmentReply, Prompt, VerdictReply, prompt, read, render, schema
 from steer.types import JudgeItem, Verdict
 
@@ -19,7 +20,7 @@ def _questions(items: Iterable[JudgeItem], asked: Prompt) -> Iterator[Question]:
 
 
 class OpenAIJudge:
-    """Labels by the prompt file `instrumental`. `usage` counts calls and tokens of this process."""
+    """Labels by the prompt file `instrumental`."""
 
     remote = True
 
@@ -31,12 +32,11 @@ class OpenAIJudge:
 
     @property
     def name(self) -> str:
-        host = f"@{self.endpoint.host}" if self.endpoint.host else ""
-        return f"openai:{self.endpoint.model}{host}#{self.prompt.hash}"
+        return f"{self.endpoint.name}#{self.prompt.hash}"
 
     @property
-    def usage(self) -> Usage:
-        return self.endpoint.usage
+    def usage(self) -> dict[str, Usage]:
+        return self.endpoint.account
 
     @property
     def notes(self) -> list[str]:
@@ -45,12 +45,6 @@ class OpenAIJudge:
         said = [f"judge {self.name} answers through the {end.api} API"] if end.api else []
         if end.dropped:
             said.append(f"the endpoint does not take {', '.join(end.dropped)}: asked without")
-        if end.usage.calls:
-            used = end.usage
-            said.append(
-                f"{used.calls} calls, {used.input_tokens} tokens in ({used.cached_tokens} from the cache), "
-                f"{used.output_tokens} out"
-            )
         if end.stopped:
             said.append(f"stopped at --max-calls {end.max_calls}: repeat the command to judge the rest")
         return said

@@ -20,6 +20,7 @@ from steer.errors import UserError
 from steer.report import answers
 from steer.report.tables import SIDE_EFFECTS
 from steer.report.view import Run, load
+from steer.summary import about_real_models
 
 HERE = Path(__file__).parent
 
@@ -74,6 +75,7 @@ def render(runs: Sequence[Run]) -> str:
         runs=runs,
         title=runs[0].title if len(runs) == 1 else f"{len(runs)} runs",
         evidence=evidence,
+        about_real_models=about_real_models(evidence),
         side_effects=SIDE_EFFECTS,
         policy=f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:",
         style=Markup((HERE / "style.css").read_text(encoding="utf-8")),
