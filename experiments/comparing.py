@@ -29,6 +29,9 @@ from steer.types import Outcome
 SIDES = (("pro", 1, "vector +"), ("anti", -1, "vector -"))
 """Suffix arm, the sign it should move convergence in, and the vector's out-of-fold arm."""
 
+DOSE = "dose "
+"""What the out-of-fold arms of a dose curve are named by, with their magnitude."""
+
 SIDE_EFFECTS = ("nonsensical_all", "refusal_valid", "fluency", "drift")
 
 
@@ -109,7 +112,7 @@ def sides(
     """The dose curve of each side on the layers chosen on the other half, and what it takes to match."""
     found: dict[str, Side] = {}
     for suffix, sign, _ in SIDES:
-        rows, doses = out_of_fold_doses(outcomes, cells, fit, half, cap, sign=sign, prefix="dose ")
+        rows, doses = out_of_fold_doses(outcomes, cells, fit, half, cap, sign=sign, prefix=DOSE)
         pooled = [*outcomes, *rows]
         reached, half_reached = (
             exchange_rate(

@@ -277,3 +277,108 @@ def test_no_cell_under_the_cap_is_said_with_the_nearest(
     shown = " ".join(capsys.readouterr().out.split())
     assert "no cell is under the cap (nonsense 0%, drift 1e-06) on half 1: the nearest is L" in shown
     assert "none" in summary_of(tmp_path / "run")["choice"]
+
+
+@pytest.fixture(scope="module")
+def compared(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An undisturbed comparison with a transfer matrix left out."""
+    out = tmp_path_factory.mktemp("compare") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(session, "make_judge", lambda *_args, **_options: HashJudge())
+        patch.chdir(home)
+        assert run(patch, *flags("compare", out)) == 0
+    return out
+
+
+def test_a_comparison_holds_all_its_parts(compared: Path) -> None:
+    found = summary_of(compared)
+    together = found["out_of_fold"]
+    assert {"vector +", "vector -", "tuned pro", "random0 +", "labels -"} <= together.keys()
+    square = {(one["suffix"], one["vector"]): one for one in found["tug_square"]}
+    assert {suffix for suffix, _ in square} >= {"no suffix", "neutral", "pro", "anti", "anti by builder"}
+    assert {vector for _, vector in square} == {"no vector", "vector +", "vector -", "random"}
+    assert square["no suffix", "no vector"]["rate_all"] == found["arms"]["baseline"]["rate_all"]
+    assert all(one["n"] == SCENARIOS for one in square.values())
+    for defence in ("anti", "pro"):
+        entry = found["tug"][f"{defence} defends"]
+        assert [point["size"] for point in entry["curve"]] == [0.3, 0.6]
+        assert {"builder_against_user", "builder_against_vector", "break_even"} <= entry.keys()
+    for side in found["exchange"].values():
+        assert {"suffix", "vector", "vector_half"} <= side["side_effects"]["drift"].keys()
+    assert {point["role"] for point in found["frontier"]} == {"selection", "report"}
+    assert found["costs"]["suffix"]["arms_tuned_over"] == 12
+    assert found["costs"]["vector"]["judge_calls_to_choose"] == 8 * SCENARIOS
+    assert found["verdict"]
+
+
+def test_runs_given_to_compare_say_what_the_comparison_says(
+    monkeypatch: pytest.MonkeyPatch,
+    home: Path,
+    sweep: Path,
+    compared: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A sweep and a suffix run by folder: the same choice and gap as one command made of the same cells."""
+    own = ["--model", "tiny", "--scenarios", "own.jsonl", "--new-tokens", "5", "--batch", "16"]
+    assert run(monkeypatch, "suffix", *own, "--out", str(tmp_path / "suffix"), "--json") == 0
+    capsys.readouterr()
+    assert run(monkeypatch, "compare", str(sweep), str(tmp_path / "suffix"), "--json") == 0
+    found, whole = json.loads(capsys.readouterr().out), summary_of(compared)
+    assert found["choice"]["folds"] == whole["choice"]["folds"]
+    for name in ("suffix", "vector", "difference"):
+        assert found["side_by_side"][name] == whole["side_by_side"][name]
+    assert found["exchange"]["pro"]["whole"] == whole["exchange"]["pro"]["whole"]
+    assert set(found["arms"]) == set(summary_of(sweep)["arms"])
+    assert run(monkeypatch, "compare", str(sweep), str(tmp_path / "suffix")) == 0
+    assert "Suffix and vector side by side" in capsys.readouterr().out
+
+
+def test_runs_that_cannot_be_paired_say_which_field_differs(
+    monkeypatch: pytest.MonkeyPatch, sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint(tmp_path / "other", seed=1)
+    base = {"--model": "tiny", "--scenarios": "own.jsonl", "--new-tokens": "5"}
+    for change, field in (
+        ({"--model": str(tmp_path / "other")}, "model.name"),
+        ({"--per-category": "3"}, "scenarios.identity"),
+        ({"--new-tokens": "4"}, "limits.new"),
+        ({"--judge-sees": "steered"}, "judge.sees"),
+    ):
+        out = tmp_path / field
+        options = [part for pair in (base | change | {"--out": str(out)}).items() for part in pair]
+        assert run(monkeypatch, "suffix", *options, "--json") == 0
+        capsys.readouterr()
+        assert run(monkeypatch, "compare", str(sweep), str(out), "--json") == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert f"differ in {field} (" in error
+    assert run(monkeypatch, "compare", str(sweep)) == 2
+    assert "give two or more" in capsys.readouterr().err
+
+
+def test_models_are_compared_a_row_each(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two models: rates as independent, no trend of two points, and a verdict sentence an arm."""
+    checkpoint(tmp_path / "other", seed=1)
+    few = ["--layers", "1", "--magnitudes=-0.3,0.3", *SWEEP[3:]]
+    arguments = flags("compare", tmp_path / "models", more=few)
+    for name in ("--vector", "--controls"):
+        place = arguments.index(name)
+        del arguments[place : place + 2]
+    arguments += ["--controls", "0", "--models", f"tiny,{tmp_path / 'other'}"]
+    assert run(monkeypatch, *arguments, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert len(found["models"]) == 2
+    for arm in ("baseline", "pro", "anti"):
+        (pair,) = found["pairwise"][arm]
+        counts = [row["counts"][arm] for row in found["models"].values()]
+        assert pair["points"] == pytest.approx(
+            100 * (counts[0][0] / counts[0][1] - counts[1][0] / counts[1][1])
+        )
+        assert pair["ci"][0] < pair["points"] < pair["ci"][1]
+    assert len(found["verdicts"]) == 3
+    assert found["trend"] == {"suffix": None, "vector": None}
+    assert run(monkeypatch, "compare", "--models", "tiny") == 2
+    assert "two different models or more" in capsys.readouterr().err
