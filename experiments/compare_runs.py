@@ -46,13 +46,14 @@ def compare_runs(folders: Sequence[Path], options: Options) -> dict[str, Any]:
     """Pool the arms of runs on the same scenarios, model and judge; UserError says which field differs.
 
     An arm that several runs have by the same name and content counts once; one of the same name and
-    another content is renamed RUN:ARM.
+    another content is renamed RUN:ARM. The verdicts are those of each run's own judge, or of the one that
+    the options name.
     """
     if len(folders) < 2:
         raise UserError(f"compare got {len(folders)} run: give two or more, or none to run the comparison")
     pool = Pool()
     for folder in folders:
-        _add(pool, folder)
+        _add(pool, folder, options.judge)
     arms, first = pool.arms, pool.first
     pairs = [(a, b) for a, b in GAPS if a in arms and b in arms]
     pairs += [(name, "baseline") for name in arms if "baseline" in arms and name not in ("pro", "baseline")]
@@ -80,10 +81,11 @@ def compare_runs(folders: Sequence[Path], options: Options) -> dict[str, Any]:
     return summary
 
 
-def _add(pool: Pool, folder: Path) -> None:
+def _add(pool: Pool, folder: Path, asked: str) -> None:
     with RunStore(folder, writable=False) as store:
         config = store.config()
-        judge = _judge(config, folder)
+        config["judge"] = _judge(store, config, folder, asked)
+        judge = config["judge"]["name"]
         if not pool.first:
             pool.first = config | {"folder": str(folder), "evidence": store.meta("evidence") or ""}
         _require_same(pool.first, config, folder)
@@ -160,10 +162,19 @@ def _dose_effects(pool: Pool, cells: Sequence[MeasuredCell], fit: CrossFit) -> d
     return found
 
 
-def _judge(config: dict[str, Any], folder: Path) -> str:
+def _judge(store: RunStore, config: dict[str, Any], folder: Path, asked: str) -> dict[str, Any]:
+    """The run's own judge, or the one asked for by name if it has judged the run."""
     if "judge" not in config:
         raise UserError(f"run {str(folder)!r} has no configuration: start it again, or leave it out")
-    return str(config["judge"]["name"])
+    if asked == "auto":
+        return config["judge"]
+    known = store.judges()
+    if asked not in known:
+        raise UserError(
+            f"run {str(folder)!r} has no verdicts of {asked!r}: it has those of {', '.join(known) or 'none'}; "
+            "judge it first"
+        )
+    return {"name": asked}
 
 
 def _require_same(first: dict[str, Any], config: dict[str, Any], folder: Path) -> None:

@@ -353,10 +353,17 @@ def test_runs_that_cannot_be_paired_say_which_field_differs(
         error = capsys.readouterr().err
         assert error.count("\n") == 1
         assert f"differ in {field} (" in error
-    assert run(monkeypatch, "compare", str(sweep)) == 2
-    assert "give two or more" in capsys.readouterr().err
+    for more, message in (
+        ([], "give two or more"),
+        (["--models", "a,b"], "finished runs take no --models"),
+        ([str(tmp_path / "limits.new"), "--judge", "human:ana"], "it has those of hash-judge"),
+        ([str(tmp_path / "nowhere")], "no run in"),
+    ):
+        assert run(monkeypatch, "compare", str(sweep), *more) == 2
+        assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow  # two comparisons, and a vector is extracted for each
 def test_models_are_compared_a_row_each(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
