@@ -356,7 +356,7 @@ def test_runs_that_cannot_be_paired_say_which_field_differs(
     for more, message in (
         ([], "give two or more"),
         (["--models", "a,b"], "finished runs take no --models"),
-        ([str(tmp_path / "limits.new"), "--judge", "human:ana"], "it has those of hash-judge"),
+        ([str(tmp_path / "limits.new"), "--judge", "human:ana"], "those of hash-judge are there"),
         ([str(tmp_path / "nowhere")], "no run in"),
     ):
         assert run(monkeypatch, "compare", str(sweep), *more) == 2
