@@ -171,8 +171,8 @@ def _judge(store: RunStore, config: dict[str, Any], folder: Path, asked: str) ->
     known = store.judges()
     if asked not in known:
         raise UserError(
-            f"run {str(folder)!r} has no verdicts of {asked!r}: those of {', '.join(known) or 'none'} are there; "
-            "judge it first"
+            f"run {str(folder)!r} has no verdicts of {asked!r}: those of {', '.join(known) or 'none'} are "
+            "there; judge it first"
         )
     return {"name": asked}
 
