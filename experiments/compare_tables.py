@@ -138,19 +138,30 @@ def print_tug(screen: Screen, summary: dict[str, Any]) -> None:
                 rows.append([label, *_pull(entry[key])])
         columns = [f"{name} against", "U: effect kept", "alone, points", "under the defence", "interaction"]
         screen.table("Tug of war, out of fold (report)" + evidence(summary), columns, rows)
+        if matched is not None:
+            attack = "pro" if entry["defence"] == "anti" else "anti"
+            whole = summary["exchange"][attack]["whole"]
+            alone, aim = (
+                _points(x) for x in (matched["alone"] and matched["alone"]["points"], whole["distance"])
+            )
+            note = "" if whole["size"] is not None else "; no dose reaches that, so the largest stands in"
+            screen.line(f"  matched: alone, the vector does {alone} points, the {attack} suffix {aim}{note}")
         if "break_even" in entry:
             screen.line(f"  break-even |magnitude|, back at the baseline: {_size(entry['break_even'])}")
     screen.line(
-        "  matched: the vector's solo effect is nearest to that of the suffix of its own direction. U = "
-        "effect under the\n  defence / alone; no estimate where the interval of the effect alone includes 0."
+        "  U = effect under the defence / alone; no estimate where the interval of the latter includes 0."
     )
 
 
 def _pull(point: Mapping[str, Any]) -> list[str]:
-    u = "no estimate" if point["u"] is None else f"{point['u']:.2f}"
+    u = "no estimate" if point["u"] is None else f"{round(point['u'], 2) + 0.0:.2f}"
     if point["ci"] is not None:
         u += f" [{point['ci'][0]:.2f}, {point['ci'][1]:.2f}]"
     return [u, *(estimate_text(point[part]) for part in ("alone", "under_defence", "interaction"))]
+
+
+def _points(value: float | None) -> str:
+    return "–" if value is None else f"{abs(value):.1f}"
 
 
 def print_square(screen: Screen, summary: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from experiments.tables import evidence, print_footer, print_gaps
 from steer.screen import Screen, interval, p_value, percent
 
 SHADES = " ░▒▓█"
+RANDOM_SHOWN = 3
 REPETITION = {"fluency": "fluency", "compression": "compression ratio", "distinct3": "distinct-3"}
 
 
@@ -56,7 +57,9 @@ def _heat(cell: Mapping[str, Any]) -> str:
 def print_effects(screen: Screen, summary: dict[str, Any], names: Iterable[str]) -> None:
     """Rates and side effects of arms, and of the arms that are put together out of fold: all report."""
     controls = {f"{c['control']} {sign}" for c in summary.get("controls_out_of_fold", ()) for sign in "+-"}
-    together = sorted(summary.get("out_of_fold", {}).items(), key=lambda item: item[0] in controls)
+    hidden = {f"{c['control']} {sign}" for c in _aside(summary) for sign in "+-"}
+    shown = [item for item in summary.get("out_of_fold", {}).items() if item[0] not in hidden]
+    together = sorted(shown, key=lambda item: item[0] in controls)
     arms = {name: summary["arms"][name] for name in names} | dict(together)
     rows = [
         [
@@ -95,6 +98,12 @@ def rate_text(arm: Mapping[str, Any], over: str) -> str:
 
 def number_text(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
+
+
+def _aside(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Random controls past the first ones: they are in summary.json, and in the percentile."""
+    random = [c for c in summary.get("controls_out_of_fold", ()) if c["kind"] == "random"]
+    return random[RANDOM_SHOWN:]
 
 
 def print_choice(screen: Screen, summary: dict[str, Any]) -> None:
@@ -152,9 +161,15 @@ def print_controls(screen: Screen, summary: dict[str, Any]) -> None:
     if not controls:
         return
     gaps = ("plus-minus", "plus", "minus")
-    choice = summary["choice"]
+    choice, aside = summary["choice"], _aside(summary)
     rows = [["the vector", "", *(gap_text(choice[name], "all") for name in gaps)]]
-    rows += [[c["control"], c["kind"], *(_control_text(c[name]) for name in gaps)] for c in controls]
+    rows += [
+        [c["control"], c["kind"], *(_control_text(c[name]) for name in gaps)]
+        for c in controls
+        if c not in aside
+    ]
+    if aside:
+        rows.append([f"{len(aside)} more random directions", "random", "", "", ""])
     found = summary["beyond_random"]
     n = found["directions"]
     if n:
