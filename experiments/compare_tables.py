@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from experiments.sweep_tables import (
     rate_text,
 )
 from experiments.tables import evidence, print_footer
-from steer.screen import Screen, interval, p_value, percent
+from steer.screen import Screen, p_value, percent
 
 EFFECT_NAMES = {
     "nonsensical_all": "nonsense, %",
@@ -214,18 +214,19 @@ def _amount(value: float) -> str:
 
 
 def print_transfer(screen: Screen, found: Mapping[str, Any]) -> None:
-    names = [chr(ord("a") + i) for i in range(len(found["to"]))]
+    """Rows: the behaviour a vector was made of; columns: the behaviour it was measured on."""
+    every = list(dict.fromkeys([*found["to"], *found["from"]]))
+    letter = {name: chr(ord("a") + i) for i, name in enumerate(every)}
     rows = [
-        [
-            f"{names[found['to'].index(start)] if start in found['to'] else ' '} {start}",
-            *(
-                "–" if v is None else f"{v:+.0f} {interval(ci).replace('.0', '')}"
-                for v, ci in zip(row, limits, strict=True)
-            ),
-        ]
+        [f"of {letter[start]}", *map(_transferred, row, limits)]
         for start, row, limits in zip(found["from"], found["points"], found["ci"], strict=True)
     ]
-    places = " and ".join(f"layer {layer} ±{magnitude:g}" for layer, magnitude in found["places"])
-    columns = [f"{name} (n={n})" for name, n in zip(names, found["n"], strict=True)]
-    title = f"Transfer: points of + − − on behaviour a, b, ...; {places}, out of fold (report)"
-    screen.table(title, ["vector of", *columns], rows)
+    places = list(dict.fromkeys(f"layer {layer} ±{magnitude:g}" for layer, magnitude in found["places"]))
+    title = f"Transfer: points of + − −, {' and '.join(places)}, out of fold (report)"
+    screen.table(title, ["vector", *(f"on {letter[name]}" for name in found["to"])], rows)
+    count = dict(zip(found["to"], found["n"], strict=True))
+    screen.line("  " + "; ".join(f"{at}: {name}, n = {count.get(name, 0)}" for name, at in letter.items()))
+
+
+def _transferred(value: float | None, ci: Sequence[float] | None) -> str:
+    return "–" if value is None or ci is None else f"{value:+.0f} [{ci[0]:.0f}, {ci[1]:.0f}]"
