@@ -266,6 +266,8 @@ def compare(
         transfer=transfer,
     )
     if runs:
+        if models or transfer:
+            raise UserError("finished runs take no --models and no --transfer: leave those or the runs out")
         from experiments.compare_runs import compare_runs
 
         conclude(ctx, options, compare_runs(runs, options), None)

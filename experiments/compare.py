@@ -8,7 +8,7 @@ tug of war. `experiments.comparing` computes what is said of them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from experiments.comparing import (
     SIDE_EFFECTS,
     Side,
     both_name,
+    builder_tug,
     exchange,
     frontier,
     side_by_side,
@@ -25,18 +26,20 @@ from experiments.comparing import (
     tug,
     tune_suffix,
 )
-from experiments.contrasts import relabel
-from experiments.grid import COARSE_LAYERS, COARSE_MAGNITUDES, Cell, cells, parse_magnitudes
+from experiments.grid import COARSE_LAYERS, COARSE_MAGNITUDES, Cell, cells
 from experiments.measures import measure_answers, measure_drift, measure_probes
 from experiments.options import Options
+from experiments.out_of_fold import Composite, described, mean
 from experiments.running import add_arms, run_arms
 from experiments.session import Session, open_session
 from experiments.suffix import suffix_arms
 from experiments.sweep_choice import SweepChoice
-from experiments.sweep_tables import print_plan
+from experiments.sweep_plan import print_plan
 from experiments.transfer import transfer as run_transfer
-from experiments.vector_source import VectorChoice, control_arms, controls_for, vector_for
-from experiments.vector_sweep import choose_cells, run_controls
+from experiments.transfer import transfer_arms
+from experiments.tug_arms import COLUMNS, ROWS, TUGS, TugPlan, at_layer, plan_tug
+from experiments.vector_source import VectorChoice, vector_for
+from experiments.vector_sweep import choose_cells, chosen_arms, run_controls, sweep_magnitudes
 from experiments.vector_sweep import summarise as summarise_sweep
 from steer import summary as summaries
 from steer.store import RunStore
@@ -63,16 +66,22 @@ class CompareChoice:
 
 def compare(options: Options, choice: CompareChoice) -> tuple[dict[str, Any], Path | None]:
     """Run the comparison; its summary, and the folder that holds everything (None for a dry run)."""
-    magnitudes = parse_magnitudes(choice.magnitudes)
+    magnitudes = sweep_magnitudes(options, choice.sweep)
     session = open_session(options)
     layers = parse_layers(choice.layers, session.loaded.n_layers)
-    halves({s.id: s.category for s in session.scenarios}, seed=options.seed)
-    numbers = print_plan(session, layers, magnitudes, choice.sweep)
+    halves({s.id: s.category for s in session.scenarios}, seed=options.seed)  # too few: say so now
+    suffixes = [*suffix_arms(session.suffixes), *paraphrase_arms()]
+    numbers = print_plan(
+        session,
+        cells=len(layers) * len(magnitudes),
+        suffixes=len(suffixes),
+        controls=choice.vector.controls,
+        together=_most_together(len(magnitudes)) + (transfer_arms(session) if choice.transfer else 0),
+    )
     if options.dry_run:
         return {"plan": numbers}, None
     vector = vector_for(session, choice.vector, layers)
     grid = cells(vector, layers, magnitudes, span=choice.vector.span, operation=choice.vector.operation)
-    suffixes = [*suffix_arms(session.suffixes), *paraphrase_arms()]
     arms = [*suffixes, *(cell.arm for cell in grid)]
     config = {"vector": vector.id, "cap": asdict(choice.cap), "controls": choice.vector.controls}
     folder, store = run_arms(session, "compare", arms, **config, transfer=choice.transfer)
@@ -83,6 +92,11 @@ def compare(options: Options, choice: CompareChoice) -> tuple[dict[str, Any], Pa
     if not options.quiet:
         print_comparison(session.screen, found, folder)
     return found, folder
+
+
+def _most_together(magnitudes: int) -> int:
+    """Arms of the tug of war where the two halves choose different layers."""
+    return 2 * (len(ROWS) * (len(COLUMNS) - 1) + magnitudes) + 2 * len(TUGS)
 
 
 def paraphrase_arms() -> list[Arm]:
@@ -115,12 +129,19 @@ def _compared(
         return summarise_sweep(session, store, grid, chosen, {}, choice.sweep)
     controls = run_controls(session, store, choice.vector, vector, chosen.fit)
     two = sides(store.outcomes(judge), chosen.measured, chosen.fit, chosen.half, choice.cap)
-    tug_arms = plan_tug(session, grid, chosen.fit, two)
-    tug_arms += random_tug(session, choice.vector, vector, chosen.fit, two)
+    random = next((control for control, *_ in controls.values() if control.kind == "random"), None)
+    pulled = plan_tug(session.suffixes, grid, chosen.fit, two, random, choice.vector)
+    known = {arm.name for arm in suffixes} | {cell.arm.name for cell in grid} | controls.keys()
+    tug_arms = [arm for name, arm in pulled.arms.items() if name not in known]
     add_arms(session, store, tug_arms)
-    transferred = run_transfer(session, store, choice.vector, chosen.fit) if choice.transfer else None
-    best = {name for c in chosen.fit.chosen for name in (c.candidate.plus, c.candidate.minus)}
-    measure_probes(session, store, [*suffixes[:4], *(cell.arm for cell in grid if cell.arm.name in best)])
+    square = {arm for composite in pulled.square.values() for arm in composite.arms}
+    measure_drift(session, store, [arm for arm in tug_arms if arm.name in square])
+    transferred = (
+        run_transfer(session, store, choice.vector, chosen.fit, chosen.half) if choice.transfer else None
+    )
+    best = chosen_arms(chosen.fit) | {arm for pair in _opposed(pulled) for arm in pair.arms}
+    every = [*suffixes[: len(suffix_arms(session.suffixes))], *(cell.arm for cell in grid), *tug_arms]
+    measure_probes(session, store, [arm for arm in every if arm.name in best or arm in suffixes])
     measure_answers(session, store)
 
     found = summarise_sweep(session, store, grid, chosen, controls, choice.sweep)
@@ -128,6 +149,9 @@ def _compared(
     found["arm_kinds"] |= {arm.name: "both" for arm in tug_arms}
     outcomes = store.outcomes(judge)
     tuned = tune_suffix(outcomes, suffix_pairs(), chosen.half, choice.cap)
+    if isinstance(tuned, CrossFit):
+        found["out_of_fold"] |= described(_tuned(tuned), outcomes, chosen.half, found["arms"])
+    found["out_of_fold"] |= described(_opposed(pulled), outcomes, chosen.half, found["arms"])
     found["side_by_side"] = side_by_side(outcomes, chosen.fit, tuned, suffix_pairs())
     found["suffix_tuning"] = (
         str(tuned)
@@ -136,12 +160,17 @@ def _compared(
     )
     found["exchange"] = exchange(two, found["arms"], dose_effects(found["arms"], grid, chosen.fit, two))
     combined = combine(outcomes, grid, chosen.fit, chosen.half, two)
-    found["tug"] = tug(outcomes, two, combined) | {
-        "table": [{"arm": a.name} | _rates(found["arms"][a.name]) for a in tug_arms]
-    }
-    found["frontier"] = frontier(
-        outcomes, found["arms"], [*(a.name for a in suffixes[1:]), *(c.arm.name for c in grid)]
-    )
+    found["tug"] = tug(outcomes, two, combined)
+    for name, extra in builder_tug(outcomes, two, _by_builder(pulled, outcomes, chosen.half)).items():
+        found["tug"][name] |= extra
+    found["tug"]["table"] = [{"arm": a.name} | _rates(found["arms"][a.name]) for a in tug_arms]
+    found["tug_square"] = tug_square(pulled, outcomes, chosen.half, found["arms"])
+    found["frontier"] = [
+        point | {"role": "selection" if found["arm_kinds"][point["arm"]] == "cell" else "report"}
+        for point in frontier(
+            outcomes, found["arms"], [*(a.name for a in suffixes[1:]), *(c.arm.name for c in grid)]
+        )
+    ]
     if transferred is not None:
         found["transfer"] = transferred(store.outcomes(judge))
     found["costs"] = costs(found, vector, len(grid), len(suffix_pairs()))
@@ -149,53 +178,48 @@ def _compared(
     return found
 
 
-def at_layer(grid: Sequence[Cell], layer: int | None, magnitude: float) -> Cell | None:
-    """The cell of a place in the grid, if it was run."""
-    return next((c for c in grid if c.layer == layer and c.magnitude == magnitude), None)
+def _opposed(pulled: TugPlan) -> list[Composite]:
+    """Either suffix against the vector of the other sign, at the matched magnitude."""
+    places = (("anti", "vector +"), ("pro", "vector -"))
+    return [pulled.square[place] for place in places if place in pulled.square]
 
 
-def plan_tug(session: Session, grid: Sequence[Cell], fit: CrossFit, two: Mapping[str, Side]) -> list[Arm]:
-    """Each defence with every dose of the attack on either chosen layer; neutral and the system message
-    at the matched dose only; and suffix against suffix, builder against user, either order."""
-    texts = {arm.name: arm.suffix for arm in suffix_arms(session.suffixes)}
-    arms: dict[str, Arm] = {}
-    for defence, attack in (("anti", "pro"), ("pro", "anti")):
-        side = two[attack]
-        for dose in side.doses:
-            for fold in fit.chosen:
-                cell = at_layer(grid, fold.candidate.layer, side.sign * dose.size)
-                if cell is None:
-                    continue
-                name = f"{defence} & {cell.arm.name}"
-                arms[name] = Arm(name, texts[defence], additions=cell.arm.additions)
-                if side.matched is not None and dose.size == side.matched.size:
-                    name = f"neutral & {cell.arm.name}"
-                    arms[name] = Arm(name, texts.get("neutral", ""), additions=cell.arm.additions)
-                    name = f"{defence} by builder & {cell.arm.name}"
-                    arms[name] = Arm(name, system_suffix=texts[defence], additions=cell.arm.additions)
-        arms[f"{defence} by builder"] = Arm(f"{defence} by builder", system_suffix=texts[defence])
-        name = f"{defence} by builder & {attack} by user"
-        arms[name] = Arm(name, texts[attack], system_suffix=texts[defence])
-    return list(arms.values())
+def _tuned(tuned: CrossFit) -> list[Composite]:
+    """The suffix's two arms, their wording chosen on the other half."""
+    first, second = (chosen.candidate for chosen in tuned.chosen)
+    return [
+        Composite(tuned.plus, (first.plus, second.plus)),
+        Composite(tuned.minus, (first.minus, second.minus)),
+    ]
 
 
-def random_tug(
-    session: Session, choice: VectorChoice, vector: SteeringVector, fit: CrossFit, two: Mapping[str, Side]
-) -> list[Arm]:
-    """Each suffix with a random direction at the matched magnitude: what adding anything at all does."""
-    controls = [c for c in controls_for(session, choice, vector) if c.kind == "random"][:1]
-    texts = {arm.name: arm.suffix for arm in suffix_arms(session.suffixes)}
-    found: list[Arm] = []
-    for side in two.values():
-        layers = [fold.candidate.layer for fold in fit.chosen if fold.candidate.layer is not None]
-        if side.matched is None:
-            continue
-        sizes = [side.sign * side.matched.size] * len(layers)
-        for _, _, _, arm in control_arms(controls, layers, sizes, choice).values():
-            for suffix, text in texts.items():
-                if text:
-                    found.append(replace(arm, name=f"{suffix} & {arm.name}", suffix=text))
-    return list({arm.name: arm for arm in found}.values())
+def _by_builder(
+    pulled: TugPlan, outcomes: Sequence[Outcome], half: Mapping[str, int]
+) -> dict[str, list[Outcome]]:
+    """Outcomes of each defence in the system message and the matched vector, for `builder_tug`."""
+    found: dict[str, list[Outcome]] = {}
+    for defence, column in (("anti", "vector +"), ("pro", "vector -")):
+        place = (f"{defence} by builder", column)
+        if place in pulled.square:
+            together = Composite(f"{place[0]} & dose", pulled.square[place].arms)
+            found[defence] = together.rows(outcomes, half)
+    return found
+
+
+def tug_square(
+    pulled: TugPlan,
+    outcomes: Sequence[Outcome],
+    half: Mapping[str, int],
+    arms: Mapping[str, Mapping[str, Any]],
+) -> list[dict[str, Any]]:
+    """Every suffix with every vector at matched solo effect, row by row (report)."""
+    found = described(pulled.square.values(), outcomes, half, arms)
+    return [
+        {"suffix": row, "vector": column} | found[composite.name]
+        for (row, column), composite in sorted(
+            pulled.square.items(), key=lambda item: (ROWS.index(item[0][0]), COLUMNS.index(item[0][1]))
+        )
+    ]
 
 
 def combine(
@@ -208,14 +232,14 @@ def combine(
     """Out-of-fold outcomes of each defence with each dose, on the layers chosen on the other half."""
     ran = {o.arm for o in outcomes}
     found: dict[tuple[str, str], list[Outcome]] = {}
-    for defence, attack in (("anti", "pro"), ("pro", "anti")):
+    for defence, attack in TUGS:
         side = two[attack]
         for dose in side.doses:
             pair = [at_layer(grid, fold.candidate.layer, side.sign * dose.size) for fold in fit.chosen]
             names = [f"{defence} & {cell.arm.name}" for cell in pair if cell is not None]
             if len(names) == 2 and set(names) <= ran:
-                where = {scenario: names[1 - number] for scenario, number in half.items()}
-                found[defence, dose.arm] = relabel(outcomes, both_name(defence, dose.arm), where)
+                together = Composite(both_name(defence, dose.arm), (names[0], names[1]))
+                found[defence, dose.arm] = together.rows(outcomes, half)
     return found
 
 
@@ -228,40 +252,43 @@ def dose_effects(
         for dose in side.doses:
             pair = [at_layer(grid, fold.candidate.layer, side.sign * dose.size) for fold in fit.chosen]
             known = [arms[cell.arm.name] for cell in pair if cell is not None]
-            found[dose.arm] = {effect: _mean([arm.get(effect) for arm in known]) for effect in SIDE_EFFECTS}
+            found[dose.arm] = {effect: mean([arm.get(effect) for arm in known]) for effect in SIDE_EFFECTS}
     return found
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if values and len(known) == len(values) else None
 
 
 def costs(
     found: Mapping[str, Any], vector: SteeringVector, n_cells: int, n_pairs: int
 ) -> dict[str, dict[str, Any]]:
-    """What either way of steering costs: tokens and seconds a run, and what it took to get there."""
+    """What either way of steering costs: a steered answer, and what it took to get there."""
     arms = found["arms"]
     base = arms["baseline"]
-    chosen = found["choice"]["chosen_arms"]
+    scenarios = base["n"]
     details = vector.provenance.details
+    own, suffixed = details.get("own answers", []), details.get("answers", 0)
+    generations = sum(int(line.rpartition(": ")[2]) for line in own) if isinstance(own, list) else 0
+    generations += suffixed if isinstance(suffixed, int) else 0
+
+    def each(names: Sequence[str], key: str) -> float:
+        return sum(arms[name][key] for name in names) / max(1, sum(arms[name]["n"] for name in names))
+
+    def way(names: Sequence[str], tuned_over: int, generations: int, pairs: int) -> dict[str, Any]:
+        return {
+            "prompt_tokens_more_an_answer": round(
+                each(names, "prompt_tokens") - each(["baseline"], "prompt_tokens"), 1
+            ),
+            "seconds_an_answer": round(each(names, "seconds"), 4),
+            "seconds_a_baseline_answer": round(each(["baseline"], "seconds"), 4),
+            "extraction_generations": generations,
+            "extraction_pairs": pairs,
+            "arms_tuned_over": tuned_over,
+            "judge_calls_to_choose": tuned_over * scenarios,
+            "judge_calls_to_report": 2 * scenarios,
+        }
+
+    chosen = found["choice"]["chosen_arms"]
     return {
-        "suffix": {
-            "prompt_tokens": arms["pro"]["prompt_tokens"] - base["prompt_tokens"],
-            "seconds": arms["pro"]["seconds"] + arms["anti"]["seconds"],
-            "extraction_generations": 0,
-            "extraction_pairs": 0,
-            "judge_calls": arms["pro"]["n"] + arms["anti"]["n"],
-            "tuned_over": n_pairs,
-        },
-        "vector": {
-            "prompt_tokens": 0,
-            "seconds": sum(arms[name]["seconds"] for name in chosen),
-            "extraction_generations": details.get("generations", 0),
-            "extraction_pairs": vector.provenance.pairs,
-            "judge_calls": sum(arms[name]["n"] for name in chosen),
-            "tuned_over": n_cells,
-        },
+        "suffix": way(["pro", "anti"], 2 * n_pairs, 0, 0),
+        "vector": way(chosen, n_cells, generations, vector.provenance.pairs),
     }
 
 

@@ -1,21 +1,31 @@
-"""Comparing finished runs: their arms side by side, when model, scenarios and judge are the same."""
+"""Comparing finished runs: their arms side by side, when model, scenarios and judge are the same.
+
+Where the runs hold a sweep's cells and a suffix pair, the vector is chosen out of fold and the two are
+compared as `compare` does it. Nothing is generated.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from experiments.across_tables import print_differences, print_rates
+from experiments.choice import Cap, CrossFit, MeasuredCell, NothingChosen, cross_fit, halves, symmetric
 from experiments.compare_models import across, model_row
+from experiments.compare_tables import print_exchange, print_side_by_side
+from experiments.comparing import DOSE, SIDE_EFFECTS, exchange, side_by_side, sides, tune_suffix
 from experiments.options import Options
+from experiments.out_of_fold import mean
+from experiments.sweep_tables import print_choice
 from experiments.tables import print_arms, print_evidence, print_footer, print_gaps, print_judge
-from steer import metrics
+from experiments.vector_sweep import Chosen, describe_choice
+from steer import judges, metrics
 from steer.errors import UserError
-from steer.judges import known_error
 from steer.screen import Screen
 from steer.store import RunStore
+from steer.suffixes import PARAPHRASES
 from steer.summary import GAPS, determinism, summarise
 from steer.types import Outcome
 
@@ -24,6 +34,17 @@ SAME = ("model", "scenarios", "judge", "sampling", "limits", "thinking")
 
 SAME_ACROSS = ("scenarios", "judge", "sampling")
 """What runs of different models must share: a model's limits and thinking are its own."""
+
+
+@dataclass(slots=True, eq=False)
+class Pool:
+    """The arms of several runs on the same scenarios, each once."""
+
+    outcomes: list[Outcome] = field(default_factory=list[Outcome])
+    arms: dict[str, Any] = field(default_factory=dict[str, Any])
+    contents: dict[str, Any] = field(default_factory=dict[str, Any])
+    first: dict[str, Any] = field(default_factory=dict[str, Any])
+    sweep: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 def compare_runs(folders: Sequence[Path], options: Options) -> dict[str, Any]:
@@ -52,7 +73,7 @@ def _across(folders: Sequence[Path], configs: Sequence[dict[str, Any]], options:
         evidence.append(found["evidence"])
     judge = configs[0]["judge"]["name"]
     result: dict[str, Any] = {"models": rows, **across(rows)}
-    result["judge"] = {"name": judge, "known_error": known_error(judge)}
+    result["judge"] = {"name": judge, "known_error": judges.known_error(judge)}
     result["evidence"] = "; ".join(dict.fromkeys(one for one in evidence if one))
     if not options.quiet:
         screen = Screen()
@@ -64,53 +85,135 @@ def _across(folders: Sequence[Path], configs: Sequence[dict[str, Any]], options:
 
 
 def _pooled(folders: Sequence[Path], options: Options) -> dict[str, Any]:
-    """The arms of runs on the same scenarios, model and judge; UserError says which field differs.
+    """Pool the arms of runs on the same scenarios, model and judge; UserError says which field differs.
 
     An arm that several runs have by the same name and content counts once; one of the same name and
-    another content is renamed RUN:ARM.
+    another content is renamed RUN:ARM. The verdicts are those of each run's own judge, or of the one that
+    the options name.
     """
-    outcomes: list[Outcome] = []
-    arms: dict[str, Any] = {}
-    contents: dict[str, Any] = {}
-    first: dict[str, Any] = {}
+    pool = Pool()
     for folder in folders:
-        with RunStore(folder, writable=False) as store:
-            config = store.config()
-            judge = config["judge"]["name"]
-            if not first:
-                first = config | {"folder": str(folder), "evidence": store.meta("evidence") or ""}
-            _require_same(first, config, folder, SAME)
-            found = summarise(store, judge)
-            renamed: dict[str, str] = {}
-            for name in found["arms"]:
-                content = config["arms"].get(name)
-                if name in contents and contents[name] == content:
-                    continue
-                renamed[name] = name if name not in contents else f"{folder.name}:{name}"
-                contents[renamed[name]] = content
-                arms[renamed[name]] = found["arms"][name]
-            outcomes += [
-                Outcome(renamed[o.arm], o.scenario, o.category, o.sample, o.status)
-                for o in store.outcomes(judge)
-                if o.arm in renamed
-            ]
+        _add(pool, folder, options.judge)
+    arms, first = pool.arms, pool.first
     pairs = [(a, b) for a, b in GAPS if a in arms and b in arms]
     named = {name for pair in pairs for name in pair}
     pairs += [(name, "baseline") for name in arms if "baseline" in arms and name not in named | {"baseline"}]
+    name = first["judge"]["name"]
     summary: dict[str, Any] = {
         "arms": arms,
-        "gaps": {f"{g.first}-{g.second}": asdict(g) for g in metrics.gaps(outcomes, pairs)},
-        "judge": {"name": first["judge"]["name"], "known_error": known_error(first["judge"]["name"])},
+        "gaps": {f"{g.first}-{g.second}": asdict(g) for g in metrics.gaps(pool.outcomes, pairs)},
+        "judge": {"name": name, "known_error": judges.known_error(name)},
         "config": {"command": "compare", "runs": [str(folder) for folder in folders]},
         "determinism": determinism(first["model"]["dtype"]),
         "evidence": first["evidence"],
     }
+    summary |= suffix_and_vector(pool)
     if not options.quiet:
         screen = Screen()
+        if "side_by_side" in summary:
+            screen.line(summary["side_by_side"]["verdict"])
+            print_side_by_side(screen, summary)
+            print_exchange(screen, summary)
+        if "choice" in summary:
+            print_choice(screen, summary)
         print_arms(screen, summary)
         print_gaps(screen, summary)
         print_footer(screen, summary, ", ".join(str(folder) for folder in folders))
     return summary
+
+
+def _add(pool: Pool, folder: Path, asked: str) -> None:
+    with RunStore(folder, writable=False) as store:
+        config = store.config()
+        config["judge"] = _judge(store, config, folder, asked)
+        judge = config["judge"]["name"]
+        if not pool.first:
+            pool.first = config | {"folder": str(folder), "evidence": store.meta("evidence") or ""}
+        _require_same(pool.first, config, folder, SAME)
+        if "cap" in config and not pool.sweep:
+            pool.sweep = config
+        found = summarise(store, judge)
+        renamed: dict[str, str] = {}
+        for name in found["arms"]:
+            content = config["arms"].get(name)
+            if name in pool.contents and pool.contents[name] == content:
+                _complete(pool.arms[name], found["arms"][name])
+                continue
+            renamed[name] = name if name not in pool.contents else f"{folder.name}:{name}"
+            pool.contents[renamed[name]] = content
+            pool.arms[renamed[name]] = found["arms"][name]
+        pool.outcomes += [
+            Outcome(renamed[o.arm], o.scenario, o.category, o.sample, o.status)
+            for o in store.outcomes(judge)
+            if o.arm in renamed
+        ]
+
+
+def _complete(known: dict[str, Any], other: Mapping[str, Any]) -> None:
+    """Side effects that another run has measured of the same arm."""
+    known |= {name: value for name, value in other.items() if name not in known}
+
+
+def suffix_and_vector(pool: Pool) -> dict[str, Any]:
+    """The choice, the gaps side by side, the exchange rate; nothing where the runs lack an arm for them."""
+    cells = _cells(pool)
+    if not symmetric(cells) or not {"baseline", "pro", "anti"} <= pool.arms.keys():
+        return {}
+    cap = Cap(**pool.sweep["cap"])
+    seed = pool.sweep["sampling"]["seed"]
+    half = halves({o.scenario: o.category for o in pool.outcomes}, seed=seed)
+    fit = cross_fit(pool.outcomes, symmetric(cells), half, cap, plus="vector +", minus="vector -")
+    chosen = Chosen(half, tuple(cells), fit, fit)
+    found: dict[str, Any] = {"choice": describe_choice(pool.outcomes, chosen, cap)}
+    if isinstance(fit, NothingChosen):
+        return found
+    found["choice"].pop("asymmetric")
+    named = [("pro", "anti"), *((f"pro {p.name}", f"anti {p.name}") for p in PARAPHRASES)]
+    pairs = [pair for pair in named if pool.arms.keys() >= set(pair)]
+    tuned = tune_suffix(pool.outcomes, pairs, half, cap)
+    two = sides(pool.outcomes, cells, fit, half, cap)
+    return found | {
+        "side_by_side": side_by_side(pool.outcomes, fit, tuned, pairs),
+        "exchange": exchange(two, pool.arms, _dose_effects(pool, cells, fit)),
+    }
+
+
+def _cells(pool: Pool) -> list[MeasuredCell]:
+    """The arms that add the sweep's own vector and nothing else."""
+    found: list[MeasuredCell] = []
+    for name, content in pool.contents.items():
+        additions = content["additions"] if content else []
+        if len(additions) != 1 or content["suffix"] or content["system_suffix"] or content["adapter"]:
+            continue
+        (one,) = additions
+        if one["vector"] == pool.sweep.get("vector"):
+            drift = pool.arms[name].get("drift")
+            found.append(MeasuredCell(name, one["layer"], one["magnitude"], drift))
+    return found if all(cell.drift is not None for cell in found) else []
+
+
+def _dose_effects(pool: Pool, cells: Sequence[MeasuredCell], fit: CrossFit) -> dict[str, dict[str, Any]]:
+    """Side effects of each dose that `sides` makes: the mean over the two folds' cells."""
+    layers = [chosen.candidate.layer for chosen in fit.chosen]
+    found: dict[str, dict[str, Any]] = {}
+    for magnitude in {cell.magnitude for cell in cells}:
+        pair = [c.arm for layer in layers for c in cells if (c.layer, c.magnitude) == (layer, magnitude)]
+        arms = [pool.arms[name] for name in pair]
+        found[f"{DOSE}{magnitude:+g}"] = {e: mean([arm.get(e) for arm in arms]) for e in SIDE_EFFECTS}
+    return found
+
+
+def _judge(store: RunStore, config: dict[str, Any], folder: Path, asked: str) -> dict[str, Any]:
+    """The run's own judge, or the one asked for by name if it has judged the run."""
+    if asked == "auto":
+        return config["judge"]
+    known = store.judges()
+    if asked not in known:
+        raise UserError(
+            f"run {str(folder)!r} has no verdicts of {asked!r}: those of {', '.join(known) or 'none'} are "
+            "there; judge it first"
+        )
+    return {"name": asked}
 
 
 def _config(folder: Path) -> dict[str, Any]:
@@ -122,9 +225,21 @@ def _config(folder: Path) -> dict[str, Any]:
 
 
 def _require_same(first: dict[str, Any], config: dict[str, Any], folder: Path, fields: Sequence[str]) -> None:
-    for field in fields:
-        if first.get(field) != config.get(field):
+    for name in fields:
+        differing = _differing(name, first.get(name), config.get(name))
+        if differing is not None:
+            path, old, new = differing
             raise UserError(
-                f"runs {first['folder']!r} and {str(folder)!r} differ in {field} "
-                f"({first.get(field)} and {config.get(field)}): only runs that share it can be compared"
+                f"runs {first['folder']!r} and {str(folder)!r} differ in {path} ({old!r} and {new!r}): "
+                "only runs that share it can be compared"
             )
+
+
+def _differing(path: str, old: Any, new: Any) -> tuple[str, Any, Any] | None:
+    """The first field in which two JSON values differ, with both values."""
+    if not isinstance(old, Mapping) or not isinstance(new, Mapping):
+        return None if old == new else (path, old, new)
+    before: Mapping[str, Any] = old
+    after: Mapping[str, Any] = new
+    parts = (_differing(f"{path}.{k}", before.get(k), after.get(k)) for k in sorted({*before, *after}))
+    return next((part for part in parts if part is not None), None)

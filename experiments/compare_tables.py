@@ -1,28 +1,54 @@
-"""What a comparison shows in the terminal: one table of arms, the gaps side by side, and what it takes."""
+"""What a comparison shows in the terminal: the gaps side by side, and all that they rest on."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.sweep_tables import print_choice
+from experiments.sweep_tables import (
+    estimate_text,
+    gap_text,
+    number_text,
+    print_choice,
+    print_controls,
+    print_effects,
+    print_heat,
+    rate_text,
+)
 from experiments.tables import evidence, print_footer
-from steer.screen import Screen, interval, p_value, percent
+from steer.screen import Screen, p_value, percent
+
+EFFECT_NAMES = {
+    "nonsensical_all": "nonsense, %",
+    "refusal_valid": "refused, %",
+    "fluency": "fluency",
+    "drift": "drift",
+}
+SHARES = {"nonsensical_all", "refusal_valid"}
 
 
 def print_comparison(screen: Screen, summary: dict[str, Any], folder: Path) -> None:
     """Headline first, then everything it rests on."""
     if "side_by_side" not in summary:
         print_choice(screen, summary)
+        print_heat(screen, summary)
         print_footer(screen, summary, folder)
         return
     screen.line(f"{summary['verdict']}{evidence(summary)}")
     print_side_by_side(screen, summary)
-    print_effects(screen, summary)
     print_choice(screen, summary)
+    print_controls(screen, summary)
+    kinds = summary["arm_kinds"]
+    suffixes = [
+        n for n in summary["arms"] if kinds.get(n) in ("baseline", "suffix") and "paraphrase" not in n
+    ]
+    print_effects(screen, summary, suffixes)
     print_exchange(screen, summary)
     print_tug(screen, summary)
+    print_square(screen, summary)
+    print_frontier(screen, summary)
+    print_heat(screen, summary)
     print_costs(screen, summary)
     if "transfer" in summary:
         print_transfer(screen, summary["transfer"])
@@ -33,136 +59,174 @@ def print_side_by_side(screen: Screen, summary: dict[str, Any]) -> None:
     found = summary["side_by_side"]
     labels = {
         "suffix": "suffix: pro − anti",
-        "suffix_tuned": "suffix, paraphrase chosen out of fold",
-        "vector": "vector: + − − (out of fold)",
+        "suffix_tuned": "suffix, wording chosen out of fold",
+        "vector": "vector: + − −, out of fold",
         "suffix pro-baseline": "suffix: pro − baseline",
         "vector plus-baseline": "vector: + − baseline",
         "suffix baseline-anti": "suffix: baseline − anti",
         "vector baseline-minus": "vector: baseline − −",
     }
     rows = [
-        [label, _gap(found[name], "all"), _gap(found[name], "valid"), p_value(found[name]["p_holm"])]
+        [label, gap_text(found[name], "all"), gap_text(found[name], "valid"), p_value(found[name]["p_holm"])]
         for name, label in labels.items()
         if name in found
     ]
     means = [found[f"suffix_paraphrase_mean_{over}"] for over in ("all", "valid")]
-    rows.insert(1, ["suffix: mean of all wordings", *(_estimate(mean) for mean in means), "–"])
+    rows.insert(1, ["suffix: mean of all wordings", *(estimate_text(mean) for mean in means), "–"])
     for name, label in (
         ("difference", "suffix − vector"),
-        ("difference_tuned", "tuned suffix − vector"),
+        ("difference_tuned", "suffix, wording chosen, − vector"),
         ("difference_up", "suffix − vector, upwards"),
         ("difference_down", "suffix − vector, downwards"),
     ):
         if name in found:
             one = found[name]
-            rows.append([label, _estimate(one["over_all"]), _estimate(one["over_valid"]), p_value(one["p"])])
-    columns = ["gap in points, paired", "of all", "of valid", "p (Holm; last rows: own)"]
+            estimates = [estimate_text(one[f"over_{over}"]) for over in ("all", "valid")]
+            rows.append([label, *estimates, p_value(one["p"])])
+    columns = ["gap in points, paired (report)", "of all", "of valid", "p (Holm; differences: own)"]
     screen.table("Suffix and vector side by side" + evidence(summary), columns, rows)
 
 
-def print_effects(screen: Screen, summary: dict[str, Any]) -> None:
-    """The suffix arms and the chosen cells with their side effects."""
-    kinds, arms = summary["arm_kinds"], summary["arms"]
-    shown = [
-        name
-        for name in arms
-        if name in summary["choice"]["chosen_arms"]
-        or (kinds.get(name) in ("baseline", "suffix") and "paraphrase" not in name)
-    ]
-    columns = ["arm", "converged %, of all", "of valid", "refused", "nonsense"]
-    columns += ["fluency", "drift", "capability", "over-refusal"]
-    rows: list[list[str]] = []
-    for name in shown:
-        arm = arms[name]
-        rows.append(
-            [
-                name,
-                f"{percent(arm['rate_all'])} {interval(arm['rate_all_ci'], scale=100)}",
-                f"{percent(arm['rate_valid'])} {interval(arm['rate_valid_ci'], scale=100)}",
-                percent(arm["refusal_valid"]),
-                percent(arm["nonsensical_all"]),
-                _number(arm.get("fluency")),
-                _number(arm.get("drift")),
-                percent(arm.get("capability")),
-                percent(arm.get("over_refusal")),
-            ]
-        )
-    screen.table("Arms and their side effects (fluency, drift: nats a token)", columns, rows)
-
-
 def print_exchange(screen: Screen, summary: dict[str, Any]) -> None:
+    """Per side the magnitude that does what the suffix does, and half of it, with both arms' side effects."""
     rows: list[list[str]] = []
+    costs: list[list[str]] = []
     for suffix, side in summary["exchange"].items():
-        for share in ("whole", "half"):
+        for share, at in (("whole", "vector"), ("half", "vector_half")):
             one = side[share]
-            size = "–" if one["size"] is None else f"{one['size']:.3g}"
-            if one["ci"] is not None:
-                size += f" [{one['ci'][0]:.3g}, {one['ci'][1]:.3g}]"
-            elif one["at_least"] is not None:
-                size += f" (at least {one['at_least']:.3g})"
-            never = percent(one["never"])
-            rows.append([f"{suffix}, {share} of its effect", size, never, one["reason"]])
-    columns = ["worth the suffix", "|magnitude|", "never reached, % of resamples", ""]
-    screen.table("Exchange rate, on layers chosen out of fold", columns, rows)
+            what = suffix if share == "whole" else f"half of {suffix}"
+            distance = "–" if one["distance"] is None else f"{one['distance']:.1f}"
+            rows.append([what, distance, _size(one), percent(one["never"])])
+            pairs = [(name, side["side_effects"][name]) for name in EFFECT_NAMES]
+            both = [f"{_effect(pair['suffix'], name)} / {_effect(pair[at], name)}" for name, pair in pairs]
+            costs.append([what, *both])
+    columns = ["as far as the suffix", "points to go", "|magnitude| of the vector, 95 %"]
+    columns += ["never, % of resamples"]
+    screen.table("Exchange rate, on layers chosen out of fold (report)" + evidence(summary), columns, rows)
+    columns = ["side effects: suffix / vector there", *EFFECT_NAMES.values()]
+    screen.table("What either costs at that effect" + evidence(summary), columns, costs)
+
+
+def _size(reached: Mapping[str, Any]) -> str:
+    """A magnitude with its interval or bound, or why there is none."""
+    size = reached["reason"] if reached["size"] is None else f"{reached['size']:.3g}"
+    if reached["ci"] is not None:
+        return f"{size} [{reached['ci'][0]:.3g}, {reached['ci'][1]:.3g}]"
+    return size if reached["at_least"] is None else f"{size} (at least {reached['at_least']:.3g})"
+
+
+def _effect(value: float | None, name: str) -> str:
+    return percent(value) if name in SHARES else number_text(value)
 
 
 def print_tug(screen: Screen, summary: dict[str, Any]) -> None:
-    rows: list[list[str]] = []
+    """How much of the attack's effect a defence lets through, over magnitude and by who placed the suffix."""
     for name, entry in summary["tug"].items():
-        if name == "table" or entry.get("matched") is None:
+        if name == "table":
             continue
-        point, level = entry["matched"], entry.get("break_even")
-        u = "no estimate" if point["u"] is None else f"{point['u']:.2f}"
-        if point["ci"] is not None:
-            u += f" [{point['ci'][0]:.2f}, {point['ci'][1]:.2f}]"
-        even = "–" if level is None or level["size"] is None else f"{level['size']:.3g}"
-        rows.append([name, f"{point['size']:g}", u, _estimate(point["interaction"]), even])
-    columns = [
-        "tug of war",
-        "at |magnitude|",
-        "U: effect kept",
-        "interaction, points",
-        "break-even |magnitude|",
-    ]
-    screen.table("Suffix against vector", columns, rows)
+        matched = entry["matched"]
+        rows: list[list[str]] = []
+        for point in entry["curve"]:
+            at = ", matched" if matched is not None and point["size"] == matched["size"] else ""
+            at += "" if point["coherent"] else ", over the cap"
+            rows.append([f"vector at {point['size']:g}{at}", *_pull(point)])
+        for key, label in (
+            ("builder_against_vector", "by builder: vector, matched"),
+            ("builder_against_user", "by builder: suffix by user"),
+        ):
+            if key in entry:
+                rows.append([label, *_pull(entry[key])])
+        columns = [f"{name} against", "U: effect kept", "alone, points", "under the defence", "interaction"]
+        screen.table("Tug of war, out of fold (report)" + evidence(summary), columns, rows)
+        if matched is not None:
+            attack = "pro" if entry["defence"] == "anti" else "anti"
+            whole = summary["exchange"][attack]["whole"]
+            alone, aim = (
+                _points(x) for x in (matched["alone"] and matched["alone"]["points"], whole["distance"])
+            )
+            note = "" if whole["size"] is not None else "; no dose reaches that, so the largest stands in"
+            screen.line(f"  matched: alone, the vector does {alone} points, the {attack} suffix {aim}{note}")
+        if "break_even" in entry:
+            screen.line(f"  break-even |magnitude|, back at the baseline: {_size(entry['break_even'])}")
+    screen.line(
+        "  U = effect under the defence / alone; no estimate where the interval of the latter includes 0."
+    )
+
+
+def _pull(point: Mapping[str, Any]) -> list[str]:
+    u = "no estimate" if point["u"] is None else f"{round(point['u'], 2) + 0.0:.2f}"
+    if point["ci"] is not None:
+        u += f" [{point['ci'][0]:.2f}, {point['ci'][1]:.2f}]"
+    return [u, *(estimate_text(point[part]) for part in ("alone", "under_defence", "interaction"))]
+
+
+def _points(value: float | None) -> str:
+    return "–" if value is None else f"{abs(value):.1f}"
+
+
+def print_square(screen: Screen, summary: dict[str, Any]) -> None:
+    """Every suffix with every vector at matched solo effect."""
+    square = {(one["suffix"], one["vector"]): one for one in summary["tug_square"]}
+    suffixes = list(dict.fromkeys(suffix for suffix, _ in square))
+    vectors = list(dict.fromkeys(vector for _, vector in square))
     rows = [
         [
-            row["arm"],
-            f"{percent(row['rate_all'])} {interval(row['rate_all_ci'], scale=100)}",
-            percent(row["nonsensical_all"]),
+            suffix,
+            *(
+                rate_text(square[suffix, vector], "all") if (suffix, vector) in square else "–"
+                for vector in vectors
+            ),
         ]
-        for row in summary["tug"]["table"]
-        if " by " in row["arm"] or "random" in row["arm"]
+        for suffix in suffixes
     ]
-    screen.table("Builder, user and random directions", ["arm", "converged %, of all", "nonsense"], rows)
+    title = "Converged %, of all: suffix and vector together, at matched solo effect (report)"
+    screen.table(title + evidence(summary), ["", *vectors], rows)
+
+
+def print_frontier(screen: Screen, summary: dict[str, Any]) -> None:
+    """The arms that no other beats in effect and in one side effect: suffixes and cells on the same axes."""
+    screen.line(
+        "Frontier: undominated arms, points against baseline at what side effect (cells: selection)"
+        + evidence(summary)
+    )
+    for direction in ("up", "down"):
+        for effect, name in EFFECT_NAMES.items():
+            best = [
+                f"{p['arm']} {p['effect_points']:.0f} at {_effect(p['value'], effect)}"
+                for p in summary["frontier"]
+                if p["undominated"] and (p["direction"], p["side_effect"]) == (direction, effect)
+            ]
+            screen.line(f"  {direction}, {name}: {'; '.join(best) or 'no arm'}")
+    screen.line("")
 
 
 def print_costs(screen: Screen, summary: dict[str, Any]) -> None:
     names = list(summary["costs"]["suffix"])
     rows = [
-        [name.replace("_", " "), *(f"{summary['costs'][way][name]:,.0f}" for way in ("suffix", "vector"))]
+        [name.replace("_", " "), *(_amount(summary["costs"][way][name]) for way in ("suffix", "vector"))]
         for name in names
     ]
     screen.table("What it costs", ["", "suffix", "vector"], rows)
 
 
+def _amount(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.3g}"
+
+
 def print_transfer(screen: Screen, found: Mapping[str, Any]) -> None:
+    """Rows: the behaviour a vector was made of; columns: the behaviour it was measured on."""
+    every = list(dict.fromkeys([*found["to"], *found["from"]]))
+    letter = {name: chr(ord("a") + i) for i, name in enumerate(every)}
     rows = [
-        [start, *("–" if v is None else f"{v:+.0f}" for v in row)]
-        for start, row in zip(found["from"], found["points"], strict=True)
+        [f"of {letter[start]}", *map(_transferred, row, limits)]
+        for start, row, limits in zip(found["from"], found["points"], found["ci"], strict=True)
     ]
-    title = f"Transfer: points of + − −, layer {found['layer']}, ±{found['magnitude']:g}"
-    screen.table(title, ["vector of \\ on", *(name[:12] for name in found["to"])], rows)
+    places = list(dict.fromkeys(f"layer {layer} ±{magnitude:g}" for layer, magnitude in found["places"]))
+    title = f"Transfer: points of + − −, {' and '.join(places)}, out of fold (report)"
+    screen.table(title, ["vector", *(f"on {letter[name]}" for name in found["to"])], rows)
+    count = dict(zip(found["to"], found["n"], strict=True))
+    screen.line("  " + "; ".join(f"{at}: {name}, n = {count.get(name, 0)}" for name, at in letter.items()))
 
 
-def _gap(gap: Mapping[str, Any], over: str) -> str:
-    value = gap[f"points_{over}"]
-    return "–" if value is None else f"{value:+.1f} {interval(gap[f'ci_{over}'])}"
-
-
-def _estimate(found: Mapping[str, Any] | None) -> str:
-    return "–" if found is None else f"{found['points']:+.1f} {interval(found['ci'])}"
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
+def _transferred(value: float | None, ci: Sequence[float] | None) -> str:
+    return "–" if value is None or ci is None else f"{value:+.0f} [{ci[0]:.0f}, {ci[1]:.0f}]"

@@ -29,6 +29,9 @@ from steer.types import Outcome
 SIDES = (("pro", 1, "vector +"), ("anti", -1, "vector -"))
 """Suffix arm, the sign it should move convergence in, and the vector's out-of-fold arm."""
 
+DOSE = "dose "
+"""What the out-of-fold arms of a dose curve are named by, with their magnitude."""
+
 SIDE_EFFECTS = ("nonsensical_all", "refusal_valid", "fluency", "drift")
 
 
@@ -109,7 +112,7 @@ def sides(
     """The dose curve of each side on the layers chosen on the other half, and what it takes to match."""
     found: dict[str, Side] = {}
     for suffix, sign, _ in SIDES:
-        rows, doses = out_of_fold_doses(outcomes, cells, fit, half, cap, sign=sign, prefix="dose ")
+        rows, doses = out_of_fold_doses(outcomes, cells, fit, half, cap, sign=sign, prefix=DOSE)
         pooled = [*outcomes, *rows]
         reached, half_reached = (
             exchange_rate(
@@ -126,6 +129,7 @@ def exchange(
 ) -> dict[str, Any]:
     """Per side the magnitude worth the suffix's whole and half effect, and both arms' side effects there.
 
+    side_effects: of the suffix, and of the vector where it has the suffix's effect, and half of it.
     cells: what was measured of each dose (mean over the two folds' cells), by dose name.
     """
     result: dict[str, Any] = {}
@@ -135,11 +139,16 @@ def exchange(
         for effect in SIDE_EFFECTS:
             values = {dose.arm: cells[dose.arm].get(effect) for dose in coherent}
             start = arms["baseline"].get(effect, 0.0 if effect == "drift" else None)
-            at = None
-            if side.reached.size is not None and start is not None and None not in values.values():
-                known = {name: float(value) for name, value in values.items() if value is not None}
-                at = side_effect_at(side.doses, known, side.reached.size, at_zero=start)
-            beside[effect] = {"suffix": arms[suffix].get(effect), "vector": at}
+            known = {name: float(value) for name, value in values.items() if value is not None}
+            at: list[float | None] = [None, None]
+            if start is not None and len(known) == len(values):
+                at = [
+                    None
+                    if reached.size is None
+                    else side_effect_at(side.doses, known, reached.size, at_zero=start)
+                    for reached in (side.reached, side.half_reached)
+                ]
+            beside[effect] = {"suffix": arms[suffix].get(effect), "vector": at[0], "vector_half": at[1]}
         result[suffix] = {
             "whole": asdict(side.reached),
             "half": asdict(side.half_reached),
@@ -190,6 +199,30 @@ def tug(
             level = break_even(rows, both, baseline="baseline", defence=defence, sign=side.sign, over="all")
             entry["break_even"] = asdict(level)
         result[f"{defence} defends"] = entry
+    return result
+
+
+def builder_tug(
+    outcomes: Sequence[Outcome], found: Mapping[str, Side], by_builder: Mapping[str, Sequence[Outcome]]
+) -> dict[str, dict[str, Any]]:
+    """The defence in the builder's system message, against the vector and against the user's suffix.
+
+    The vector is at the matched dose.
+    by_builder: defence suffix -> outcomes of "DEFENCE by builder & dose". Like `tug`, by "DEFENCE defends".
+    """
+    result: dict[str, dict[str, Any]] = {}
+    for defence, attack in (("anti", "pro"), ("pro", "anti")):
+        side, builder = found[attack], f"{defence} by builder"
+        rows = [*outcomes, *side.outcomes, *by_builder.get(defence, ())]
+        attacks = {"builder_against_user": (attack, f"{builder} & {attack} by user")}
+        if side.matched is not None and defence in by_builder:
+            attacks["builder_against_vector"] = (side.matched.arm, f"{builder} & dose")
+        result[f"{defence} defends"] = {
+            name: asdict(
+                tug_of_war(rows, baseline="baseline", attack=arm, defence=builder, both=both, over="all")
+            )
+            for name, (arm, both) in attacks.items()
+        }
     return result
 
 

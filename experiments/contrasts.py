@@ -52,9 +52,16 @@ def weighted(rates: PairedRates, weights: Sequence[float]) -> Estimate | None:
 
 
 def mean_gap(outcomes: Sequence[Outcome], pairs: Sequence[Pair], over: Over) -> Estimate | None:
-    """The mean of several (first, second) gaps: what an untuned paraphrase can be expected to do."""
-    arms = [arm for pair in pairs for arm in pair]
-    return weighted(rates_of(outcomes, arms, over), [1 / len(pairs), -1 / len(pairs)] * len(pairs))
+    """The gap of several (first, second) pairs pooled: what an untuned paraphrase can be expected to do.
+
+    A scenario's pairs are pooled as its samples are, for they share what is hard about it: taken as
+    arms apart, several that all converge would look like as many scenarios.
+    """
+    table = tabulate(outcomes, list(dict.fromkeys(arm for pair in pairs for arm in pair)))
+    hits, trials = shared_counts(table, over)
+    columns = [[table.arms.index(pair[side]) for pair in pairs] for side in (0, 1)]
+    pooled = [np.stack([counts[:, part].sum(1) for part in columns], axis=1) for counts in (hits, trials)]
+    return weighted(paired_rates(*pooled), (1, -1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,6 @@ from steer.probes import Probes
 from steer.store import RunStore
 from steer.types import Arm
 
-PER_ANSWER = ("fluency", "compression", "distinct3")
-PER_ARM = ("drift", "capability", "over_refusal")
 FLUSH = 64
 PROMPTS_OF = "SELECT DISTINCT scenario, prompt FROM plan WHERE arm = ?"
 
@@ -39,23 +37,28 @@ def measure_answers(session: Session, store: RunStore, *, baseline: str = "basel
         scenario: store.prompt(prompt).token_ids for scenario, prompt in store.query(PROMPTS_OF, (baseline,))
     }
     known = store.measures("fluency")
-    todo: list[tuple[str, tuple[int, ...], tuple[int, ...], str]] = []
+    # Cells that change nothing give equal answers: each text is measured once, for all rows that have it.
+    rows_of: dict[tuple[str, tuple[int, ...], str], list[str]] = {}
     for key, scenario, output, answer in store.answers():
         if key not in known and scenario in plain:
-            todo.append((key, plain[scenario], output, answer))
+            rows_of.setdefault((scenario, output, answer), []).append(key)
+    todo = sorted(rows_of)  # one scenario's answers together: they share their prompt
     with session.screen.progress(fluency=len(todo)) as tick:
-        scored = side_effects.fluency(session.engine, session.loaded, ((p, o) for _, p, o, _ in todo))
+        scored = side_effects.fluency(
+            session.engine, session.loaded, ((plain[scenario], output) for scenario, output, _ in todo)
+        )
         batch: list[tuple[str, str, float | None]] = []
-        for (key, _, _, answer), nll in zip(todo, scored, strict=True):
-            batch.append((key, "fluency", nll))
-            batch.append((key, "compression", side_effects.compression(answer)))
-            batch.append((key, "distinct3", side_effects.distinct3(answer)))
-            if len(batch) >= FLUSH * len(PER_ANSWER):
+        for done, (text, nll) in enumerate(zip(todo, scored, strict=True), start=1):
+            values = {
+                "fluency": nll,
+                "compression": side_effects.compression(text[2]),
+                "distinct3": side_effects.distinct3(text[2]),
+            }
+            batch += [(key, name, value) for key in rows_of[text] for name, value in values.items()]
+            if done % FLUSH == 0 or done == len(todo):
                 store.add_measures(batch)
-                tick("fluency", len(batch) // len(PER_ANSWER))
+                tick("fluency", (done - 1) % FLUSH + 1)
                 batch = []
-        store.add_measures(batch)
-        tick("fluency", len(batch) // len(PER_ANSWER))
 
 
 def measure_drift(session: Session, store: RunStore, arms: Sequence[Arm]) -> dict[str, float]:

@@ -1,135 +1,200 @@
-"""What a sweep shows in the terminal: its plan, a heat map, the choice and its controls."""
+"""What a sweep shows in the terminal: the choice, its controls, arms with side effects, a heat map."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from experiments.session import Session, plan_arms
-from experiments.sweep_choice import SweepChoice
-from experiments.tables import evidence, print_arms, print_footer, print_gaps
-from steer.screen import Screen, interval, p_value
-from steer.types import Arm, Limits
+from experiments.out_of_fold import ENOUGH
+from experiments.tables import evidence, print_footer, print_gaps
+from steer.screen import Screen, interval, p_value, percent
 
 SHADES = " ░▒▓█"
-TRIAL_ROWS, TRIAL_TOKENS = 16, 16
-RANDOM_PLACES = 4
-"""Controls run at both signs of at most two chosen cells."""
-
-
-def print_plan(
-    session: Session, layers: Sequence[int], magnitudes: Sequence[float], choice: SweepChoice
-) -> dict[str, Any]:
-    """Cells, generations, tokens, judge calls and an expected time, before anything is run."""
-    baseline = plan_arms(session, [Arm("baseline")])
-    n_cells = len(layers) * len(magnitudes)
-    arms = 4 + n_cells
-    most_controls = RANDOM_PLACES * (choice.vector.controls + 2) if choice.vector.controls else 0
-    per_arm = len(baseline.requests)
-    rows = per_arm * (arms + most_controls)
-    rate = _trial(session, list(baseline.requests.values()))
-    new = rows * session.limits.new
-    loaded, vectors = session.loaded, 3 + choice.vector.controls
-    numbers: dict[str, Any] = {
-        "layers": len(layers),
-        "magnitudes": len(magnitudes),
-        "cells": n_cells,
-        "arms, with suffixes": arms,
-        "controls at most": most_controls,
-        "generations at most": rows,
-        "prompt tokens": baseline.prompt_tokens * (arms + most_controls),
-        "new tokens at most": new,
-        "judge calls at most": rows,
-        "vectors in memory, MB": round(vectors * loaded.n_layers * loaded.d_model * 4 / 1e6, 1),
-        "trial, tokens a second": round(rate),
-        "expected minutes at most": round(new / max(rate, 1e-9) / 60, 1),
-    }
-    if not session.options.quiet:
-        session.screen.table("Plan of the sweep", ["", ""], [[k, f"{v:,}"] for k, v in numbers.items()])
-    return numbers
-
-
-def _trial(session: Session, requests: Sequence[Any]) -> float:
-    """New tokens a second of a few short unsteered rows: a rough rate, and a low one (small batch)."""
-    some = [
-        replace(r, limits=Limits(r.limits.prompt, TRIAL_TOKENS), stop_ids=()) for r in requests[:TRIAL_ROWS]
-    ]
-    start = time.perf_counter()
-    tokens = sum(len(response.output_ids) for response in session.engine.generate(some))
-    return tokens / (time.perf_counter() - start)
+RANDOM_SHOWN = 3
+REPETITION = {"fluency": "fluency", "compression": "compression ratio", "distinct3": "distinct-3"}
 
 
 def print_sweep(screen: Screen, summary: dict[str, Any], folder: Path) -> None:
-    """Heat maps of all cells, the suffix arms, the choice beside its controls."""
-    print_heat(screen, summary)
-    kinds = summary["arm_kinds"]
-    shown = {n: a for n, a in summary["arms"].items() if kinds.get(n) in ("baseline", "suffix")}
-    print_arms(screen, summary | {"arms": shown})
-    print_gaps(screen, summary)
+    """The choice beside its controls first, then what it rests on."""
     print_choice(screen, summary)
+    print_controls(screen, summary)
+    suffixes = [name for name in summary["arms"] if summary["arm_kinds"].get(name) in ("baseline", "suffix")]
+    print_effects(screen, summary, suffixes)
+    print_gaps(screen, summary)
+    print_heat(screen, summary)
     print_footer(screen, summary, folder)
 
 
 def print_heat(screen: Screen, summary: dict[str, Any]) -> None:
-    """Convergence of all rows by layer and magnitude; a shade for nonsense (█ is over 80 %)."""
+    """Convergence of all rows by layer and magnitude; the chosen cells and nonsense are marked."""
     cells = summary["cells"]
     magnitudes = sorted({c["magnitude"] for c in cells})
     layers = sorted({c["layer"] for c in cells})
-    by_place = {(c["layer"], c["magnitude"]): summary["arms"][c["arm"]] for c in cells}
+    by_place = {(c["layer"], c["magnitude"]): c for c in cells}
+    middle = sum(magnitude < 0 for magnitude in magnitudes)
+    baseline = percent(summary["arms"]["baseline"]["rate_all"]).split(".")[0]
     rows: list[list[str]] = []
     for layer in layers:
-        row = [f"{layer}"]
-        for magnitude in magnitudes:
-            arm = by_place[layer, magnitude]
-            rate, broken = arm["rate_all"], arm["nonsensical_all"]
-            shade = SHADES[min(int((broken or 0.0) * 5), 4)]
-            row.append("–" if rate is None else f"{100 * rate:.0f}{shade}")
-        rows.append(row)
-    title = "Converged %, of all, by layer and magnitude (selection; shade: nonsense)" + evidence(summary)
-    screen.table(title, ["layer", *(f"{m:+g}" for m in magnitudes)], rows)
+        row = [_heat(by_place[layer, magnitude]) for magnitude in magnitudes]
+        rows.append([f"{layer}", *row[:middle], baseline, *row[middle:]])
+    signs = [f"{m:+g}" for m in magnitudes]
+    columns = ["layer", *signs[:middle], "0", *signs[middle:]]
+    title = "Converged %, of all, by layer and magnitude (selection)" + evidence(summary)
+    screen.table(title, columns, rows)
+    screen.line(
+        "  A, B after a number: chosen on that half. Shade: nonsense, ░ from 20 %, ▒ 40 %, ▓ 60 %, █ 80 %."
+    )
+
+
+def _heat(cell: Mapping[str, Any]) -> str:
+    rate, broken = cell["rate_all"], cell["nonsensical_all"]
+    shade = SHADES[min(int((broken or 0.0) * 5 + 1e-9), 4)]
+    text = "–" if rate is None else f"{100 * rate:.0f}"
+    return f"{text} {''.join(cell['chosen_on'])}{shade}".rstrip()
+
+
+def print_effects(screen: Screen, summary: dict[str, Any], names: Iterable[str]) -> None:
+    """Rates and side effects of arms, and of the arms that are put together out of fold: all report."""
+    controls = {f"{c['control']} {sign}" for c in summary.get("controls_out_of_fold", ()) for sign in "+-"}
+    hidden = {f"{c['control']} {sign}" for c in _aside(summary) for sign in "+-"}
+    shown = [item for item in summary.get("out_of_fold", {}).items() if item[0] not in hidden]
+    together = sorted(shown, key=lambda item: item[0] in controls)
+    arms = {name: summary["arms"][name] for name in names} | dict(together)
+    rows = [
+        [
+            name,
+            rate_text(arm, "all"),
+            rate_text(arm, "valid"),
+            percent(arm["refusal_valid"]),
+            percent(arm["nonsensical_all"]),
+            number_text(arm.get("fluency")),
+            number_text(arm.get("drift")),
+            percent(arm.get("capability")),
+            percent(arm.get("over_refusal")),
+        ]
+        for name, arm in arms.items()
+    ]
+    columns = ["arm", "% of all", "of valid", "refused", "nonsense", "fluency", "drift", "right", "over-r."]
+    screen.table("Converged, and side effects (report)" + evidence(summary), columns, rows)
+    screen.line(
+        "  95 % intervals. fluency: nats a token of the answer under the unsteered model, plain prompt.\n"
+        "  drift: nats a token on neutral prompts. right: % of exact-answer questions. "
+        "over-r.: % of harmless requests refused."
+    )
+    rows = [
+        [name, str(arm["cut"]), *(number_text(arm.get(effect)) for effect in REPETITION)]
+        for name, arm in arms.items()
+    ]
+    screen.table(
+        "Loops score well on likelihood: how the answers read", ["arm", "cut", *REPETITION.values()], rows
+    )
+
+
+def rate_text(arm: Mapping[str, Any], over: str) -> str:
+    ci = arm[f"rate_{over}_ci"]
+    return percent(arm[f"rate_{over}"]) + ("" if ci is None else f" [{100 * ci[0]:.0f}, {100 * ci[1]:.0f}]")
+
+
+def number_text(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _aside(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Random controls past the first ones: they are in summary.json, and in the percentile."""
+    random = [c for c in summary.get("controls_out_of_fold", ()) if c["kind"] == "random"]
+    return random[RANDOM_SHOWN:]
 
 
 def print_choice(screen: Screen, summary: dict[str, Any]) -> None:
-    """The cross-fitted headline, and what controls of the same size did."""
+    """The cross-fitted headline, and the asymmetric pair as a second look."""
     for line in summary.get("vector_flags", []):
         screen.line(f"vector flagged, {line}")
     choice = summary["choice"]
     if "none" in choice:
         screen.line(choice["none"])
         return
+    cap = choice["cap"]
+    drift = "" if cap["drift"] is None else f" and drift at most {cap['drift']:g} nats a token"
+    screen.line(
+        f"cap on a chosen cell: nonsense at most {cap['nonsense']:.0%}{drift}; ties to the smaller drift"
+    )
     for fold in choice["folds"]:
         screen.line(
             f"chosen on half {fold['choose_on']}: layer {fold['layer']}, ±{fold['magnitude']:g} "
             f"({fold['points_selection']:+.1f} points there, selection), reported on half {fold['report_on']}"
         )
+    rows = _gap_rows(choice, "vector")
+    if "asymmetric" in choice:
+        rows += _gap_rows(choice["asymmetric"], "best pair of cells (secondary)")[:1]
+    columns = ["vector, out of fold (report)", "points, of all", "of valid", "p (Holm, of 3)"]
+    screen.table("The chosen vector" + evidence(summary), columns, rows)
+
+
+def _gap_rows(choice: Mapping[str, Any], what: str) -> list[list[str]]:
     names = {
-        "plus-minus": "vector + − vector −",
-        "plus": "vector + − baseline",
-        "minus": "baseline − vector −",
+        "plus-minus": f"{what}: + against −",
+        "plus": f"{what}: + against baseline",
+        "minus": f"{what}: baseline against −",
     }
-    rows = [
+    return [
         [
             label,
-            f"{choice[name]['points_all']:+.1f} {interval(choice[name]['ci_all'])}",
-            "–"
-            if choice[name]["points_valid"] is None
-            else f"{choice[name]['points_valid']:+.1f} {interval(choice[name]['ci_valid'])}",
+            gap_text(choice[name], "all"),
+            gap_text(choice[name], "valid"),
             p_value(choice[name]["p_holm"]),
         ]
         for name, label in names.items()
     ]
-    columns = ["vector, out of fold (report)", "points, of all", "of valid", "p (Holm)"]
-    screen.table("The chosen vector" + evidence(summary), columns, rows)
-    rows = [
-        [c["arm"], c["kind"], f"{c['points_all']:+.1f} {interval(c['ci_all'])}"] for c in summary["controls"]
+
+
+def gap_text(gap: Mapping[str, Any], over: str) -> str:
+    value = gap[f"points_{over}"]
+    return "–" if value is None else f"{value:+.1f} {interval(gap[f'ci_{over}'])}"
+
+
+def estimate_text(found: Mapping[str, Any] | None) -> str:
+    return "–" if found is None else f"{found['points']:+.1f} {interval(found['ci'])}"
+
+
+def print_controls(screen: Screen, summary: dict[str, Any]) -> None:
+    """What directions that mean nothing in particular did in the vector's place."""
+    controls = summary.get("controls_out_of_fold")
+    if not controls:
+        return
+    gaps = ("plus-minus", "plus", "minus")
+    choice, aside = summary["choice"], _aside(summary)
+    rows = [["the vector", "", *(gap_text(choice[name], "all") for name in gaps)]]
+    rows += [
+        [c["control"], c["kind"], *(_control_text(c[name]) for name in gaps)]
+        for c in controls
+        if c not in aside
     ]
-    if rows:
-        screen.table("Controls against the baseline", ["control", "kind", "points, of all"], rows)
-    spread = summary["controls_range"]
-    if spread["n"]:
-        screen.line(
-            f"|points| of {spread['n']} random controls: 95th percentile {spread['abs_points_95']:.1f}"
+    if aside:
+        rows.append([f"{len(aside)} more random directions", "random", "", "", ""])
+    found = summary["beyond_random"]
+    n = found["directions"]
+    if n:
+        bounds = [found[name]["abs_points_95"] for name in gaps]
+        rows.append(
+            [f"|random|, 95th percentile of {n}", "", *(f"{b:.1f}" if b is not None else "–" for b in bounds)]
         )
+    columns = [
+        "in the vector's place (report)",
+        "kind",
+        "+ against −",
+        "+ against baseline",
+        "baseline against −",
+    ]
+    screen.table("Effect and controls, points of all, 95 % intervals" + evidence(summary), columns, rows)
+    if n:
+        words = {True: "beyond", False: "not beyond", None: "no estimate against"}
+        said = ", ".join(
+            f"{label} {words[found[name]['beyond']]}" for name, label in zip(gaps, columns[2:], strict=True)
+        )
+        few = "" if n >= ENOUGH else f"; {n} are few for a percentile, --controls {ENOUGH} runs enough"
+        screen.line(f"the vector's interval and the random directions' 95th percentile: {said}{few}")
+
+
+def _control_text(found: Mapping[str, Any]) -> str:
+    return "–" if found["points"] is None else f"{found['points']:+.1f} {interval(found['ci'])}"

@@ -1,18 +1,20 @@
 """Transfer: does a vector made of one behaviour move the others? Six by six, never on its own items.
 
 The vector of a behaviour is extracted from the extraction scenarios of that category alone (which
-are no evaluation scenarios); it is applied at the layers and magnitudes that the comparison chose.
+are no evaluation scenarios). Each evaluation scenario is run at the layer and magnitude that the
+comparison chose on the other half, so the matrix is a report.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from experiments.choice import CrossFit
 from experiments.extract import extraction_source
+from experiments.out_of_fold import Composite
 from experiments.running import add_arms
 from experiments.session import Session
 from experiments.vector_source import CACHE, VectorChoice, extracted_from
@@ -23,20 +25,27 @@ from steer.types import Arm, Outcome
 from vectors.files import write_atomically
 from vectors.vector import addition
 
+SIGNS = ((1, "+"), (-1, "-"))
+
+
+def transfer_arms(session: Session) -> int:
+    """How many arms it runs at most."""
+    items = scenarios.load(extraction_source(session.loaded))
+    return 2 * len(SIGNS) * len({s.category for s in items})
+
 
 def transfer(
-    session: Session, store: RunStore, choice: VectorChoice, fit: CrossFit
+    session: Session, store: RunStore, choice: VectorChoice, fit: CrossFit, half: Mapping[str, int]
 ) -> Callable[[Sequence[Outcome]], dict[str, Any]]:
-    """Extract a vector a category and run it at both signs of the cell chosen on half A.
+    """Extract a vector a category and run it at both signs of the cells chosen on either half.
 
     Comes back as a function that reads the matrix out of all outcomes.
     """
     items = scenarios.load(extraction_source(session.loaded))
-    chosen = fit.chosen[0].candidate
-    assert chosen.layer is not None
-    assert chosen.magnitude is not None
+    places = [(chosen.candidate.layer, chosen.candidate.magnitude) for chosen in fit.chosen]
     categories = list(dict.fromkeys(s.category for s in items))
-    arms: list[Arm] = []
+    arms: dict[str, Arm] = {}
+    pairs: dict[str, tuple[Composite, Composite]] = {}
     for category in categories:
         own = [s for s in items if s.category == category]
         lines = [
@@ -45,21 +54,41 @@ def transfer(
         path = CACHE / "scenarios" / f"{scenarios.identity(own)[:12]}.jsonl"
         write_atomically(path, ("\n".join(lines) + "\n").encode())
         vector = extracted_from(session, replace(choice, file=None), path)
-        for sign, name in ((1, "+"), (-1, "-")):
-            edit = addition(vector, chosen.layer, sign * chosen.magnitude, span=choice.span)
-            arms.append(Arm(f"from {category} {name}", additions=(edit,)))
-    add_arms(session, store, arms)
+        signed: list[Composite] = []
+        for sign, name in SIGNS:
+            names: list[str] = []
+            for layer, magnitude in places:
+                assert layer is not None
+                assert magnitude is not None
+                edit = addition(vector, layer, sign * magnitude, span=choice.span)
+                names.append(f"from {category} L{layer}{sign * magnitude:+g}")
+                arms[names[-1]] = Arm(names[-1], additions=(edit,))
+            signed.append(Composite(f"from {category} {name}", (names[0], names[1])))
+        pairs[category] = (signed[0], signed[1])
+    add_arms(session, store, list(arms.values()))
 
     def read(outcomes: Sequence[Outcome]) -> dict[str, Any]:
-        to = list(dict.fromkeys(o.category for o in outcomes))
-        points = [
-            [
-                gap([o for o in outcomes if o.category == there], f"from {c} +", f"from {c} -").points_all
-                for there in to
-            ]
-            for c in categories
-        ]
-        place = {"layer": chosen.layer, "magnitude": chosen.magnitude}
-        return {"from": categories, "to": to, "points": points, **place}
+        there = {o.category for o in outcomes}
+        to = [c for c in categories if c in there] + sorted(there - set(categories))
+        found = [[_gap(pairs[c], outcomes, half, there) for there in to] for c in categories]
+        return {
+            "from": categories,
+            "to": to,
+            "points": [[one.points_all for one in row] for row in found],
+            "ci": [[one.ci_all for one in row] for row in found],
+            "n": [one.pairs for one in found[0]],
+            "places": [list(place) for place in places],
+            "layer": places[0][0],
+            "magnitude": places[0][1],
+            "role": "report",
+        }
 
     return read
+
+
+def _gap(
+    pair: tuple[Composite, Composite], outcomes: Sequence[Outcome], half: Mapping[str, int], category: str
+) -> Any:
+    there = [o for o in outcomes if o.category == category]
+    plus, minus = pair
+    return gap([*plus.rows(there, half), *minus.rows(there, half)], plus.name, minus.name)

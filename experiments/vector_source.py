@@ -94,6 +94,9 @@ def controls_for(session: Session, choice: VectorChoice, vector: SteeringVector)
     ]
     if not choice.controls:
         return []
+    if choice.operation == "clamp":
+        session.screen.note("no controls: a clamp needs projections, and control directions have none")
+        return []
     path = choice.file or _path(session, choice, choice.contrast)
     labels = path.with_name(f"{path.stem}-controls") / "labels-0.safetensors"
     label = load_vector(labels) if labels.is_file() else None

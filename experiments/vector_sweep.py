@@ -23,14 +23,16 @@ from experiments.choice import (
     halves,
     symmetric,
 )
-from experiments.grid import Cell, cells, parse_magnitudes
+from experiments.grid import Cell, cell_name, cells, parse_magnitudes
 from experiments.measures import measure_answers, measure_drift, measure_probes
 from experiments.options import Options
+from experiments.out_of_fold import Composite, ControlPair, beyond_random, control_effects, described
 from experiments.running import add_arms, run_arms
 from experiments.session import Session, open_session
 from experiments.suffix import suffix_arms
 from experiments.sweep_choice import SweepChoice
-from experiments.sweep_tables import print_plan, print_sweep
+from experiments.sweep_plan import print_plan
+from experiments.sweep_tables import print_sweep
 from experiments.vector_source import Control, VectorChoice, control_arms, controls_for, vector_for
 from steer import summary as summaries
 from steer.errors import UserError
@@ -41,6 +43,9 @@ from vectors.capture import parse_layers
 from vectors.vector import SteeringVector, flagged
 
 CONTROL_PERCENTILE = 95
+
+Placed = tuple[Control, int, float, Arm]
+"""A control at a layer and magnitude, and the arm that runs it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,26 +60,28 @@ class Chosen:
 
 def vector_sweep(options: Options, choice: SweepChoice) -> tuple[dict[str, Any], Path | None]:
     """Run the sweep; its summary, and the folder that holds everything (None for a dry run)."""
-    magnitudes = _magnitudes(choice)
+    magnitudes = sweep_magnitudes(options, choice)
     session = open_session(options)
     layers = parse_layers(choice.layers, session.loaded.n_layers)
+    halves({s.id: s.category for s in session.scenarios}, seed=options.seed)  # too few: say so now
+    suffixes = suffix_arms(session.suffixes)
+    plan = print_plan(
+        session, cells=len(layers) * len(magnitudes), suffixes=len(suffixes), controls=choice.vector.controls
+    )
     if options.dry_run:
-        return {"plan": print_plan(session, layers, magnitudes, choice)}, None
+        return {"plan": plan}, None
     vector = vector_for(session, choice.vector, layers)
     grid = cells(vector, layers, magnitudes, span=choice.vector.span, operation=choice.vector.operation)
-    halves({s.id: s.category for s in session.scenarios}, seed=options.seed)  # too few: say so now
-    print_plan(session, layers, magnitudes, choice)
-    suffixes = suffix_arms(session.suffixes)
+    arms = [*suffixes, *(cell.arm for cell in grid)]
     config = {"vector": vector.id, "cap": asdict(choice.cap), "controls": choice.vector.controls}
-    folder, store = run_arms(session, "vector-sweep", [*suffixes, *(cell.arm for cell in grid)], **config)
+    folder, store = run_arms(session, "vector-sweep", arms, **config)
     with store:
-        arms = [*suffixes, *(cell.arm for cell in grid)]
         drift = measure_drift(session, store, arms)
         chosen = choose_cells(store.outcomes(session.judge.name), grid, drift, choice.cap, options.seed)
-        controls: dict[str, tuple[Control, int, float, Arm]] = {}
+        controls: dict[str, Placed] = {}
         if isinstance(chosen.fit, CrossFit):
             controls = run_controls(session, store, choice.vector, vector, chosen.fit)
-            best = {name for c in chosen.fit.chosen for name in (c.candidate.plus, c.candidate.minus)}
+            best = chosen_arms(chosen.fit)
             measure_probes(session, store, [a for a in arms if a.name in best or a in suffixes])
         measure_answers(session, store)
         found = summarise(session, store, grid, chosen, controls, choice)
@@ -85,10 +92,25 @@ def vector_sweep(options: Options, choice: SweepChoice) -> tuple[dict[str, Any],
     return found, folder
 
 
-def _magnitudes(choice: SweepChoice) -> tuple[float, ...]:
+def sweep_magnitudes(options: Options, choice: SweepChoice) -> tuple[float, ...]:
+    """The grid's magnitudes; UserError where nothing could be chosen from them."""
+    if len(options.temperatures) > 1:
+        raise UserError(
+            f"--temperature {' '.join(f'{t:g}' for t in options.temperatures)}: a sweep has one temperature; "
+            "give one, and repeat the command for another"
+        )
     if choice.vector.operation == "ablate":
-        return (1.0,)
-    return parse_magnitudes(choice.magnitudes)
+        raise UserError(
+            "--operation ablate has no size and no sign, so no cell can be chosen at plus and minus: "
+            "allowed are add and clamp"
+        )
+    found = parse_magnitudes(choice.magnitudes)
+    if not any(-magnitude in found for magnitude in found):
+        raise UserError(
+            f"--magnitudes {choice.magnitudes!r}: none stands with both signs, so no cell can be chosen at "
+            "plus and minus: give some, as -0.2,0.2"
+        )
+    return found
 
 
 def choose_cells(
@@ -97,24 +119,23 @@ def choose_cells(
     """Cross-fit one layer at plus and minus a magnitude, and secondarily any two cells."""
     half = halves({o.scenario: o.category for o in outcomes}, seed=seed)
     measured = tuple(MeasuredCell(c.arm.name, c.layer, c.magnitude, drift[c.arm.name]) for c in grid)
-    candidates = symmetric(measured)
-    if not candidates:
-        raise UserError(
-            "no magnitude stands with both signs in the grid, so no cell can be chosen at plus and minus: "
-            "give --magnitudes such as -0.2,0.2"
-        )
     return Chosen(
         half,
         measured,
-        cross_fit(outcomes, candidates, half, cap, plus="vector +", minus="vector -"),
+        cross_fit(outcomes, symmetric(measured), half, cap, plus="vector +", minus="vector -"),
         cross_fit(outcomes, asymmetric(measured), half, cap, plus="best +", minus="best -"),
     )
 
 
+def chosen_arms(fit: CrossFit) -> set[str]:
+    """The cells chosen on either half."""
+    return {name for c in fit.chosen for name in (c.candidate.plus, c.candidate.minus)}
+
+
 def run_controls(
     session: Session, store: RunStore, choice: VectorChoice, vector: SteeringVector, fit: CrossFit
-) -> dict[str, tuple[Control, int, float, Arm]]:
-    """Controls at both signs of the cells that were chosen on either half."""
+) -> dict[str, Placed]:
+    """Controls at both signs of the cells that were chosen on either half, with their drift."""
     places = {
         (c.candidate.layer, sign * c.candidate.magnitude)
         for c in fit.chosen
@@ -123,7 +144,9 @@ def run_controls(
     }
     layers, magnitudes = zip(*sorted(places), strict=True)
     found = control_arms(controls_for(session, choice, vector), layers, magnitudes, choice)
-    add_arms(session, store, [arm for *_, arm in found.values()])
+    arms = [arm for *_, arm in found.values()]
+    add_arms(session, store, arms)
+    measure_drift(session, store, arms)
     return found
 
 
@@ -132,15 +155,17 @@ def summarise(
     store: RunStore,
     grid: Sequence[Cell],
     chosen: Chosen,
-    controls: dict[str, tuple[Control, int, float, Arm]],
+    controls: dict[str, Placed],
     choice: SweepChoice,
 ) -> dict[str, Any]:
     """The usual summary, with every cell (selection), the controls, and the choice (report)."""
     found = summaries.summarise(store, session.judge.name)
     outcomes = store.outcomes(session.judge.name)
     against = gaps(outcomes, [(cell.arm.name, "baseline") for cell in grid])
+    chosen_on = folds_of(chosen.fit)
     found["cells"] = [
         {
+            **found["arms"][cell.arm.name],
             "arm": cell.arm.name,
             "layer": cell.layer,
             "magnitude": cell.magnitude,
@@ -148,10 +173,12 @@ def summarise(
             "operation": choice.vector.operation,
             "vector": cell.arm.additions[0].vector,
             "role": "selection",
+            "chosen_on": chosen_on.get(cell.arm.name, []),
             **{k: v for k, v in asdict(g).items() if k not in ("first", "second")},
         }
         for cell, g in zip(grid, against, strict=True)
     ]
+    found["halves"] = chosen.half
     found["arm_kinds"] = {
         **{arm.name: "baseline" if not arm.suffix else "suffix" for arm in suffix_arms(session.suffixes)},
         **{cell.arm.name: "cell" for cell in grid},
@@ -160,12 +187,51 @@ def summarise(
     found["controls"] = control_gaps(outcomes, controls)
     found["controls_range"] = controls_range(found["controls"])
     found["choice"] = describe_choice(outcomes, chosen, choice.cap)
+    if isinstance(chosen.fit, CrossFit):
+        pairs = control_pairs(chosen.fit, controls)
+        made = [*vector_composites(chosen.fit), *(one for pair in pairs for one in (pair.plus, pair.minus))]
+        found["out_of_fold"] = described(made, outcomes, chosen.half, found["arms"])
+        found["controls_out_of_fold"] = control_effects(pairs, outcomes, chosen.half)
+        found["beyond_random"] = beyond_random(found["choice"], found["controls_out_of_fold"])
     return found
 
 
-def control_gaps(
-    outcomes: Sequence[Outcome], controls: dict[str, tuple[Control, int, float, Arm]]
-) -> list[dict[str, Any]]:
+def folds_of(fit: CrossFit | NothingChosen) -> dict[str, list[str]]:
+    """The halves that a cell was chosen on, by arm."""
+    found: dict[str, list[str]] = {}
+    if isinstance(fit, CrossFit):
+        for half, one in zip("AB", fit.chosen, strict=True):
+            for arm in (one.candidate.plus, one.candidate.minus):
+                found.setdefault(arm, []).append(half)
+    return found
+
+
+def vector_composites(fit: CrossFit) -> list[Composite]:
+    """The chosen vector's two arms, out of fold."""
+    first, second = (chosen.candidate for chosen in fit.chosen)
+    return [
+        Composite(fit.plus, (first.plus, second.plus)),
+        Composite(fit.minus, (first.minus, second.minus)),
+    ]
+
+
+def control_pairs(fit: CrossFit, controls: dict[str, Placed]) -> list[ControlPair]:
+    """Every control at the chosen cells, put together as the vector's arms are."""
+    kinds = {control.name: control.kind for control, *_ in controls.values()}
+    places = [(chosen.candidate.layer, chosen.candidate.magnitude) for chosen in fit.chosen]
+
+    def signed(name: str, sign: int) -> Composite:
+        first, second = (
+            cell_name(layer, sign * size, f"{name} ")
+            for layer, size in places
+            if layer is not None and size is not None
+        )
+        return Composite(f"{name} {'+' if sign > 0 else '-'}", (first, second))
+
+    return [ControlPair(name, kind, signed(name, 1), signed(name, -1)) for name, kind in kinds.items()]
+
+
+def control_gaps(outcomes: Sequence[Outcome], controls: dict[str, Placed]) -> list[dict[str, Any]]:
     """Each control's gap against the baseline."""
     found = gaps(outcomes, [(name, "baseline") for name in controls])
     return [
@@ -188,13 +254,11 @@ def describe_choice(outcomes: Sequence[Outcome], chosen: Chosen, cap: Cap) -> di
     """The headline: pooled out-of-fold gaps; selection numbers are marked as such."""
     if isinstance(chosen.fit, NothingChosen):
         return {"none": str(chosen.fit), "cap": asdict(cap)}
-    described = _report(outcomes, chosen.fit) | {"cap": asdict(cap), "role": "report"}
-    described["chosen_arms"] = sorted(
-        {name for c in chosen.fit.chosen for name in (c.candidate.plus, c.candidate.minus)}
-    )
+    found = _report(outcomes, chosen.fit) | {"cap": asdict(cap), "role": "report"}
+    found["chosen_arms"] = sorted(chosen_arms(chosen.fit))
     if isinstance(chosen.secondary, CrossFit):
-        described["asymmetric"] = _report(outcomes, chosen.secondary) | {"role": "secondary"}
-    return described
+        found["asymmetric"] = _report(outcomes, chosen.secondary) | {"role": "report, secondary"}
+    return found
 
 
 def _report(outcomes: Sequence[Outcome], fit: CrossFit) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -102,7 +103,8 @@ def _costs(store: RunStore, judge: str, echoed: Echoes) -> dict[str, dict[str, A
             if f"arm:{name}" in known:
                 costs[name][measure] = known[f"arm:{name}"]
             elif values[measure]:
-                costs[name][measure] = sum(values[measure]) / len(values[measure])
+                # fsum: the mean does not depend on the order of the scenarios
+                costs[name][measure] = math.fsum(values[measure]) / len(values[measure])
     return costs
 
 

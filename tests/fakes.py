@@ -69,6 +69,20 @@ class FakeJudge:
             yield item.id, Verdict(label, f"because {len(item.answer)}")
 
 
+@dataclass
+class HashJudge:
+    """Labels real answers by a hash, one in eight of them nonsensical."""
+
+    name: str = "hash-judge"
+    remote: bool = False
+
+    def judge(self, items: Iterable[JudgeItem]) -> Iterator[tuple[str, Verdict]]:
+        for item in items:
+            draw = number(item.scenario.id, item.answer) % 8
+            label: Label = "nonsensical" if draw == 7 else LABELS[draw % 3]
+            yield item.id, Verdict(label)
+
+
 def loaded() -> LoadedModel:
     return LoadedModel(
         "fake", "fake", "float32", "cpu", cast(Any, SimpleNamespace()), cast(Any, Words()), (2,), 1, 1

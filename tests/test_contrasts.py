@@ -67,6 +67,18 @@ def test_the_mean_gap_of_paraphrases():
     assert found.ci[0] < 45 < found.ci[1]
 
 
+def test_wordings_that_agree_are_no_further_scenarios():
+    """Six wordings that do the same on every scenario are known as well as one of them."""
+    one = nested({"pro 0": 24, "anti 0": 0}, scenarios=24)
+    six = nested({f"{side} {i}": n for i in range(6) for side, n in (("pro", 24), ("anti", 0))}, scenarios=24)
+    single = mean_gap(one, [("pro 0", "anti 0")], "all")
+    every = mean_gap(six, [(f"pro {i}", f"anti {i}") for i in range(6)], "all")
+    assert single is not None
+    assert every is not None
+    assert every.points == single.points == 100
+    assert every.ci == pytest.approx(single.ci)
+
+
 def test_relabelled_rows_come_from_the_arm_named_for_their_scenario():
     rows = table({"a": "CC", "b": "NN"})
     made = relabel(rows, "mix", {"s000": "a", "s001": "b"})

@@ -14,9 +14,10 @@ from benchmarks import sweep as benchmark
 from steer import models
 from steer.engines.attention import Part, attend, tiles_of
 from steer.engines.cache import Prefix, SlotCache, prefix_of
+from steer.engines.reference import ReferenceEngine
 from steer.engines.schedule import Queue
 from steer.engines.slots import SlotEngine
-from steer.types import Addition, Limits, LoadedModel, Request
+from steer.types import Addition, Limits, LoadedModel, Request, ScoreRow
 from tests.engine_cases import tiny_model
 
 
@@ -304,3 +305,33 @@ def test_the_organisms_sweep_wastes_little(organism: LoadedModel) -> None:
     tokens = sum(len(r.output_ids) for r in engine.generate([row for cell in cells for row in cell]))
     assert tokens / engine.work.row_steps >= 0.9
     assert engine.work.prefilled / engine.work.prompts <= 1.05
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_a_prompt_is_scored_once_for_all_its_answers(qwen: LoadedModel, attention: str) -> None:
+    """Answers to one prompt, unsteered or steered after it, cost it once, with the plain numbers."""
+    draw = random.Random(5)
+    prompts = [tuple(draw.randrange(3, 300) for _ in range(40)) for _ in range(3)]
+    cells = [(), (Addition(torch.randn(32), 1, 1.0, span="last", norm=3.0),)]
+    cells += [(Addition(torch.randn(32), 2, 1.0, span="generated", norm=3.0),)]
+    rows = [
+        ScoreRow(prompt, tuple(draw.randrange(3, 300) for _ in range(draw.randrange(1, 9))), cell)
+        for _ in range(7)
+        for prompt in prompts
+        for cell in cells
+    ]
+    qwen.module.set_attn_implementation(attention)
+    fed: list[int] = []
+    hook = qwen.module.model.layers[0].register_forward_pre_hook(
+        lambda _m, args: fed.append(args[0].shape[1] * args[0].shape[0])
+    )
+    try:
+        shared = list(SlotEngine(qwen, batch=8).score(rows, lambda _row, own: own))
+    finally:
+        hook.remove()
+        qwen.module.set_attn_implementation("sdpa")
+    plain = list(ReferenceEngine(qwen, batch=8).score(rows, lambda _row, own: own))
+    answers = sum(len(row.answer_ids) for row in rows)
+    assert answers + 3 * 39 <= sum(fed) <= 1.5 * answers + 3 * 39
+    for left, right in zip(shared, plain, strict=True):
+        assert torch.allclose(left, right, atol=1e-5)

@@ -6,10 +6,11 @@ The batching is here; the forward pass is the engine's.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
-from steer.engines.batching import in_batches, input_device, pad_left, with_adapters
-from steer.interventions import Steering, decoder_layers
+from steer.engines.batching import WINDOW, in_batches, input_device, pad_left, with_adapters
+from steer.interventions import Steering, decoder_layers, span_range
 from steer.types import LoadedModel, Read, ScoreRow
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 Forward = Callable[["Tensor", "Tensor", "Tensor", int, Steering], "Tensor"]
 """(ids, attention mask, position ids, how many last positions' logits, steering) -> logits."""
+
+Follow = Callable[["Tensor", "Tensor", "Tensor", Any, Steering], "Tensor"]
+"""(ids, additive mask [1, 1, position, column], position ids, past keys and values, steering) -> logits."""
 
 
 def score(
@@ -61,3 +65,104 @@ def score(
         while due in ready:
             yield ready.pop(due)
             due += 1
+
+
+def score_shared(
+    loaded: LoadedModel,
+    rows: Iterable[ScoreRow],
+    read: Read,
+    *,
+    batch: int,
+    forward: Forward,
+    follow: Follow,
+) -> Iterator[Tensor]:
+    """As `score`, but rows with one prompt, and steering that leaves it alone, compute it once.
+
+    A sweep scores a prompt under hundreds of answers, and an answer is often the shorter of the two.
+    """
+    found = iter(rows)
+    while window := list(islice(found, WINDOW * batch)):
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for index, row in enumerate(window):
+            groups.setdefault(_shareable(row), []).append(index)
+        results: dict[int, Tensor] = {}
+        alone = groups.pop((), [])
+        for part in groups.values():
+            if len(part) == 1:
+                alone += part
+            else:
+                scored = _after(loaded, [window[i] for i in part], read, batch, follow)
+                results.update(zip(part, scored, strict=True))
+        rest = score(loaded, [window[i] for i in alone], read, batch=batch, forward=forward)
+        results.update(zip(alone, rest, strict=True))
+        yield from (results[i] for i in range(len(window)))
+
+
+def _shareable(row: ScoreRow) -> tuple[int, ...]:
+    """The prompt of a row whose steering leaves all of it but the last token alone, else ()."""
+    last = len(row.prompt_ids) - 1
+    plain = last > 0 and not row.adapter and row.answer_ids
+    if plain and all(span_range(addition.span, last + 1)[0] >= last for addition in row.additions):
+        return row.prompt_ids
+    return ()
+
+
+def _after(
+    loaded: LoadedModel, rows: Sequence[ScoreRow], read: Read, batch: int, follow: Follow
+) -> Iterator[Tensor]:
+    """`read` of rows that share a prompt, in their order."""
+    import torch
+    from transformers import DynamicCache
+
+    layers, device = decoder_layers(loaded.module)[1], input_device(loaded)
+    prompt = rows[0].prompt_ids
+    before = len(prompt) - 1
+    cache: Any = DynamicCache()
+    with torch.inference_mode():
+        head = torch.tensor([prompt[:-1]], device=device)
+        loaded.module(input_ids=head, past_key_values=cache, use_cache=True, logits_to_keep=1)
+    past = _Past([(layer.keys, layer.values) for layer in cache.layers], before)
+
+    def run(part: Sequence[ScoreRow]) -> list[Tensor]:
+        # right-padded: causal attention keeps the pads out by itself
+        fed = [(prompt[-1], *row.answer_ids[:-1]) for row in part]
+        width = max(map(len, fed))
+        ids = torch.tensor([[*one, *[prompt[-1]] * (width - len(one))] for one in fed], device=device)
+        steps = torch.arange(width, device=device)
+        lengths = torch.tensor([len(one) for one in fed], device=device)
+        steering = Steering(layers, rows=len(part), d_model=loaded.d_model, dtype=loaded.module.dtype)
+        for index, row in enumerate(part):
+            steering.set(index, row.additions, len(prompt), since=before)
+        steering.begin(torch.where(steps < lengths[:, None], before + steps, -1))
+        hidden = torch.arange(before + width, device=device) > before + steps[:, None]
+        mask = torch.zeros(hidden.shape, dtype=loaded.module.dtype, device=device)
+        mask = mask.masked_fill(hidden, float("-inf"))[None, None]
+        with torch.inference_mode():
+            logits = follow(ids, mask, (before + steps)[None].expand(len(part), -1), past, steering)
+            return [
+                read(row, own[: len(row.answer_ids)].float().log_softmax(-1)).clone()
+                for row, own in zip(part, logits, strict=True)
+            ]
+
+    done = in_batches(rows, batch, run, length=lambda row: len(row.answer_ids))
+    ready = dict(pair for part in done for pair in part)
+    yield from (ready[i] for i in range(len(rows)))
+
+
+class _Past:
+    """`past_key_values` of forwards after one prompt: rows see its keys and values; none are added."""
+
+    def __init__(self, layers: Sequence[tuple[Tensor, Tensor]], length: int) -> None:
+        self._layers, self._length = layers, length
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, layer_idx: int, *_: object, **__: object
+    ) -> tuple[Tensor, Tensor]:
+        """[row, head, position, head_dim] of the new tokens -> of the prompt and them."""
+        import torch
+
+        keys, values = (part.expand(len(key_states), -1, -1, -1) for part in self._layers[layer_idx])
+        return torch.cat([keys, key_states], 2), torch.cat([values, value_states], 2)
+
+    def get_seq_length(self, layer_idx: int = 0) -> int:
+        return self._length

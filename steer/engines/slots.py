@@ -166,8 +166,18 @@ class SlotEngine:
                     logits_to_keep=keep,
                 ).logits
 
+        def follow(ids: Tensor, mask: Tensor, positions: Tensor, past: Any, steering: Steering) -> Tensor:
+            with steered(self._layers, steering):
+                return self._loaded.module(
+                    input_ids=ids,
+                    attention_mask=mask,
+                    position_ids=positions,
+                    past_key_values=past,
+                    use_cache=True,
+                ).logits
+
         batch = self._batch or 32
-        return scoring.score(self._loaded, rows, read, batch=batch, forward=forward)
+        return scoring.score_shared(self._loaded, rows, read, batch=batch, forward=forward, follow=follow)
 
     def _row_bytes(self, request: Request) -> int:
         """Keys and values of a row at its longest, and its logits (in the model's dtype and fp64)."""

@@ -1,0 +1,86 @@
+"""What a sweep or a comparison will take, said before anything is run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from experiments.session import Session, plan_arms
+from experiments.suffix import suffix_arms
+from steer.types import Limits, Request
+
+TRIAL_ROWS, TRIAL_TOKENS = 48, 64
+PLACES = 4
+"""Controls run at both signs of at most two chosen cells."""
+
+CONTROL_KINDS = 2
+"""Beside the random directions: shuffled labels and another concept."""
+
+
+def print_plan(
+    session: Session, *, cells: int, suffixes: int, controls: int, together: int = 0
+) -> dict[str, Any]:
+    """Cells, generations, tokens, judge calls, memory and time.
+
+    suffixes, cells: arms. controls: random directions. together: arms of vector and suffix at most.
+    """
+    chosen = PLACES * (controls + CONTROL_KINDS) if controls else 0
+    arms = suffixes + cells + chosen + together
+    baseline, *_, longest = (
+        list(plan_arms(session, [arm]).requests.values()) for arm in suffix_arms(session.suffixes)
+    )
+    rows = len(session.scenarios) * arms
+    rate, length = _trial(session, [*baseline, *longest])
+    new = rows * session.limits.new
+    prompts = sum(len(request.prompt_ids) for request in baseline)
+    numbers: dict[str, Any] = {
+        "scenarios": len(session.scenarios),
+        "suffix arms": suffixes,
+        "cells": cells,
+        "control arms at most": chosen,
+        **({"arms of both together at most": together} if together else {}),
+        "generations at most": rows,
+        "prompt tokens, without suffixes": prompts * arms,
+        "new tokens, expected": round(rows * length),
+        "new tokens at most": new,
+        "judge calls at most": rows,
+        "memory, MB": round(_memory(session, longest, vectors=1 + CONTROL_KINDS + controls) / 1e6),
+        "trial, tokens a second": round(rate),
+        "minutes of generation, expected": round(rows * length / rate / 60, 1),
+        "minutes of generation at most": round(new / rate / 60, 1),
+    }
+    if not session.options.quiet:
+        session.screen.table("Plan", ["", ""], [[k, f"{v:,}"] for k, v in numbers.items()])
+    return numbers
+
+
+def _trial(session: Session, requests: Sequence[Request]) -> tuple[float, float]:
+    """(New tokens a second, tokens an answer) of some unsteered rows with and without a suffix.
+
+    The rate is a low one, for the batch is small. An answer that the trial does not see the end of counts
+    as long as the limit allows.
+    """
+    step = max(1, len(requests) // TRIAL_ROWS)
+    most = min(TRIAL_TOKENS, session.limits.new)
+    some = [replace(r, limits=Limits(r.limits.prompt, most)) for r in requests[::step]]
+    list(session.engine.generate([replace(some[0], limits=Limits(some[0].limits.prompt, 2))]))  # warms up
+    start = time.perf_counter()
+    found = [response for response in session.engine.generate(some) if response.finish != "failed"]
+    seconds = time.perf_counter() - start
+    if not found:
+        return 1.0, float(session.limits.new)
+    lengths = [len(r.output_ids) if r.finish == "stop" else session.limits.new for r in found]
+    return sum(len(r.output_ids) for r in found) / seconds, sum(lengths) / len(lengths)
+
+
+def _memory(session: Session, requests: Sequence[Request], *, vectors: int) -> float:
+    """Bytes of weights, of the keys and values of a full batch, and of the vectors."""
+    from steer.engines.slots import MOST_ROWS, token_bytes
+
+    loaded = session.loaded
+    weights = sum(p.numel() * p.element_size() for p in loaded.module.parameters())
+    batch = session.options.batch or MOST_ROWS.get(loaded.device.split(":")[0], 64)
+    tokens = max(len(request.prompt_ids) for request in requests) + session.limits.new
+    return weights + batch * tokens * token_bytes(loaded) + vectors * loaded.n_layers * loaded.d_model * 4

@@ -1,0 +1,98 @@
+"""Arms put together out of fold, and controls held beside the vector in the same way, counted by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from experiments.choice import Cap, CrossFit, cross_fit, symmetric
+from experiments.choice import MeasuredCell as Measured
+from experiments.comparing import builder_tug, sides
+from experiments.out_of_fold import Composite, ControlPair, beyond_random, control_effects, described, mean
+from steer.types import Outcome
+from tests.outcome_tables import nested, table
+
+HALF = {f"s{i:03}": int(i >= 4) for i in range(8)}
+ARMS = {
+    #            half A | half B
+    "baseline": "CCNN" + "CCNN",
+    "first": "CCCC" + "NNNN",
+    "second": "NNNN" + "CCCN",
+    "low": "NNNN" + "NNNN",
+}
+
+
+def arm(**measures: float) -> dict[str, float]:
+    return {"cut": 1} | measures
+
+
+def test_each_half_is_reported_under_what_the_other_half_chose() -> None:
+    """Half A chose `first`: half B's scenarios are its. Half A's own good rows are not counted."""
+    made = Composite("vector +", ("first", "second"))
+    arms = {"first": arm(fluency=1.0, drift=0.5), "second": arm(fluency=2.0)}
+    found = described([made], table(ARMS), HALF, arms)["vector +"]
+    assert (found["n"], found["convergence"]) == (8, 0)
+    turned = described([Composite("vector +", ("second", "first"))], table(ARMS), HALF, arms)["vector +"]
+    assert turned["convergence"] == 4 + 3
+    assert found["fluency"] == 1.5
+    assert "drift" not in found  # of one arm it is unknown
+    assert found["role"] == "report"
+
+
+def test_a_control_is_measured_as_the_vector_is() -> None:
+    pair = ControlPair(
+        "random0",
+        "random",
+        Composite("random0 +", ("second", "first")),
+        Composite("random0 -", ("low", "low")),
+    )
+    (found,) = control_effects([pair], table(ARMS), HALF)
+    assert found["plus-minus"]["points"] == pytest.approx(100 * 7 / 8)
+    assert found["plus"]["points"] == pytest.approx(100 * (7 - 4) / 8)
+    assert found["minus"]["points"] == pytest.approx(100 * 4 / 8)
+    low, high = found["plus-minus"]["ci"]
+    assert low < 87.5 < high
+
+
+@pytest.mark.parametrize(
+    ("ci", "beyond"), [((9.6, 30.0), True), ((9.4, 30.0), False), ((-30.0, -9.6), True), (None, None)]
+)
+def test_beyond_random_means_that_the_whole_interval_is(
+    ci: tuple[float, float] | None, beyond: bool | None
+) -> None:
+    """Twenty directions of -9.5, -8.5, ..., 9.5 points: the 95th percentile of their sizes is 9.5."""
+    sizes = [i / 2 for i in range(-19, 20, 2)]
+    controls = [
+        {"kind": kind, **{name: {"points": points} for name in ("plus-minus", "plus", "minus")}}
+        for kind, points in [*(("random", p) for p in sizes), ("label", 80.0)]
+    ]
+    choice = {name: {"ci_all": ci} for name in ("plus-minus", "plus", "minus")}
+    found = beyond_random(choice, controls)
+    assert found["directions"] == 20
+    assert found["plus"]["abs_points_95"] == pytest.approx(9.5)
+    assert found["plus"]["beyond"] is beyond
+
+
+def test_a_mean_with_a_part_unknown_is_unknown() -> None:
+    assert mean([1.0, 2.0]) == 1.5
+    assert mean([1.0, None]) is None
+    assert mean([]) is None
+
+
+def test_a_defence_by_the_builder_is_pulled_at_by_vector_and_by_user() -> None:
+    n = 100
+    counts = {"baseline": 50, "pro": 80, "anti": 20, "L1+0.2": 80, "L1-0.2": 20}
+    counts |= {"anti by builder": 30, "anti by builder & pro by user": 45}
+    rows: list[Outcome] = nested(counts, scenarios=n)
+    half = {scenario: i % 2 for i, scenario in enumerate(sorted({o.scenario for o in rows}))}
+    cells = [Measured(name, 1, float(name[2:]), drift=0.1) for name in counts if name.startswith("L")]
+    cap = Cap()
+    fit = cross_fit(rows, symmetric(cells), half, cap, plus="vector +", minus="vector -")
+    assert isinstance(fit, CrossFit)
+    two = sides(rows, cells, fit, half, cap)
+    together = {"anti": nested({"anti by builder & dose": 60}, scenarios=n)}
+    rows += nested({"pro by builder": 70, "pro by builder & anti by user": 40}, scenarios=n)
+    found = builder_tug(rows, two, together)
+    assert found["anti defends"]["builder_against_vector"]["u"] == pytest.approx((60 - 30) / (80 - 50))
+    assert found["anti defends"]["builder_against_user"]["u"] == pytest.approx((45 - 30) / (80 - 50))
+    assert found["pro defends"]["builder_against_user"]["u"] == pytest.approx((40 - 70) / (20 - 50))
+    assert "builder_against_vector" not in found["pro defends"]

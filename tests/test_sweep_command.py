@@ -1,0 +1,389 @@
+"""`vector-sweep` and `compare`, whole, on a tiny model: repeated, killed and resumed, and told nonsense."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import cli
+from experiments import session
+from steer.models import load
+from steer.store import RunStore
+from steer.types import SPANS
+from tests.fakes import HashJudge
+from tests.tiny import LAYERS, WIDTH, checkpoint
+from vectors.files import save_vector
+from vectors.vector import Provenance, SteeringVector
+
+SCENARIOS = 14
+SWEEP = ["--layers", "1,2", "--magnitudes=-0.6,-0.3,0.3,0.6", "--cap-nonsense", "0.6", "--cap-drift", "99"]
+KINDS = {"baseline", "neutral", "pro", "anti"}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a model, scenarios in two orders, a vector with its label control, and a concept."""
+    folder = tmp_path_factory.mktemp("home")
+    weights = load(str(checkpoint(folder / "tiny"))).weights
+    rows = [
+        {
+            "id": f"{c}#{i}",
+            "category": c,
+            "system": f"Test {c}.",
+            "user": f"Ship order {i}. " * (i % 3 + 1),
+        }
+        for c in ("alpha", "beta")
+        for i in range(SCENARIOS // 2)
+    ]
+    for name, order in (("own", rows), ("turned", rows[::-1])):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in order))
+    pairs = [{"positive": f"Dear sir, order {i}.", "negative": f"hey, order {i}"} for i in range(8)]
+    (folder / "concept.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
+    (folder / "v-controls").mkdir()
+    for seed, path in enumerate(("v.safetensors", "v-controls/labels-0.safetensors")):
+        save_vector(made_vector(weights, range(LAYERS), seed), folder / path)
+    save_vector(made_vector(weights, (1,), 2), folder / "one-layer.safetensors")
+    return folder
+
+
+def made_vector(weights: str, layers: Sequence[int], seed: int) -> SteeringVector:
+    generator = torch.Generator().manual_seed(seed)
+    return SteeringVector(
+        {layer: torch.randn(WIDTH, generator=generator) for layer in layers},
+        Provenance(d_model=WIDTH, n_layers=LAYERS, weights=weights, model="tiny"),
+        norms={span: dict.fromkeys(layers, 6.0) for span in SPANS},
+    )
+
+
+@pytest.fixture(autouse=True)
+def hash_judge(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    """A judge whose labels vary, as a real one's do not on a random model's texts."""
+    monkeypatch.setattr(session, "make_judge", lambda *_args, **_options: HashJudge())
+    monkeypatch.chdir(home)
+
+
+def flags(command: str, out: Path, *, scenarios: str = "own", more: Sequence[str] = ()) -> list[str]:
+    return [
+        command,
+        *("--model", "tiny", "--scenarios", f"{scenarios}.jsonl", "--vector", "v.safetensors"),
+        *("--concept", "concept.jsonl", "--controls", "2", "--new-tokens", "5", "--batch", "16"),
+        *("--out", str(out)),
+        *(more or SWEEP),
+    ]
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["cli.py", *arguments])
+    return cli.main()
+
+
+def summary_of(folder: Path) -> dict[str, Any]:
+    """A run's summary without what a clock says."""
+    summary = json.loads((folder / "summary.json").read_text())
+    for arm in summary["arms"].values():
+        del arm["seconds"]
+    for cell in summary["cells"]:
+        del cell["seconds"]
+    for way in summary.get("costs", {}).values():
+        way.pop("seconds_an_answer")
+        way.pop("seconds_a_baseline_answer")
+    return summary
+
+
+@pytest.fixture(scope="module")
+def sweep(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An undisturbed sweep."""
+    out = tmp_path_factory.mktemp("sweep") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(session, "make_judge", lambda *_args, **_options: HashJudge())
+        patch.chdir(home)
+        assert run(patch, *flags("vector-sweep", out), "--json") == 0
+    return out
+
+
+def test_a_sweep_reports_every_cell_its_controls_and_a_choice(sweep: Path) -> None:
+    found = summary_of(sweep)
+    assert {(c["layer"], c["magnitude"]) for c in found["cells"]} == {
+        (layer, m) for layer in (1, 2) for m in (-0.6, -0.3, 0.3, 0.6)
+    }
+    wanted = {
+        "convergence",
+        "n",
+        "rate_all",
+        "rate_all_ci",
+        "points_all",
+        "ci_all",
+        "p_holm",
+        "refusal_valid",
+    }
+    wanted |= {"nonsensical_all", "cut", "fluency", "compression", "distinct3", "drift", "span", "chosen_on"}
+    for cell in found["cells"]:
+        assert wanted <= cell.keys()
+        assert cell["role"] == "selection"
+        assert cell["n"] == SCENARIOS
+    halves = [half for cell in found["cells"] for half in cell["chosen_on"]]
+    assert sorted(halves) == ["A", "A", "B", "B"]
+    assert found["choice"]["role"] == "report"
+    kinds = {c["kind"] for c in found["controls_out_of_fold"]}
+    assert kinds == {"random", "label", "concept"}
+    assert found["beyond_random"]["directions"] == 2
+    for name in KINDS | {c["plus"] for c in found["choice"]["folds"]}:
+        assert {"fluency", "drift", "capability", "over_refusal"} <= found["arms"][name].keys()
+
+
+def test_what_is_reported_of_the_chosen_vector_is_counted_by_hand(sweep: Path) -> None:
+    """Each scenario under the cells that the other half chose, straight from the store's verdicts."""
+    found = summary_of(sweep)
+    folds = {"AB".index(fold["choose_on"]): fold for fold in found["choice"]["folds"]}
+    with RunStore(sweep, writable=False) as store:
+        (judge,) = store.judges()
+        status = {(o.arm, o.scenario): o.status for o in store.outcomes(judge)}
+    counts = {
+        side: sum(
+            status[folds[1 - half][side], scenario] == "convergence"
+            for scenario, half in found["halves"].items()
+        )
+        for side in ("plus", "minus")
+    }
+    assert found["out_of_fold"]["vector +"]["convergence"] == counts["plus"]
+    points = 100 * (counts["plus"] - counts["minus"]) / SCENARIOS
+    assert found["choice"]["plus-minus"]["points_all"] == pytest.approx(points)
+    assert sorted(found["halves"].values()).count(0) == SCENARIOS // 2
+
+
+def test_the_same_seed_gives_the_same_summary_in_any_order(
+    monkeypatch: pytest.MonkeyPatch, sweep: Path, tmp_path: Path
+) -> None:
+    turned = ["--layers", "2,1", "--magnitudes=0.3,-0.6,0.6,-0.3", *SWEEP[3:]]
+    for name, options in (("again", {}), ("turned", {"scenarios": "turned", "more": turned})):
+        assert run(monkeypatch, *flags("vector-sweep", tmp_path / name, **options), "--json") == 0
+        assert summary_of(tmp_path / name) == summary_of(sweep)
+
+
+KILLED = """
+import os, signal, sys
+import cli
+from experiments import session
+from steer import pipeline
+from steer.store import RunStore
+from tests.fakes import HashJudge
+session.make_judge = lambda *_, **__: HashJudge()
+pipeline.FLUSH_ROWS = 8
+plain, at = RunStore.add_responses, int(sys.argv[1])
+def dies(self, *arguments):
+    plain(self, *arguments)
+    if len(self.done()) >= at:
+        os.kill(os.getpid(), signal.SIGKILL)
+RunStore.add_responses = dies
+sys.argv = ["cli.py", *sys.argv[2:]]
+sys.exit(cli.main())
+"""
+
+
+@pytest.mark.parametrize("stage", ["grid", "controls"])
+def test_a_sweep_killed_at_k_rows_and_resumed_is_the_undisturbed_one(
+    monkeypatch: pytest.MonkeyPatch, home: Path, sweep: Path, tmp_path: Path, stage: str
+) -> None:
+    with RunStore(sweep, writable=False) as store:
+        whole = len(store.done())
+    grid = 12 * SCENARIOS
+    k = random.Random(1).randrange(*((1, grid // 2) if stage == "grid" else (grid, whole - 8)))
+    arguments = [*flags("vector-sweep", tmp_path / "killed"), "--json"]
+    root = Path(cli.__file__).parent
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(k), *arguments],
+        capture_output=True,
+        cwd=home,
+        env={"PYTHONPATH": str(root), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"},
+    )
+    assert killed.returncode == -9, killed.stderr.decode()
+    with RunStore(tmp_path / "killed", writable=False) as store:
+        assert k <= len(store.done()) < whole
+    assert run(monkeypatch, *arguments) == 0
+    assert summary_of(tmp_path / "killed") == summary_of(sweep)
+
+
+def test_the_plan_says_what_it_takes_and_a_dry_run_stops_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command, suffixes in (("vector-sweep", 4), ("compare", 14)):
+        assert run(monkeypatch, *flags(command, tmp_path / "no"), "--dry-run", "--json") == 0
+        plan = json.loads(capsys.readouterr().out)["plan"]
+        assert plan["cells"] == 8
+        assert plan["suffix arms"] == suffixes
+        assert plan["control arms at most"] == 4 * (2 + 2)
+        arms = suffixes + 8 + 16 + plan.get("arms of both together at most", 0)
+        assert plan["generations at most"] == plan["judge calls at most"] == SCENARIOS * arms
+        assert plan["new tokens at most"] == 5 * SCENARIOS * arms
+        assert {
+            "memory, MB",
+            "minutes of generation, expected",
+            "prompt tokens, without suffixes",
+        } <= plan.keys()
+    assert not (tmp_path / "no").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--layers", "2-7"], "layer 4 is out of range: the model's layers are 0 to 3"),
+        (["--magnitudes", ""], "names none but 0"),
+        (["--magnitudes", "0"], "names none but 0"),
+        (["--magnitudes", "0.1,0.2"], "none stands with both signs"),
+        (["--operation", "ablate"], "--operation ablate"),
+        (["--vector", "one-layer.safetensors"], "the vector has no direction at layer 2: it has 1"),
+        (["--vector", "nowhere.safetensors"], "nowhere.safetensors"),
+        (
+            ["--scenarios", "few.jsonl"],
+            "11 scenarios are too few to choose on one half and report on the other",
+        ),
+        (["--temperature", "0", "0.7"], "a sweep has one temperature"),
+        (["--controls", "-1"], "--controls -1"),
+    ],
+)
+@pytest.mark.parametrize("command", ["vector-sweep", "compare"])
+def test_bad_input_is_one_line_and_exit_code_2(
+    monkeypatch: pytest.MonkeyPatch,
+    home: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    more: list[str],
+    message: str,
+) -> None:
+    lines = (home / "own.jsonl").read_text().splitlines(keepends=True)
+    (home / "few.jsonl").write_text("".join(lines[:11]))
+    capsys.readouterr()
+    assert run(monkeypatch, *flags(command, tmp_path / "no"), *more, "--json") == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1, error
+    assert message in error
+    assert not (tmp_path / "no").exists()
+
+
+def test_no_cell_under_the_cap_is_said_with_the_nearest(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capped = [*SWEEP[:3], "--cap-nonsense", "0", "--cap-drift", "0.000001"]
+    assert run(monkeypatch, *flags("vector-sweep", tmp_path / "run", more=capped)) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "no cell is under the cap (nonsense 0%, drift 1e-06) on half 1: the nearest is L" in shown
+    assert "none" in summary_of(tmp_path / "run")["choice"]
+
+
+@pytest.fixture(scope="module")
+def compared(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An undisturbed comparison with a transfer matrix left out."""
+    out = tmp_path_factory.mktemp("compare") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(session, "make_judge", lambda *_args, **_options: HashJudge())
+        patch.chdir(home)
+        assert run(patch, *flags("compare", out)) == 0
+    return out
+
+
+def test_a_comparison_holds_all_its_parts(compared: Path) -> None:
+    found = summary_of(compared)
+    together = found["out_of_fold"]
+    assert {"vector +", "vector -", "tuned pro", "random0 +", "labels -"} <= together.keys()
+    square = {(one["suffix"], one["vector"]): one for one in found["tug_square"]}
+    assert {suffix for suffix, _ in square} >= {"no suffix", "neutral", "pro", "anti", "anti by builder"}
+    assert {vector for _, vector in square} == {"no vector", "vector +", "vector -", "random"}
+    assert square["no suffix", "no vector"]["rate_all"] == found["arms"]["baseline"]["rate_all"]
+    assert all(one["n"] == SCENARIOS for one in square.values())
+    for defence in ("anti", "pro"):
+        entry = found["tug"][f"{defence} defends"]
+        assert [point["size"] for point in entry["curve"]] == [0.3, 0.6]
+        assert {"builder_against_user", "builder_against_vector", "break_even"} <= entry.keys()
+    for side in found["exchange"].values():
+        assert {"suffix", "vector", "vector_half"} <= side["side_effects"]["drift"].keys()
+    assert {point["role"] for point in found["frontier"]} == {"selection", "report"}
+    assert found["costs"]["suffix"]["arms_tuned_over"] == 12
+    assert found["costs"]["vector"]["judge_calls_to_choose"] == 8 * SCENARIOS
+    assert found["verdict"]
+
+
+def test_runs_given_to_compare_say_what_the_comparison_says(
+    monkeypatch: pytest.MonkeyPatch,
+    home: Path,
+    sweep: Path,
+    compared: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A sweep and a suffix run by folder: the same choice and gap as one command made of the same cells."""
+    own = ["--model", "tiny", "--scenarios", "own.jsonl", "--new-tokens", "5", "--batch", "16"]
+    assert run(monkeypatch, "suffix", *own, "--out", str(tmp_path / "suffix"), "--json") == 0
+    capsys.readouterr()
+    assert run(monkeypatch, "compare", str(sweep), str(tmp_path / "suffix"), "--json") == 0
+    found, whole = json.loads(capsys.readouterr().out), summary_of(compared)
+    assert found["choice"]["folds"] == whole["choice"]["folds"]
+    for name in ("suffix", "vector", "difference"):
+        assert found["side_by_side"][name] == whole["side_by_side"][name]
+    assert found["exchange"]["pro"]["whole"] == whole["exchange"]["pro"]["whole"]
+    assert set(found["arms"]) == set(summary_of(sweep)["arms"])
+    assert run(monkeypatch, "compare", str(sweep), str(tmp_path / "suffix")) == 0
+    assert "Suffix and vector side by side" in capsys.readouterr().out
+
+
+def test_runs_that_cannot_be_paired_say_which_field_differs(
+    monkeypatch: pytest.MonkeyPatch, sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint(tmp_path / "other", seed=1)
+    base = {"--model": "tiny", "--scenarios": "own.jsonl", "--new-tokens": "5"}
+    for change, field in (
+        ({"--per-category": "3"}, "scenarios.identity"),
+        ({"--new-tokens": "4"}, "limits.new"),
+        ({"--judge-sees": "steered"}, "judge.sees"),
+    ):
+        out = tmp_path / field
+        options = [part for pair in (base | change | {"--out": str(out)}).items() for part in pair]
+        assert run(monkeypatch, "suffix", *options, "--json") == 0
+        capsys.readouterr()
+        assert run(monkeypatch, "compare", str(sweep), str(out), "--json") == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert f"differ in {field} (" in error
+    for more, message in (
+        (["--models", "a,b"], "finished runs take no --models"),
+        ([str(tmp_path / "limits.new"), "--judge", "human:ana"], "those of hash-judge are there"),
+        ([str(tmp_path / "nowhere")], "no run in"),
+    ):
+        assert run(monkeypatch, "compare", str(sweep), *more) == 2
+        assert message in capsys.readouterr().err
+
+
+@pytest.mark.slow  # two comparisons, and a vector is extracted for each
+def test_models_are_compared_a_row_each(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two models: rates as independent, no trend of two points, and a verdict sentence an arm."""
+    checkpoint(tmp_path / "other", seed=1)
+    few = ["--layers", "1", "--magnitudes=-0.3,0.3", *SWEEP[3:]]
+    arguments = flags("compare", tmp_path / "models", more=few)
+    for name in ("--vector", "--controls"):
+        place = arguments.index(name)
+        del arguments[place : place + 2]
+    arguments += ["--controls", "0", "--models", f"tiny,{tmp_path / 'other'}"]
+    assert run(monkeypatch, *arguments, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert len(found["models"]) == 2
+    for arm in ("baseline", "pro", "anti"):
+        (pair,) = found["pairwise"][arm]
+        counts = [row["counts"][arm] for row in found["models"].values()]
+        assert pair["points"] == pytest.approx(
+            100 * (counts[0][0] / counts[0][1] - counts[1][0] / counts[1][1])
+        )
+        assert pair["ci"][0] < pair["points"] < pair["ci"][1]
+    assert len(found["verdicts"]) == 3
+    assert found["trend"] == {"suffix": None, "vector": None}
+    assert run(monkeypatch, "compare", "--models", "tiny") == 2
+    assert "two different models or more" in capsys.readouterr().err
