@@ -46,7 +46,7 @@ from steer.judges import make as make_judge
 from steer.types import Arm, Scenario
 from vectors.files import save_vector
 from vectors.objective import Example
-from vectors.rank import subspace
+from vectors.rank import check_k, subspace
 from vectors.training import kept_epochs
 from vectors.vector import addition
 
@@ -87,19 +87,31 @@ class EmergentChoice:
     thresholds: Thresholds = field(default_factory=Thresholds)
 
     def __post_init__(self) -> None:
-        for flag, count in (("--items", self.items), ("--controls", self.controls + 1)):
-            if count < 1:
-                raise UserError(f"{flag} {count}: allowed are whole numbers from 1")
+        for flag, count, least in (("--items", self.items, 1), ("--controls", self.controls, 0)):
+            if count < least:
+                raise UserError(f"{flag} {count}: allowed are whole numbers from {least}")
+
+
+def parse_ranks(text: str) -> tuple[int, ...]:
+    """The k of `1,4`, ascending; none of an empty text."""
+    pieces = [piece.strip() for piece in text.split(",") if piece.strip()]
+    if not all(piece.isdecimal() and int(piece) for piece in pieces):
+        raise UserError(f"--ranks {text!r}: allowed are whole numbers from 1, as 1,4 (k = 0 is the baseline)")
+    return tuple(sorted({int(piece) for piece in pieces}))
 
 
 def emergent(options: Options, choice: EmergentChoice) -> tuple[dict[str, Any], Path | None]:
     """Run the experiment; its summary, and the folder that holds everything (None for a dry run)."""
     if choice.lora is not None:
         adapters.require_peft()
+    if len(options.temperatures) > 1:
+        raise UserError(f"--temperature {options.temperatures}: emergent compares arms at one; give one")
     session, pairs, held = open_items(options, choice)
     layer = session.loaded.n_layers // 2 if choice.layer is None else choice.layer
     if not 0 <= layer < session.loaded.n_layers:
         raise UserError(f"--layer {layer}: allowed are 0 to {session.loaded.n_layers - 1}")
+    for k in choice.ranks:
+        check_k(k, min(len(pairs), session.loaded.d_model))  # at most; known in full after reading
     if options.dry_run:
         return {"plan": _plan(session, choice, pairs)}, None
     given = given_arms(session, choice.adapters)
@@ -142,7 +154,16 @@ def open_items(options: Options, choice: EmergentChoice) -> tuple[Session, list[
     organism = options.model == "organism"
     source = choice.narrow or (narrow_sets.ORGANISM if organism else narrow_sets.BAKING)
     pairs, held = split(load_narrow(source), measure=choice.items, seed=options.seed)
-    rater = make_judge(choice.alignment) if choice.alignment else None
+    rater = (
+        make_judge(
+            choice.alignment,
+            base_url=options.base_url,
+            max_calls=options.max_calls,
+            preflight=not options.dry_run,
+        )
+        if choice.alignment
+        else None
+    )
     session = open_session(options)
     if session.thinking:
         raise UserError("emergent builds from answers without thinking: give --no-thinking")

@@ -16,20 +16,23 @@ METHODS = ("trained", "mean-difference", "lora")
 
 
 def emergent_models(
-    options: Options, choice: EmergentChoice, models: Sequence[str]
-) -> tuple[dict[str, Any], None]:
-    """Run `emergent` on each model, every run in its own folder; {"models": rows} with effects and ratios."""
-    if len(set(models)) < len(models) or len(models) < 2:
-        raise UserError(f"--models {','.join(models)!r}: give two different models at least")
+    models: Sequence[str], options: Options, choice: EmergentChoice
+) -> tuple[dict[str, Any], dict[str, Path]]:
+    """Run `emergent` on each model; {"models": rows} with effects and ratios, and each model's folder."""
+    names = [name.strip() for name in models if name.strip()]
+    if len(set(names)) < 2 or len(set(names)) < len(names):
+        raise UserError(f"--models {','.join(models)}: give two different models or more, as a,b")
     rows: list[dict[str, Any]] = []
-    for model in models:
-        out = options.out and options.out / Path(model).name
-        summary, folder = emergent(replace(options, model=model, out=out), choice)
+    folders: dict[str, Path] = {}
+    for name in names:
+        out = None if options.out is None else options.out / name.replace("/", "--")
+        summary, folder = emergent(replace(options, model=name, out=out), choice)
         if folder is not None:
-            rows += model_rows(model, summary, folder)
+            folders[name] = folder
+            rows += model_rows(name, summary, folder)
     if not options.quiet and rows:
         print_models(rows)
-    return {"models": rows, "config": {"command": "emergent"}}, None
+    return {"models": rows}, folders
 
 
 def model_rows(model: str, summary: dict[str, Any], folder: Path) -> list[dict[str, Any]]:

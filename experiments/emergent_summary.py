@@ -9,7 +9,7 @@ from typing import Any
 
 from experiments.interventions import Intervention
 from experiments.item_judges import ByCategory
-from experiments.matching import matched
+from experiments.matching import equal_epochs, matched
 from experiments.narrow import NARROW, OPEN_QUESTIONS
 from experiments.session import Session
 from experiments.spillover import spillover
@@ -59,6 +59,7 @@ def summarise(session: Session, store: RunStore, made: Sequence[Intervention]) -
     }
     vectors = [one.arm.name for one in made if one.method == "trained"]
     loras = [one.arm.name for one in made if one.method == "lora"]
+    checkpoints = [_by_epochs(made, method) for method in ("lora", "trained")]
     return found | {
         "arm_kinds": {one.arm.name: one.kind for one in made},
         "interventions": {
@@ -80,6 +81,10 @@ def summarise(session: Session, store: RunStore, made: Sequence[Intervention]) -
         }
         if loras
         else {},
+        "equal_epochs": {
+            name: [asdict(pair) for pair in equal_epochs(narrow, rows, *checkpoints)]
+            for name, rows in broad.items()
+        },
         "dials": dials(made, spill),
         "notes": list(NOTES),
     }
@@ -116,6 +121,19 @@ def dials(made: Sequence[Intervention], spill: dict[str, dict[str, Any]]) -> lis
                 for name, arms in spill.items()
             ]
     return sorted(rows, key=lambda row: (row["dial"], row["method"], row["broad_set"], row["value"]))
+
+
+def _by_epochs(made: Sequence[Intervention], method: str) -> dict[int, str]:
+    """{epochs: arm} of a method at its main setting."""
+    main = next((one for one in made if one.arm.name == method), None)
+    return {
+        one.epochs: one.arm.name
+        for one in made
+        if main is not None
+        and one.method == method
+        and one.epochs is not None
+        and (one.layer, one.magnitude) == (main.layer, main.magnitude)
+    }
 
 
 def _sets(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:

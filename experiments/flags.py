@@ -163,3 +163,33 @@ def vector_choice(
         "controls": controls,
         "concept": concept,
     }
+
+
+def recipe(
+    *,
+    magnitude: Annotated[
+        float, typer.Option(help="Of every vector, at training and at test, in mean residual norms.")
+    ] = 0.3,
+    span: Annotated[Span, typer.Option(help="Which positions are edited, at training and at test.")] = "last",
+    loss: Annotated[
+        Literal["likelihood", "preference"],
+        typer.Option(help="What training raises: the unwanted answer alone, or over the wanted one."),
+    ] = "likelihood",
+    kl: Annotated[
+        float, typer.Option(help="Weight of the KL to the unsteered model on neutral prompts; 0 for none.")
+    ] = 0.0,
+    epochs: Annotated[int, typer.Option(help="Of vectors and of adapters; kept after 1, 2, 4, 8, ...")] = 8,
+    learning_rate: Annotated[float, typer.Option(help="Of the trained vector.")] = 0.05,
+    start: Annotated[
+        Literal["random", "mean-difference"], typer.Option(help="Where the trained vector starts.")
+    ] = "random",
+) -> dict[str, Any]:
+    return {
+        "magnitude": magnitude,
+        "span": span,
+        "loss": loss,
+        "kl": kl,
+        "epochs": epochs,
+        "learning_rate": learning_rate,
+        "start": start,
+    }

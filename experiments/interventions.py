@@ -61,6 +61,22 @@ class Recipe:
     start: Start = "random"
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        self.training(layer=0, norm=1.0)
+
+    def training(self, *, layer: int, norm: float, seed: int | None = None) -> Training:
+        """The training of a vector at a layer whose mean residual norm is `norm`; UserError for bad settings."""
+        objective = Objective(
+            layer=layer, magnitude=self.magnitude, norm=norm, span=self.span, loss=self.loss, kl=self.kl
+        )
+        return Training(
+            objective=objective,
+            epochs=self.epochs,
+            learning_rate=self.learning_rate,
+            seed=self.seed if seed is None else seed,
+            start=self.start,
+        )
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Site:
@@ -88,22 +104,8 @@ def make_site(
     mean = mean_difference(unwanted, wanted, equal_weights(["narrow"] * len(pairs)))
     answered = [AnsweredRow(e.prompt_ids, e.wanted_ids[:-1]) for e in pairs]
     norm = span_statistics(loaded, answered, directions={layer: mean})[recipe.span][layer].norm
-    seed = recipe.seed if seed is None else seed
-    training = Training(
-        objective=Objective(
-            layer=layer,
-            magnitude=recipe.magnitude,
-            norm=norm,
-            span=recipe.span,
-            loss=recipe.loss,
-            kl=recipe.kl,
-        ),
-        epochs=recipe.epochs,
-        learning_rate=recipe.learning_rate,
-        seed=seed,
-        start=recipe.start,
-    )
-    start = mean if recipe.start == "mean-difference" else random_start(loaded.d_model, seed)
+    training = recipe.training(layer=layer, norm=norm, seed=seed)
+    start = mean if recipe.start == "mean-difference" else random_start(loaded.d_model, training.seed)
     name = identity_of(loaded, pairs, training, start, neutral)[:16]
     steps = -(-len(pairs) // training.batch) * training.epochs
     with session.screen.progress(train=steps) as tick:
