@@ -65,7 +65,7 @@ class Recipe:
         self.training(layer=0, norm=1.0)
 
     def training(self, *, layer: int, norm: float, seed: int | None = None) -> Training:
-        """The training of a vector at a layer whose mean residual norm is `norm`; UserError for bad settings."""
+        """The training of a vector at a layer of mean residual norm `norm`; UserError for bad settings."""
         objective = Objective(
             layer=layer, magnitude=self.magnitude, norm=norm, span=self.span, loss=self.loss, kl=self.kl
         )

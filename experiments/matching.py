@@ -93,9 +93,7 @@ def equal_epochs(
     for epochs in sorted(firsts.keys() & seconds.keys()):
         first, second = firsts[epochs], seconds[epochs]
         near, far = (gap(_of(rows, first, second), first, second) for rows in (narrow, broad))
-        found.append(
-            Beside(first, second, epochs, near.points_all, near.ci_all, far.points_all, far.ci_all)
-        )
+        found.append(Beside(first, second, epochs, near.points_all, near.ci_all, far.points_all, far.ci_all))
     return found
 
 
