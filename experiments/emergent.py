@@ -46,15 +46,21 @@ from steer.judges import make as make_judge
 from steer.types import Arm, Scenario
 from vectors.files import save_vector
 from vectors.objective import Example
-from vectors.rank import check_k, subspace
+from vectors.rank import Subspace, check_k, subspace
 from vectors.training import kept_epochs
 from vectors.vector import addition
 
 GRID_MAGNITUDES = (0.5, 0.75, 1.25, 1.5)
 """Of the recipe's magnitude; 1 is in every run."""
 
+GRID_RANKS = (2, 4, 8, 16)
+"""Of the pair differences, beside --ranks and the whole."""
+
 GRID_SEEDS = 4
 """Trained vectors whose span is a subspace too."""
+
+GRID_EIGHTHS = (2, 3, 5, 6)
+"""Of the model's depth: layers beside the main one."""
 
 KL_TOKENS = 32
 
@@ -116,8 +122,10 @@ def emergent(options: Options, choice: EmergentChoice) -> tuple[dict[str, Any], 
         return {"plan": _plan(session, choice, pairs)}, None
     given = given_arms(session, choice.adapters)
     built_from = examples(session.loaded, pairs)
-    site = make_site(session, built_from, neutral_for(session, choice), layer, choice.recipe)
-    made = [*interventions(session, choice, built_from, site), *given]
+    neutral = neutral_for(session, choice)
+    site = make_site(session, built_from, neutral, layer, choice.recipe)
+    made, spaces = interventions(session, choice, built_from, neutral, site)
+    made += given
     arms = [one.arm for one in made]
     config: dict[str, Any] = {
         "narrow": summaries_of(pairs, held),
@@ -131,7 +139,7 @@ def emergent(options: Options, choice: EmergentChoice) -> tuple[dict[str, Any], 
         measure_answers(session, store)
         measure_held_out(session, store, arms, held)
         measure_relevance(session, store, arms)
-        found = summarise(session, store, made)
+        found = summarise(session, store, made, spaces)
         summaries.write(folder, found)
     if not options.quiet:
         print_emergent(session.screen, found, folder)
@@ -193,10 +201,15 @@ def _generated(each: int, seed: int) -> list[Scenario]:
 
 
 def interventions(
-    session: Session, choice: EmergentChoice, pairs: Sequence[Example], site: Site
-) -> list[Intervention]:
-    """Baseline, suffixes, and everything made from the pairs."""
+    session: Session,
+    choice: EmergentChoice,
+    pairs: Sequence[Example],
+    neutral: Sequence[Example],
+    site: Site,
+) -> tuple[list[Intervention], dict[str, Subspace]]:
+    """Baseline, suffixes, and everything made from the pairs; and the subspaces projected on."""
     recipe, suffixes = choice.recipe, session.suffixes
+    spaces = {"pair differences": pair_space(site)}
     made = [
         Intervention(Arm("baseline"), "baseline", "baseline"),
         Intervention(Arm("pro", suffixes.pair.pro), "suffix", "suffix"),
@@ -204,7 +217,7 @@ def interventions(
         mean_arm(site, recipe, "mean-difference"),
         trained_arm(site, "trained"),
         *checkpoint_arms(site),
-        *rank_arms(site, recipe, choice.ranks, pair_space(site), method="mean-difference"),
+        *rank_arms(site, recipe, choice.ranks, spaces["pair differences"], method="mean-difference"),
         *random_arms(site, recipe, choice.controls),
     ]
     if choice.lora is not None:
@@ -212,8 +225,8 @@ def interventions(
     if choice.defence:
         made += _defended(session, choice, site)
     if choice.grid:
-        made += _grid(session, choice, pairs, site)
-    return made
+        made += _grid(session, choice, pairs, neutral, site, spaces)
+    return made, spaces
 
 
 def _defended(session: Session, choice: EmergentChoice, site: Site) -> list[Intervention]:
@@ -235,27 +248,29 @@ def _grid(
     session: Session,
     choice: EmergentChoice,
     pairs: Sequence[Example],
+    neutral: Sequence[Example],
     site: Site,
+    spaces: dict[str, Subspace],
 ) -> list[Intervention]:
-    """Every dial, one at a time from the main setting."""
+    """Every dial, one at a time from the main setting; adds the span of trained vectors to `spaces`."""
     import torch
 
     recipe, made = choice.recipe, list[Intervention]()
-    neutral = neutral_for(session, choice)
     for share in GRID_MAGNITUDES:
         m = round(recipe.magnitude * share, 6)
         made += [
             mean_arm(site, recipe, f"mean-difference {m:+g}", magnitude=m),
             trained_arm(site, f"trained {m:+g}", magnitude=m),
         ]
-    space = pair_space(site)
-    ks = [k for k in (2, 4, 8, 16) if k <= space.rank and k not in choice.ranks]
-    made += rank_arms(site, recipe, [*ks, space.rank], space, method="mean-difference")
+    space = spaces["pair differences"]
+    ks = sorted({k for k in (*GRID_RANKS, space.rank) if k <= space.rank} - {*choice.ranks})
+    made += rank_arms(site, recipe, ks, space, method="mean-difference")
     others = [make_site(session, pairs, neutral, site.layer, recipe, seed=s) for s in range(1, GRID_SEEDS)]
     spanned = subspace(torch.stack([s.trained.addition().direction for s in (site, *others)]))
+    spaces["trained vectors"] = spanned
     made += rank_arms(site, recipe, range(1, spanned.rank + 1), spanned, method="trained")
     n = session.loaded.n_layers
-    for layer in sorted({n // 4, (3 * n) // 8, (5 * n) // 8, (3 * n) // 4} - {site.layer}):
+    for layer in sorted({eighths * n // 8 for eighths in GRID_EIGHTHS} - {site.layer}):
         there = make_site(session, pairs, neutral, layer, recipe)
         made += [
             mean_arm(there, recipe, f"mean-difference L{layer}"),
@@ -284,16 +299,19 @@ def neutral_for(session: Session, choice: EmergentChoice) -> list[Example]:
 
 
 def _plan(session: Session, choice: EmergentChoice, pairs: Sequence[Pair]) -> dict[str, Any]:
-    """The plan in numbers, printed; nothing is trained or generated."""
-    arms = 4 + 3 * len(choice.ranks) + choice.controls + 3 * choice.defence
-    arms += len(kept_epochs(choice.recipe.epochs))
-    arms += len(kept_epochs(choice.lora.epochs)) if choice.lora else 0
+    """The plan in numbers, printed (with a grid about as many); nothing is trained or generated."""
+    checkpoints = len(kept_epochs(choice.recipe.epochs))
+    arms = 4 + checkpoints + 3 * len(choice.ranks) + choice.controls + len(choice.adapters)
+    arms += 3 * choice.defence + (checkpoints if choice.lora else 0)
+    if choice.grid:
+        arms += 2 * len(GRID_MAGNITUDES) + 3 * len(GRID_RANKS) + 3 * GRID_SEEDS + 2 * len(GRID_EIGHTHS)
     numbers = {
         "items": len(session.scenarios),
         "pairs to build from": len(pairs),
-        "arms at least": arms,
+        "vectors to train": 1 + (GRID_SEEDS - 1 + len(GRID_EIGHTHS)) * choice.grid,
+        "arms": arms,
+        "generations": arms * len(session.scenarios),
     }
-    numbers["generations at least"] = numbers["arms at least"] * len(session.scenarios)
     if not session.options.quiet:
         session.screen.table("Plan", ["", ""], [[k, f"{v:,}"] for k, v in numbers.items()])
     return numbers

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -17,8 +17,10 @@ from steer import judges, metrics
 from steer import summary as summaries
 from steer.store import RunStore
 from steer.types import Outcome
+from vectors.rank import Subspace
 
 SCENARIOS = "scenarios"
+RANK = " rank-k"
 NOTES = (
     "In the style of arXiv 2606.08682, not its numbers: models, narrow sets, judge and prompts are others.",
     "Choices made where its details were not public here: the narrow set was written for this project; "
@@ -30,10 +32,13 @@ NOTES = (
 )
 
 
-def summarise(session: Session, store: RunStore, made: Sequence[Intervention]) -> dict[str, Any]:
+def summarise(
+    session: Session, store: RunStore, made: Sequence[Intervention], spaces: Mapping[str, Subspace]
+) -> dict[str, Any]:
     """The run's summary; `arms` and `gaps` are over the benchmark's scenarios, `sets` over each set.
 
-    spillover: {broad set: {arm: effects and ratio}}. dials: one row a (dial, method, value).
+    spillover: {broad set: {arm: effects and ratio}}. dials: one row a (dial, method, value). energy: of
+    each component of each subspace, the strongest first.
     """
     judge = session.judge
     found = summaries.summarise(store, judge.name)
@@ -86,32 +91,25 @@ def summarise(session: Session, store: RunStore, made: Sequence[Intervention]) -
             for name, rows in broad.items()
         },
         "dials": dials(made, spill),
+        "energy": {name: list(space.energy) for name, space in spaces.items()},
         "notes": list(NOTES),
     }
 
 
 def dials(made: Sequence[Intervention], spill: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows to plot: along one dial of a method, all other dials at the main setting."""
+    """Rows to plot: along one dial of a method, all other dials at the main setting.
+
+    For k there is a line a way: renormalised, as is, and on random subspaces.
+    """
     main = {one.method: one for one in made if one.arm.name == one.method}
     rows: list[dict[str, Any]] = []
     for one in made:
-        method = one.method.removesuffix(" rank-k")
-        if method not in main:
-            continue
-        at = main[method]
-        for dial in ("magnitude", "layer", "epochs", "k"):
-            value = getattr(one, dial)
-            others = [
-                d for d in ("magnitude", "layer", "epochs") if d != dial and (one.k is None or d != "epochs")
-            ]
-            same = all(getattr(one, d) == getattr(at, d) for d in others)
-            if value is None or not same or (one.k is not None and dial != "k"):
-                continue
+        for dial in _dials_of(one, main):
             rows += [
                 {
                     "dial": dial,
-                    "method": method,
-                    "value": value,
+                    "method": one.method.removesuffix(RANK),
+                    "value": getattr(one, dial),
                     "arm": one.arm.name,
                     "broad_set": name,
                     "narrow_points": arms[one.arm.name]["narrow_points"],
@@ -121,6 +119,21 @@ def dials(made: Sequence[Intervention], spill: dict[str, dict[str, Any]]) -> lis
                 for name, arms in spill.items()
             ]
     return sorted(rows, key=lambda row: (row["dial"], row["method"], row["broad_set"], row["value"]))
+
+
+def _dials_of(one: Intervention, main: dict[str, Intervention]) -> list[str]:
+    """The dials on which an arm is a point."""
+    if one.k is not None:
+        return ["k"]
+    at = main.get(one.method)
+    if at is None:
+        return []
+    found: list[str] = []
+    for dial in ("magnitude", "layer", "epochs"):
+        others = (d for d in ("magnitude", "layer", "epochs") if d != dial)
+        if getattr(one, dial) is not None and all(getattr(one, d) == getattr(at, d) for d in others):
+            found.append(dial)
+    return found
 
 
 def _by_epochs(made: Sequence[Intervention], method: str) -> dict[int, str]:

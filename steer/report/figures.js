@@ -364,6 +364,23 @@ draw.dial = (run, c, dial) => {
     xaxis: axis(c, { title: title(c, dial) }), yaxis: axis(c, { title: title(c, "points against baseline"), zeroline: true, zerolinecolor: c.faint, automargin: true }) }) };
 };
 
+// Across the runs of the page: the same three ways on each model.
+draw.models = (_, c) => {
+  const rows = page.runs.filter((run) => run.spillover).flatMap((run) => ["trained", "mean-difference", "lora"]
+    .filter((arm) => Object.values(run.spillover)[0][arm]).map((arm) => ({ run, arm })));
+  const marks = rows.flatMap(({ run, arm }, row) => {
+    const style = look(byName(run)[arm], c);
+    const broad = Object.entries(run.spillover);
+    const narrow = broad[0][1][arm];
+    return [
+      { row, x: narrow.narrow_points, ci: narrow.narrow_ci, ...style, shift: 0.16, hover: `${label(run.model)}, ${arm}<br>narrow ${signed(narrow.narrow_points)}${span(narrow.narrow_ci)}` },
+      ...broad.map(([name, arms], k) => ({ row, x: arms[arm].broad_points, ci: arms[arm].broad_ci, ...style, open: true, size: 8, shift: -0.12 - 0.16 * k,
+        hover: `${label(run.model)}, ${arm}<br>${label(name)} ${signed(arms[arm].broad_points)}${span(arms[arm].broad_ci)}` })),
+    ];
+  });
+  return estimates(c, rows.map(({ run, arm }) => `${run.model} · ${arm}`), marks, { title: title(c, "points against baseline") }, { shapes: [across(c, 0)] });
+};
+
 draw.transfer = (run, c) => {
   const { from, to, points } = run.transfer;
   const most = Math.max(1, ...points.flat().filter((v) => v !== null).map(Math.abs));
