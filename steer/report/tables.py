@@ -198,7 +198,7 @@ def side_table(sides: Mapping[str, Any]) -> Table:
             continue
         valid = sides.get("suffix_paraphrase_mean_valid") if name.endswith("mean_all") else found
         cells = [
-            words.withwords.open_limits(*side_estimate(one or {}, o))
+            words.with_limits(*side_estimate(one or {}, o))
             for one, o in ((found, "all"), (valid, "valid"))
         ]
         rows.append((title, *cells, words.p_value(found.get("p"))))
@@ -267,7 +267,7 @@ def tug_table(tug: Mapping[str, Any]) -> Table:
 
 
 def _points(found: Mapping[str, Any] | None) -> str:
-    return words.NONE if found is None else words.withwords.open_limits(found["points"], found["ci"])
+    return words.NONE if found is None else words.with_limits(found["points"], found["ci"])
 
 
 def arm_rates(rows: Sequence[Mapping[str, Any]]) -> Table:
