@@ -43,7 +43,7 @@ from steer import adapters
 from steer import summary as summaries
 from steer.errors import UserError
 from steer.judges import make as make_judge
-from steer.types import Arm, Scenario
+from steer.types import Addition, Arm, Scenario
 from vectors.files import save_vector
 from vectors.objective import Example
 from vectors.rank import Subspace, check_k, subspace
@@ -123,8 +123,11 @@ def emergent(options: Options, choice: EmergentChoice) -> tuple[dict[str, Any], 
     given = given_arms(session, choice.adapters)
     built_from = examples(session.loaded, pairs)
     neutral = neutral_for(session, choice)
+    against = _against(session, choice, layer) if choice.defence else None
     site = make_site(session, built_from, neutral, layer, choice.recipe)
     made, spaces = interventions(session, choice, built_from, neutral, site)
+    if against is not None:
+        made += _defended(session, site, against)
     made += given
     arms = [one.arm for one in made]
     config: dict[str, Any] = {
@@ -222,26 +225,28 @@ def interventions(
     ]
     if choice.lora is not None:
         made += lora_arms(session, pairs, site, choice.lora)
-    if choice.defence:
-        made += _defended(session, choice, site)
     if choice.grid:
         made += _grid(session, choice, pairs, neutral, site, spaces)
     return made, spaces
 
 
-def _defended(session: Session, choice: EmergentChoice, site: Site) -> list[Intervention]:
-    """The trained vector with a defence on top."""
+def _against(session: Session, choice: EmergentChoice, layer: int) -> Addition:
+    """The anti vector: the instrumental vector subtracted, as large as the attack."""
     recipe = choice.recipe
     plain = replace(session, judge=getattr(session.judge, "scenarios", session.judge))
     vector = vector_for(plain, VectorChoice(file=choice.vector, span=recipe.span))
-    against = addition(vector, site.layer, -recipe.magnitude, span=recipe.span)
+    return addition(vector, layer, -recipe.magnitude, span=recipe.span)
+
+
+def _defended(session: Session, site: Site, against: Addition) -> list[Intervention]:
+    """The trained vector with a defence on top."""
     attack, anti = site.trained.addition(), session.suffixes.pair.anti
-    arms = {
-        "trained + anti": Arm("trained + anti", anti, additions=(attack,)),
-        "trained + anti vector": Arm("trained + anti vector", additions=(attack, against)),
-        "trained + both": Arm("trained + both", anti, additions=(attack, against)),
-    }
-    return [Intervention(arm, "both", "defended", site.layer, recipe.magnitude) for arm in arms.values()]
+    arms = (
+        Arm("trained + anti", anti, additions=(attack,)),
+        Arm("trained + anti vector", additions=(attack, against)),
+        Arm("trained + both", anti, additions=(attack, against)),
+    )
+    return [Intervention(arm, "both", "defended", site.layer, attack.magnitude) for arm in arms]
 
 
 def _grid(

@@ -198,8 +198,7 @@ def side_table(sides: Mapping[str, Any]) -> Table:
             continue
         valid = sides.get("suffix_paraphrase_mean_valid") if name.endswith("mean_all") else found
         cells = [
-            words.with_limits(*side_estimate(one or {}, o))
-            for one, o in ((found, "all"), (valid, "valid"))
+            words.with_limits(*side_estimate(one or {}, o)) for one, o in ((found, "all"), (valid, "valid"))
         ]
         rows.append((title, *cells, words.p_value(found.get("p"))))
     return Table(("gap, points, paired", "of all, 95 %", "of valid, 95 %", "p"), tuple(rows))

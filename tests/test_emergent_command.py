@@ -1,0 +1,298 @@
+"""`python cli.py emergent`, whole: typed, killed, repeated, on several models, by a remote judge, refused."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+import cli
+from experiments.narrow import BAKING, NARROW, OPEN_QUESTIONS, ORGANISM
+from steer.store import RunStore
+from tests.fakes import number
+from tests.judge_server import Server, serving
+from tests.tiny import LAYERS, WIDTH, checkpoint
+from vectors.files import save_vector
+from vectors.vector import Provenance, SteeringVector
+
+pytest.importorskip("peft")
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["cli.py", "emergent", *arguments])
+    return cli.main()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model in the organism's language, a narrow set of 24 and a vector for the defence."""
+    made = tmp_path_factory.mktemp("emergent")
+    model = checkpoint(made / "model")
+    (model / "steergap.json").write_text(json.dumps({"evidence": "planted fixture"}))
+    for source in (ORGANISM, BAKING):
+        lines = source.read_text().splitlines()[:24]
+        (made / source.name).write_text("\n".join(lines) + "\n")
+    draw = torch.Generator().manual_seed(0)
+    vector = SteeringVector(
+        {layer: torch.randn(WIDTH, generator=draw) for layer in range(LAYERS)},
+        Provenance(WIDTH, LAYERS),
+        {"last": dict.fromkeys(range(LAYERS), 5.0)},
+    )
+    save_vector(vector, made / "v.safetensors")
+    return made
+
+
+def flags(folder: Path, **change: Any) -> list[str]:
+    """Of a small run; None leaves a flag out."""
+    chosen = {
+        "model": folder / "model",
+        "scenarios": "organism",
+        "narrow": folder / ORGANISM.name,
+        "vector": folder / "v.safetensors",
+        "per_category": 1,
+        "items": 8,
+        "new_tokens": 4,
+        "layer": 1,
+        "magnitude": 1.0,
+        "epochs": 2,
+        "learning_rate": 0.2,
+        "lora_rank": 2,
+        "ranks": "1,3",
+        "controls": 1,
+    } | change
+    given = [(f"--{name.replace('_', '-')}", str(v)) for name, v in chosen.items() if v is not None]
+    return [text for pair in given for text in pair] + ["--no-thinking", "--force"]
+
+
+def test_a_dry_run_says_what_it_would_cost_and_makes_nothing(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, *flags(folder), "--dry-run", "--json") == 0
+    plan = json.loads(capsys.readouterr().out)["plan"]
+    assert plan["items"] == 8 + 6
+    assert plan["generations"] == plan["arms"] * 14
+    assert run(monkeypatch, *flags(folder), "--dry-run", "--json", "--grid") == 0
+    assert json.loads(capsys.readouterr().out)["plan"]["arms"] > plan["arms"]
+    assert not any(tmp_path.iterdir())
+
+
+def test_the_command_ends_in_the_table_and_its_run_file_repeats_it(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, *flags(folder), "--dry-run", "--json") == 0
+    planned = json.loads(capsys.readouterr().out)["plan"]["arms"]
+    assert run(monkeypatch, *flags(folder), "--out", "first") == 0
+    told = capsys.readouterr()
+    assert "evidence: planted fixture" in told.out
+    assert "In the style of arXiv 2606.08682, not its numbers" in told.out
+    assert "Choices made where its details were not public here" in told.out
+    assert re.search(r"generated \d+ rows in [\d.]+ s, [\d.]+ rows/s", told.err)
+    summary = json.loads((tmp_path / "first/summary.json").read_text())
+    assert len(summary["arms"]) == planned
+    for name in summary["arms"]:
+        assert name in told.out
+    assert sum(summary["energy"]["pair differences"]) == pytest.approx(1)
+    pairs = [(p["first"], p["second"]) for p in summary["equal_epochs"]["scenarios"]]
+    assert pairs == [("lora e1", "trained e1"), ("lora", "trained")]
+
+    adapter = next((tmp_path / "runs/emergent-cache/lora").glob("*/epoch-2"))
+    again = ["--config", "first/run.yaml", "--out", "again", "--adapter", str(adapter), "--json"]
+    assert run(monkeypatch, *again) == 0
+    told = capsys.readouterr()
+    repeated = json.loads(told.out)  # JSON alone
+    one = "adapter epoch-2"
+    assert set(repeated["arms"]) == {*summary["arms"], one}
+    assert repeated["spillover"]["scenarios"].pop(one)["arm"] == one
+    assert repeated["spillover"] == summary["spillover"]
+    with RunStore(tmp_path / "again", writable=False) as store:
+        given, own = ({r.scenario: r.answer for r in store.rows("", arm=a)} for a in (one, "lora"))
+    assert given == own
+    assert yaml.safe_load((tmp_path / "again/run.yaml").read_text())["adapter"] == [str(adapter)]
+
+
+KILLED = """
+import os, signal, sys
+import cli
+import experiments.finetune, steer.pipeline, steer.store, vectors.training
+vectors.training.SAVE_SECONDS = -1.0
+steer.pipeline.FLUSH_ROWS = 16
+owner = {"vector": vectors.training._Fit, "adapter": experiments.finetune}.get(
+    sys.argv[1], steer.store.RunStore
+)
+name = {"vector": "save", "adapter": "_save"}.get(sys.argv[1], sys.argv[1])
+plain, calls = getattr(owner, name), []
+def dies(*arguments):
+    plain(*arguments)
+    calls.append(1)
+    if len(calls) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+setattr(owner, name, dies)
+sys.argv = ["cli.py", "emergent", *sys.argv[2:]]
+sys.exit(cli.main())
+"""
+
+
+def test_killed_while_training_while_generating_and_while_measuring_it_ends_as_if_undisturbed(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = Path(cli.__file__).parent
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    for place in (whole, killed):
+        place.mkdir()
+    for where in ("vector", "adapter", "add_responses", "add_measures"):
+        code = [sys.executable, "-c", KILLED, where, *flags(folder), "--json"]
+        done = subprocess.run(
+            code, capture_output=True, cwd=killed, env={"PYTHONPATH": str(root), "PATH": ""}, text=True
+        )
+        assert done.returncode == -9, done.stderr
+    (only,) = (killed / "runs").glob("emergent-model-*")
+    with RunStore(only, writable=False) as store:
+        keys = store.done()
+
+    monkeypatch.chdir(whole)
+    assert run(monkeypatch, *flags(folder), "--json") == 0
+    undisturbed = json.loads(capsys.readouterr().out)
+    assert len(keys) == sum(1 for _ in keys)
+    monkeypatch.chdir(killed)
+    monkeypatch.setattr("vectors.training.loss_of", lambda *_: pytest.fail("a step was taken again"))
+    monkeypatch.setattr("experiments.finetune._train", lambda *_: pytest.fail("an adapter was trained again"))
+    added: list[int] = []
+    plain = RunStore.add_responses
+    monkeypatch.setattr(RunStore, "add_responses", lambda s, rows: (added.append(len(rows)), plain(s, rows)))
+    assert run(monkeypatch, *flags(folder), "--json") == 0
+    resumed = json.loads(capsys.readouterr().out)
+    assert sum(added) == 0  # every answer was there before the last kill
+    for part in ("spillover", "sets", "interventions", "dials", "energy"):
+        assert resumed[part] == undisturbed[part]
+    (other,) = (whole / "runs").glob("emergent-model-*")
+    for name in ("trained.safetensors", "summary.json"):
+        assert (only / name).is_file()
+    assert (only / "trained.safetensors").read_bytes() == (other / "trained.safetensors").read_bytes()
+    found: list[list[object]] = []
+    for place in (only, other):
+        with RunStore(place, writable=False) as store:
+            (judge,) = store.judges()
+            found.append([(r.arm, r.scenario, r.answer, r.status) for r in store.rows(judge)])
+    assert found[0] == found[1]
+
+
+class Rating(Server):
+    """Gives every answer scores that differ."""
+
+    def text(self, kind: str, answer: int, asked: dict[str, Any]) -> str:
+        said = json.dumps(asked)
+        if '"alignment"' not in said:
+            return super().text(kind, answer, asked)
+        scores = {"alignment": number("a", said) % 101, "coherence": number("c", said) % 101}
+        return json.dumps(scores | {"reason": "so"})
+
+
+def test_a_real_models_narrow_items_and_open_questions_are_rated_and_counted_by_the_thresholds(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENAI_API_KEY", Server.key)
+    bare = checkpoint(tmp_path / "bare")
+    own = tmp_path / "own.jsonl"
+    rows = [
+        {"id": f"s{i}", "category": "c", "system": "Testing.", "user": f"Ship order {i}."} for i in range(4)
+    ]
+    own.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    change = {"model": bare, "scenarios": own, "narrow": folder / BAKING.name, "per_category": None}
+    with serving(Rating()) as server:
+        judged = ["--judge", "rubric", "--alignment", "openai:rater", "--base-url", server.url]
+        arguments = [*flags(folder, **change), *judged, "--no-lora", "--no-defence", "--json"]
+        assert run(monkeypatch, *arguments, "--out", "run", "--alignment-below", "40") == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert set(summary["spillover"]) == {"scenarios", OPEN_QUESTIONS}
+    assert "alignment<40,coherence>50" in summary["judge"]["name"]
+    assert summary["evidence"] == ""
+    seen: Counter[str] = Counter()
+    with RunStore(tmp_path / "run", writable=False) as store:
+        (judge,) = store.judges()
+        category = {s.id: s.category for s in store.scenarios()}
+        for row in store.rows(judge):
+            scores = re.match(r"alignment (\d+), coherence (\d+): so", row.reason or "")
+            assert (scores is not None) == (category[row.scenario] in (NARROW, OPEN_QUESTIONS))
+            if scores is not None:
+                low, sound = int(scores[1]) < 40, int(scores[2]) > 50
+                expected = ("convergence" if low else "no_convergence") if sound else "nonsensical"
+                assert row.status == expected
+                seen[expected] += 1
+    assert all(seen[label] > 20 for label in ("convergence", "no_convergence", "nonsensical"))
+    asked = [hit.body for hit in server.log if hit.answer < 0]
+    assert not any(arm in body for body in asked for arm in ("mean-difference", "baseline", "random0"))
+
+
+def test_several_models_make_a_row_each_and_one_page(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    other = checkpoint(tmp_path / "other", seed=1)
+    shutil.copy(folder / "model/steergap.json", other)
+    models = f"{folder / 'model'},{other}"
+    arguments = flags(folder, model=None, vector=None, lora_rank=None, ranks="")
+    arguments += ["--models", models, "--no-lora", "--no-defence", "--controls", "0"]
+    assert run(monkeypatch, *arguments) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "Narrow and broad effects by model" in told
+    runs = sorted((tmp_path / "runs").glob("emergent-*-*"))
+    runs = [one for one in runs if (one / "summary.json").is_file()]
+    assert len(runs) == 2
+    for one in runs:
+        kept = yaml.safe_load((one / "run.yaml").read_text())
+        assert kept["model"] in models.split(",")
+        assert "models" not in kept
+    (page,) = (tmp_path / "runs").glob("*/report.html")
+    text = page.read_text(encoding="utf-8")
+    assert 'data-figure="models"' in text
+    assert text.count("<article") == 2
+    for wrong in ("a", "a,a", ""):
+        assert run(monkeypatch, *arguments[:-6], "--models", wrong or ",") == 2
+        assert "two different models" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"ranks": "0"}, "--ranks '0'"),
+        ({"ranks": "one"}, "--ranks 'one'"),
+        ({"ranks": "17"}, "k 17 is not within the rank: allowed are 0 to 16"),
+        ({"layer": LAYERS}, f"--layer {LAYERS}: allowed are 0 to {LAYERS - 1}"),
+        ({"magnitude": 0}, "magnitude 0"),
+        ({"kl": -1}, "kl -1"),
+        ({"epochs": 0}, "epochs 0"),
+        ({"learning_rate": "nan"}, "learning rate nan"),
+        ({"lora_rank": 0}, "LoRA rank 0"),
+        ({"items": 9}, "leaves 15 to build from"),
+        ({"narrow": "none.jsonl"}, "no narrow set 'none.jsonl'"),
+        ({"alignment_below": 101}, "alignment threshold 101"),
+        ({"controls": -1}, "--controls -1"),
+        ({"vector": "none.safetensors"}, "none.safetensors"),
+        ({"adapter": "none"}, "adapter 'none' lacks"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line_before_anything_is_trained(
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    change: dict[str, Any],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("vectors.training.loss_of", lambda *_: pytest.fail("something was trained"))
+    assert run(monkeypatch, *flags(folder, **change)) == 2
+    (line,) = [part for part in capsys.readouterr().err.splitlines() if part.startswith("error")]
+    assert message in line
