@@ -14,7 +14,7 @@ from typing import Any
 
 from experiments import narrow as narrow_sets
 from experiments.emergent_measures import measure_held_out, measure_relevance
-from experiments.emergent_summary import summarise
+from experiments.emergent_summary import summarise, training_curve
 from experiments.emergent_tables import print_emergent
 from experiments.finetune import Lora
 from experiments.interventions import (
@@ -143,6 +143,7 @@ def emergent(options: Options, choice: EmergentChoice) -> tuple[dict[str, Any], 
         measure_held_out(session, store, arms, held)
         measure_relevance(session, store, arms)
         found = summarise(session, store, made, spaces)
+        found["training"] = training_curve(site.trained)
         summaries.write(folder, found)
     if not options.quiet:
         print_emergent(session.screen, found, folder)

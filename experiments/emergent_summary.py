@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from statistics import fmean
 from typing import Any
 
 from experiments.interventions import Intervention
@@ -18,15 +19,19 @@ from steer import summary as summaries
 from steer.store import RunStore
 from steer.types import Outcome
 from vectors.rank import Subspace
+from vectors.training import Trained
 
 SCENARIOS = "scenarios"
 RANK = " rank-k"
 NOTES = (
     "In the style of arXiv 2606.08682, not its numbers: models, narrow sets, judge and prompts are others.",
-    "Choices made where its details were not public here: the narrow set was written for this project; "
-    "|v| is fixed at magnitude x the mean residual norm of the layer; layer, magnitude and epochs are "
-    "defaults, not tuned; the loss is a mean over answer tokens, end of turn included; subspaces are "
-    "uncentred; LoRA is on all linear layers of the blocks.",
+    "Choices made where its details were not public here: narrow set, open questions and the judge's prompt "
+    "were written for this project; a vector's length is its magnitude times the layer's mean residual norm, "
+    "the same at training and at test, and the magnitude dial stretches the vector trained at the main "
+    "magnitude; layer, magnitude, learning rates and epochs are defaults, not tuned for any model; the loss "
+    "is a mean over answer tokens, end of turn included; subspaces are uncentred and of mean answer states; "
+    "LoRA is on all linear layers of the blocks; the anti vector is the instrumental one at the same "
+    "magnitude.",
     "Effects are percentage points of all items against baseline, paired; spill-over is broad over narrow, "
     "without an estimate where the narrow interval includes 0.",
 )
@@ -94,6 +99,13 @@ def summarise(
         "energy": {name: list(space.energy) for name, space in spaces.items()},
         "notes": list(NOTES),
     }
+
+
+def training_curve(trained: Trained) -> dict[str, Any]:
+    """Mean loss of every epoch, in order, and the last one's share of the first's."""
+    steps = len(trained.losses) // trained.training.epochs
+    losses = [fmean(trained.losses[at : at + steps]) for at in range(0, len(trained.losses), steps)]
+    return {"losses": losses, "last_over_first": losses[-1] / losses[0]}
 
 
 def dials(made: Sequence[Intervention], spill: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:

@@ -23,6 +23,8 @@ def print_emergent(screen: Screen, summary: dict[str, Any], folder: Path) -> Non
     for broad, pairs in summary["equal_epochs"].items():
         for pair in pairs[-1:]:
             screen.line(f"{broad}, after {pair['epochs']} epochs each: {_difference(pair)}")
+    losses = summary["training"]["losses"]
+    screen.line(f"trained vector: mean loss {losses[0]:.3f} in the first epoch, {losses[-1]:.3f} in the last")
     for note in summary["notes"]:
         screen.line(note)
     print_footer(screen, summary, folder)

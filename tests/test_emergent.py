@@ -280,6 +280,8 @@ def test_a_whole_run_on_a_tiny_model(
         (1,),
         "planted fixture",
     )
+    assert len(summary["training"]["losses"]) == 8
+    assert summary["training"]["last_over_first"] < 0.9
     losses = {name: summary["arms"][name]["held_out_nll"] for name in names}
     assert losses["trained"] < losses["mean-difference"]
     assert losses["trained"] < losses["random0"]

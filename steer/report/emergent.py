@@ -33,6 +33,11 @@ def headline(summary: Mapping[str, Any]) -> Headline:
         for arm in MAIN
         if arm in arms
     ]
+    losses = summary["training"]["losses"]
+    details.append(
+        f"Training: mean loss {words.number(losses[0])} in the first epoch, {words.number(losses[-1])} in the "
+        f"last of {len(losses)}."
+    )
     return Headline(f"The trained vector moves {', '.join(moved)}.", tuple(details))
 
 

@@ -214,7 +214,7 @@ def _notes(summary: Mapping[str, Any]) -> dict[str, str]:
             f"directions, 95 % move convergence by at most {found['abs_points_95']:.1f} points (shaded)."
         )
     if "notes" in summary:
-        notes["emergent"] = " ".join(summary["notes"])
+        notes["emergent"] = "\n".join(summary["notes"])
     return notes
 
 
