@@ -35,8 +35,8 @@ def headline(summary: Mapping[str, Any]) -> Headline:
     ]
     losses = summary["training"]["losses"]
     details.append(
-        f"Training: mean loss {words.number(losses[0])} in the first epoch, {words.number(losses[-1])} in the "
-        f"last of {len(losses)}."
+        f"Training: mean loss {words.number(losses[0])} at first, {words.number(losses[-1])} in the "
+        f"last of {len(losses)} epochs."
     )
     return Headline(f"The trained vector moves {', '.join(moved)}.", tuple(details))
 
