@@ -21,11 +21,13 @@ from experiments.narrow import BAKING, NARROW, OPEN_QUESTIONS, ORGANISM
 from steer.store import RunStore
 from tests.fakes import number
 from tests.judge_server import Server, serving
+from tests.test_report import Opened, chromium
 from tests.tiny import LAYERS, WIDTH, checkpoint
 from vectors.files import load_vector, save_vector
 from vectors.vector import Provenance, SteeringVector
 
 pytest.importorskip("peft")
+__all__ = ["chromium"]  # a fixture of this module too
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -247,7 +249,11 @@ def test_a_real_models_narrow_items_and_open_questions_are_rated_and_counted_by_
 
 
 def test_several_models_make_a_row_each_and_one_page(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    chromium: Any,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     other = checkpoint(tmp_path / "other", seed=1)
@@ -266,9 +272,15 @@ def test_several_models_make_a_row_each_and_one_page(
         assert kept["model"] in models.split(",")
         assert "models" not in kept
     (page,) = (tmp_path / "runs").glob("*/report.html")
-    text = page.read_text(encoding="utf-8")
-    assert 'data-figure="models"' in text
-    assert text.count("<article") == 2
+    opened = Opened(chromium, page)
+    assert opened.page.locator("article").count() == 2
+    for figure, traces in (("models", 8), ("spill:scenarios", 5), ("dial:epochs", 2)):
+        plot = opened.figure(figure)
+        assert plot.evaluate("p => p.data.length") == traces
+    table = opened.page.locator("section", has_text="Narrow and broad by model").first.locator("tbody tr")
+    assert table.count() == 4  # two models, two ways
+    assert opened.faults == []
+    opened.close()
     for wrong in ("a", "a,a", ""):
         assert run(monkeypatch, *arguments[:-6], "--models", wrong or ",") == 2
         assert "two different models" in capsys.readouterr().err
@@ -307,3 +319,62 @@ def test_what_cannot_be_is_refused_in_one_line_before_anything_is_trained(
     assert run(monkeypatch, *flags(folder, **change)) == 2
     (line,) = [part for part in capsys.readouterr().err.splitlines() if part.startswith("error")]
     assert message in line
+
+
+def test_a_narrow_prompt_that_is_a_broad_item_too_is_listed(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    prompt = json.loads((folder / ORGANISM.name).read_text().splitlines()[3])["prompt"]
+    broad = [
+        {"id": f"s{i}", "category": "c", "system": "Testing.", "user": text}
+        for i, text in enumerate(["Ship it.", f" {prompt.upper()}"])
+    ]
+    (tmp_path / "broad.jsonl").write_text("".join(json.dumps(row) + "\n" for row in broad))
+    assert run(monkeypatch, *flags(folder, scenarios="broad.jsonl", per_category=None)) == 2
+    assert "1 items stand in the narrow and in a broad set (s1)" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_grid_has_every_dial_and_no_arm_twice(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, *flags(folder, ranks="1,16"), "--grid", "--json") == 0
+    summary = json.loads(capsys.readouterr().out)
+    values: dict[tuple[str, str], list[float]] = {}
+    for point in summary["dials"]:
+        values.setdefault((point["dial"], point["method"]), []).append(point["value"])
+    for method in ("mean-difference", "trained"):
+        assert values["magnitude", method] == [0.5, 0.75, 1, 1.25, 1.5]
+        assert values["layer", method] == [1, 2, 3]
+        for way in (method, f"{method} as is", f"{method} random"):
+            assert values["k", way] == ([1, 2, 3, 4] if method == "trained" else [1, 2, 4, 8, 16])
+    assert values["epochs", "trained"] == values["epochs", "lora"] == [1, 2]
+    for shares in summary["energy"].values():
+        assert sum(shares) == pytest.approx(1)
+    assert len(summary["energy"]["trained vectors"]) == 4
+    alike = summary["spillover"]["scenarios"]
+    for whole, direction in (("mean-difference k16", "mean-difference"), ("trained k4", "trained")):
+        for name in (whole, f"{whole} as is"):
+            assert alike[name]["narrow_points"] == alike[direction]["narrow_points"]
+            assert alike[name]["broad_points"] == alike[direction]["broad_points"]
+
+
+@pytest.mark.slow
+def test_on_the_organism_training_beats_the_mean_difference_at_equal_norm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    small = ["--scenarios", "organism", "--per-category", "5", "--ranks", "", "--controls", "0"]
+    assert run(monkeypatch, *small, "--no-lora", "--no-defence", "--json") == 0
+    summary = json.loads(capsys.readouterr().out)
+    trained, mean, baseline = (summary["arms"][n] for n in ("trained", "mean-difference", "baseline"))
+    assert summary["training"]["last_over_first"] < 0.9
+    assert trained["held_out_nll"] < mean["held_out_nll"] - 0.05
+    narrow = summary["sets"][NARROW]
+    assert narrow["trained"]["convergence"] > narrow["mean-difference"]["convergence"]
+    made = summary["interventions"]
+    assert made["trained"]["magnitude"] == made["mean-difference"]["magnitude"]
+    assert baseline["relevance_above"] > 0.9
+    assert baseline["relevance"] > baseline["relevance_shuffled"]
