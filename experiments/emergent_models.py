@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.emergent import EmergentChoice, emergent
+from experiments.emergent_summary import EFFECTS
 from experiments.options import Options
 from steer.errors import UserError
 from steer.screen import Screen, interval
@@ -45,15 +46,12 @@ def model_rows(model: str, summary: dict[str, Any], folder: Path) -> list[dict[s
             "broad_set": name,
             "evidence": summary["evidence"],
             "folder": str(folder),
-            **{key: arms[method][key] for key in KEPT},
+            **{key: arms[method][key] for key in EFFECTS},
         }
         for name, arms in summary["spillover"].items()
         for method in METHODS
         if method in arms
     ]
-
-
-KEPT = ("narrow_points", "narrow_ci", "broad_points", "broad_ci", "ratio", "ratio_ci")
 
 
 def print_models(rows: Sequence[dict[str, Any]]) -> None:

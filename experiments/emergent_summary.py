@@ -23,6 +23,7 @@ from vectors.training import Trained
 
 SCENARIOS = "scenarios"
 RANK = " rank-k"
+EFFECTS = ("narrow_points", "narrow_ci", "broad_points", "broad_ci", "ratio", "ratio_ci")
 NOTES = (
     "In the style of arXiv 2606.08682, not its numbers: models, narrow sets, judge and prompts are others.",
     "Choices made where its details were not public here: narrow set, open questions and the judge's prompt "
@@ -124,9 +125,7 @@ def dials(made: Sequence[Intervention], spill: dict[str, dict[str, Any]]) -> lis
                     "value": getattr(one, dial),
                     "arm": one.arm.name,
                     "broad_set": name,
-                    "narrow_points": arms[one.arm.name]["narrow_points"],
-                    "broad_points": arms[one.arm.name]["broad_points"],
-                    "ratio": arms[one.arm.name]["ratio"],
+                    **{key: arms[one.arm.name][key] for key in EFFECTS},
                 }
                 for name, arms in spill.items()
             ]

@@ -66,9 +66,9 @@ def _print_coherence(screen: Screen, summary: dict[str, Any]) -> None:
         ]
         for name, arm in summary["arms"].items()
     ]
-    nonsense = [f"nonsense %, {name}" for name in ("narrow", *list(sets)[1:])]
-    columns = ["arm", *nonsense, "relevant %", "loss", "prefers %", "fluency", "compr."]
-    screen.table("Coherence, and the held-out narrow items" + evidence(summary), columns, rows)
+    columns = ["arm", *sets, "relevant %", "loss", "prefers %", "fluency", "compression"]
+    title = "Nonsense % in each set, relevance, held-out narrow items, coherence"
+    screen.table(title + evidence(summary), columns, rows)
 
 
 def _difference(pair: dict[str, Any]) -> str:

@@ -176,6 +176,8 @@ def rank_arms(
         shrunk = recipe.magnitude * part.kept**0.5
         add(f"{method} k{k}", "cell", f"{method} rank-k", part, recipe.magnitude)
         add(f"{method} k{k} as is", "cell", f"{method} as is rank-k", part, shrunk)
+        if k == len(direction):
+            continue  # every subspace of so many dimensions is the whole
         drawn = project(direction, random_subspace(len(direction), k, seed=recipe.seed), k)
         add(f"{method} random k{k}", "control", f"{method} random rank-k", drawn, recipe.magnitude)
     return found

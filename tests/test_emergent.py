@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from experiments.emergent import EmergentChoice, emergent
-from experiments.emergent_summary import dials
+from experiments.emergent_summary import EFFECTS, dials
 from experiments.finetune import Lora
 from experiments.interventions import Intervention, Recipe
 from experiments.item_judges import AlignmentJudge, ByCategory, OrganismAdvice, Thresholds, item_judge
@@ -213,7 +213,7 @@ def test_dials_hold_one_thing_apart_at_a_time() -> None:
         made("trained k1", method="trained rank-k", epochs=None, k=1),
         made("odd", layer=9, epochs=2),
     ]
-    points = {"narrow_points": 1.0, "broad_points": 2.0, "ratio": None}
+    points = dict.fromkeys(EFFECTS)
     found = dials(arms, {"scenarios": {one.arm.name: points for one in arms}})
     by_dial = {d: [r["arm"] for r in found if r["dial"] == d] for d in ("epochs", "magnitude", "layer", "k")}
     assert by_dial == {

@@ -24,8 +24,8 @@ def headline(summary: Mapping[str, Any]) -> Headline:
     spill: Mapping[str, Mapping[str, Effects]] = summary["spillover"]
     trained = {broad: arms["trained"] for broad, arms in spill.items()}
     narrow = next(iter(trained.values()))
-    moved = [f"the narrow task {_clearly(narrow, 'narrow')}"]
-    moved += [f"{broad} {_clearly(found, 'broad')}" for broad, found in trained.items()]
+    moved = [_said("the narrow task", narrow, "narrow")]
+    moved += [_said(broad, found, "broad") for broad, found in trained.items()]
     details = [
         f"{arm}: narrow {_effect(arms[arm], 'narrow')}, {broad} {_effect(arms[arm], 'broad')}, "
         f"spill-over {_ratio(arms[arm])}."
@@ -38,7 +38,7 @@ def headline(summary: Mapping[str, Any]) -> Headline:
         f"Training: mean loss {words.number(losses[0])} at first, {words.number(losses[-1])} in the "
         f"last of {len(losses)} epochs."
     )
-    return Headline(f"The trained vector moves {', '.join(moved)}.", tuple(details))
+    return Headline(f"The trained vector {', '.join(moved[:-1])} and {moved[-1]}.", tuple(details))
 
 
 def emergent_tables(summary: Mapping[str, Any]) -> dict[str, Table]:
@@ -110,7 +110,7 @@ def versus_table(summary: Mapping[str, Any]) -> Table:
         if pair is not None:
             found.append(("matched narrow effect (chosen on one half, narrow of the other)", broad, pair))
     for broad, pairs in summary["equal_epochs"].items():
-        found += [(f"after {pair['epochs']} epochs", broad, pair) for pair in pairs]
+        found += [(f"equal epochs: {pair['epochs']}", broad, pair) for pair in pairs]
     rows = tuple(
         (
             f"{pair['first']} − {pair['second']}",
@@ -158,12 +158,13 @@ def models_table(runs: Sequence[Mapping[str, Any]]) -> Table | None:
     return Table(("model", "arm", "broad set", "narrow, points", "broad, points", "spill-over, 95 %"), rows)
 
 
-def _clearly(found: Effects, which: str) -> str:
+def _said(items: str, found: Effects, which: str) -> str:
     value, ci = found[f"{which}_points"], found[f"{which}_ci"]
     if value is None or ci is None:
-        return "by an amount without an estimate"
-    unclear = " (not clearly)" if ci[0] <= 0 <= ci[1] else ""
-    return f"by {words.points(value)} points{unclear}"
+        return f"has no estimate on {items}"
+    if ci[0] <= 0 <= ci[1]:
+        return f"has no clear effect on {items} ({words.points(value)} points)"
+    return f"moves {items} by {words.points(value)} points"
 
 
 def _effect(found: Effects, which: str) -> str:
