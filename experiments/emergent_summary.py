@@ -96,10 +96,23 @@ def summarise(
             name: [asdict(pair) for pair in equal_epochs(narrow, rows, *checkpoints)]
             for name, rows in broad.items()
         },
+        "control_range": {
+            name: control_range([arms[one.arm.name] for one in made if one.kind == "control"])
+            for name, arms in spill.items()
+        },
         "dials": dials(made, spill),
         "energy": {name: list(space.energy) for name, space in spaces.items()},
         "notes": list(NOTES),
     }
+
+
+def control_range(arms: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """How far control directions of the vectors' norm move narrow and broad items: the largest |points|."""
+
+    def most(which: str) -> float | None:
+        return max((abs(arm[which]) for arm in arms if arm[which] is not None), default=None)
+
+    return {"n": len(arms), "narrow_points": most("narrow_points"), "broad_points": most("broad_points")}
 
 
 def training_curve(trained: Trained) -> dict[str, Any]:
@@ -112,7 +125,7 @@ def training_curve(trained: Trained) -> dict[str, Any]:
 def dials(made: Sequence[Intervention], spill: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows to plot: along one dial of a method, all other dials at the main setting.
 
-    For k there is a line a way: renormalised, as is, and on random subspaces.
+    For k there is a line a way: renormalised, as is, and on random subspaces. One value is no dial.
     """
     main = {one.method: one for one in made if one.arm.name == one.method}
     rows: list[dict[str, Any]] = []
@@ -129,7 +142,11 @@ def dials(made: Sequence[Intervention], spill: dict[str, dict[str, Any]]) -> lis
                 }
                 for name, arms in spill.items()
             ]
-    return sorted(rows, key=lambda row: (row["dial"], row["method"], row["broad_set"], row["value"]))
+    values: dict[tuple[str, str], set[float]] = {}
+    for row in rows:
+        values.setdefault((row["dial"], row["method"]), set()).add(row["value"])
+    turned = [row for row in rows if len(values[row["dial"], row["method"]]) > 1]
+    return sorted(turned, key=lambda row: (row["dial"], row["method"], row["broad_set"], row["value"]))
 
 
 def _dials_of(one: Intervention, main: dict[str, Intervention]) -> list[str]:

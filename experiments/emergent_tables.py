@@ -23,6 +23,13 @@ def print_emergent(screen: Screen, summary: dict[str, Any], folder: Path) -> Non
     for broad, pairs in summary["equal_epochs"].items():
         for pair in pairs[-1:]:
             screen.line(f"{broad}, after {pair['epochs']} epochs each: {_difference(pair)}")
+    for broad, found in summary["control_range"].items():
+        if found["n"] and found["broad_points"] is not None:
+            screen.line(
+                f"{found['n']} control directions as long move the narrow task by up to "
+                f"{found['narrow_points']:.1f} points, {broad} by up to {found['broad_points']:.1f}: "
+                "less than that any push may do"
+            )
     losses = summary["training"]["losses"]
     screen.line(f"trained vector: mean loss {losses[0]:.3f} in the first epoch, {losses[-1]:.3f} in the last")
     for note in summary["notes"]:

@@ -211,6 +211,8 @@ def test_dials_hold_one_thing_apart_at_a_time() -> None:
         made("trained +0.6", magnitude=0.6),
         made("trained L9", layer=9),
         made("trained k1", method="trained rank-k", epochs=None, k=1),
+        made("trained k4", method="trained rank-k", epochs=None, k=4),
+        made("trained k4 as is", method="trained as is rank-k", epochs=None, k=4, magnitude=0.1),
         made("odd", layer=9, epochs=2),
     ]
     points = dict.fromkeys(EFFECTS)
@@ -220,7 +222,7 @@ def test_dials_hold_one_thing_apart_at_a_time() -> None:
         "epochs": ["trained e2", "trained"],
         "magnitude": ["trained", "trained +0.6"],
         "layer": ["trained", "trained L9"],
-        "k": ["trained k1"],
+        "k": ["trained k1", "trained k4"],
     }
 
 
@@ -280,6 +282,10 @@ def test_a_whole_run_on_a_tiny_model(
         (1,),
         "planted fixture",
     )
+    spill, controls = summary["spillover"]["scenarios"], [n for n in names if "random" in n]
+    moved = summary["control_range"]["scenarios"]
+    assert moved["n"] == len(controls) == 3
+    assert moved["broad_points"] == max(abs(spill[name]["broad_points"]) for name in controls)
     assert len(summary["training"]["losses"]) == 8
     assert summary["training"]["last_over_first"] < 0.9
     losses = {name: summary["arms"][name]["held_out_nll"] for name in names}

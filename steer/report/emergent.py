@@ -33,6 +33,12 @@ def headline(summary: Mapping[str, Any]) -> Headline:
         for arm in MAIN
         if arm in arms
     ]
+    details += [
+        f"{found['n']} control directions as long move {broad} by up to {found['broad_points']:.1f} "
+        "points: less than that any push may do."
+        for broad, found in summary["control_range"].items()
+        if found["n"] and found["broad_points"] is not None
+    ]
     losses = summary["training"]["losses"]
     details.append(
         f"Training: mean loss {words.number(losses[0])} at first, {words.number(losses[-1])} in the "
