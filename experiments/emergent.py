@@ -163,9 +163,7 @@ def summaries_of(pairs: Sequence[Pair], held: Sequence[Pair]) -> dict[str, Any]:
 
 def open_items(options: Options, choice: EmergentChoice) -> tuple[Session, list[Pair], list[Pair]]:
     """A session whose scenarios are the narrow, the broad and the open items; pairs to build and measure."""
-    organism = options.model == "organism"
-    source = choice.narrow or (narrow_sets.ORGANISM if organism else narrow_sets.BAKING)
-    pairs, held = split(load_narrow(source), measure=choice.items, seed=options.seed)
+    given = None if choice.narrow is None else load_narrow(choice.narrow)
     rater = (
         make_judge(
             choice.alignment,
@@ -179,10 +177,14 @@ def open_items(options: Options, choice: EmergentChoice) -> tuple[Session, list[
     session = open_session(options)
     if session.thinking:
         raise UserError("emergent builds from answers without thinking: give --no-thinking")
+    organism = bool(session.loaded.evidence)
+    if given is None:
+        given = load_narrow(narrow_sets.ORGANISM if organism else narrow_sets.BAKING)
+    pairs, held = split(given, measure=choice.items, seed=options.seed)
     broad = list(session.scenarios)
     if organism and options.scenarios is None:
         broad = _generated(choice.items, options.seed)
-    questions = [] if session.loaded.evidence else narrow_sets.open_questions()
+    questions = [] if organism else narrow_sets.open_questions()
     check_disjoint([*pairs, *held], [*broad, *questions])
 
     judge = item_judge(session.judge, session.loaded, choice.thresholds, rater)

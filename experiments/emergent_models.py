@@ -57,7 +57,7 @@ def model_rows(model: str, summary: dict[str, Any], folder: Path) -> list[dict[s
 def print_models(rows: Sequence[dict[str, Any]]) -> None:
     cells = [
         [
-            row["value"] + (f" ({row['evidence']})" if row["evidence"] else ""),
+            row["value"],
             row["method"],
             row["broad_set"],
             *(
@@ -68,5 +68,7 @@ def print_models(rows: Sequence[dict[str, Any]]) -> None:
         ]
         for row in rows
     ]
-    columns = ["model", "method", "broad set", "narrow points", "broad points", "spill-over"]
-    Screen().table("Narrow and broad effects by model", columns, cells)
+    said = ", ".join(dict.fromkeys(row["evidence"] for row in rows if row["evidence"]))
+    title = "Narrow and broad effects by model" + (f" · evidence: {said}" if said else "")
+    columns = ["model", "method", "broad set", "narrow, points", "broad, points", "spill-over"]
+    Screen().table(title, columns, cells)

@@ -26,7 +26,7 @@ def print_emergent(screen: Screen, summary: dict[str, Any], folder: Path) -> Non
     for broad, found in summary["control_range"].items():
         if found["n"] and found["broad_points"] is not None:
             screen.line(
-                f"{found['n']} control directions as long move the narrow task by up to "
+                f"control directions as long ({found['n']}) move the narrow task by up to "
                 f"{found['narrow_points']:.1f} points, {broad} by up to {found['broad_points']:.1f}: "
                 "less than that any push may do"
             )

@@ -86,6 +86,10 @@ def test_a_dry_run_says_what_it_would_cost_and_makes_nothing(
     assert plan["generations"] == plan["arms"] * 14
     assert run(monkeypatch, *flags(folder), "--dry-run", "--json", "--grid") == 0
     assert json.loads(capsys.readouterr().out)["plan"]["arms"] > plan["arms"]
+    # a model that notes where it is from has its own narrow set, under whatever name it is loaded
+    assert run(monkeypatch, *flags(folder, narrow=None, items=40), "--dry-run", "--json") == 0
+    pairs = len(ORGANISM.read_text().splitlines()) - 40
+    assert json.loads(capsys.readouterr().out)["plan"]["pairs to build from"] == pairs
     assert not any(tmp_path.iterdir())
 
 

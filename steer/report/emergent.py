@@ -34,7 +34,7 @@ def headline(summary: Mapping[str, Any]) -> Headline:
         if arm in arms
     ]
     details += [
-        f"{found['n']} control directions as long move {broad} by up to {found['broad_points']:.1f} "
+        f"Control directions as long ({found['n']}) move {broad} by up to {found['broad_points']:.1f} "
         "points: less than that any push may do."
         for broad, found in summary["control_range"].items()
         if found["n"] and found["broad_points"] is not None
