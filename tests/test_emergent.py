@@ -12,7 +12,7 @@ import torch
 from experiments.emergent import EmergentChoice, emergent
 from experiments.emergent_summary import EFFECTS, dials
 from experiments.finetune import Lora
-from experiments.interventions import Intervention, Recipe
+from experiments.interventions import Intervention, Recipe, Site, mean_arm, pair_space, rank_arms
 from experiments.item_judges import AlignmentJudge, ByCategory, OrganismAdvice, Thresholds, item_judge
 from experiments.matching import matched
 from experiments.narrow import (
@@ -28,6 +28,7 @@ from experiments.narrow import (
 )
 from experiments.options import Options
 from steer.errors import UserError
+from steer.interventions import affine
 from steer.store import RunStore
 from steer.types import Arm, JudgeItem, Outcome, Scenario, Status
 from tests.fakes import FakeJudge
@@ -224,6 +225,25 @@ def test_dials_hold_one_thing_apart_at_a_time() -> None:
         "layer": ["trained", "trained L9"],
         "k": ["trained k1", "trained k4"],
     }
+
+
+def test_at_full_rank_an_arm_is_the_vector_and_at_none_there_is_no_arm() -> None:
+    rows = torch.randn(20, WIDTH, generator=torch.Generator().manual_seed(0)) + 1
+    site = Site(2, 5.0, rows, rows.mean(0), None)  # type: ignore[arg-type]
+    space, recipe = pair_space(site), Recipe(magnitude=0.4)
+    assert rank_arms(site, recipe, [0], space, method="mean-difference") == []  # the baseline
+    whole = mean_arm(site, recipe, "whole").arm.additions[0]
+    made = rank_arms(site, recipe, [3, space.rank], space, method="mean-difference")
+    by_name = {one.arm.name: one.arm.additions[0] for one in made}
+    for name in ("mean-difference k20", "mean-difference k20 as is"):
+        torch.testing.assert_close(affine(by_name[name])[0], affine(whole)[0], rtol=1e-5, atol=1e-5)
+    kept = next(one.kept for one in made if one.arm.name == "mean-difference k3")
+    assert kept is not None
+    lengths = [
+        float(affine(by_name[n])[0].norm()) for n in ("mean-difference k3", "mean-difference k3 as is")
+    ]
+    assert lengths == pytest.approx([2.0, 2.0 * kept**0.5])
+    assert float(affine(by_name["mean-difference random k3"])[0].norm()) == pytest.approx(2.0)
 
 
 @pytest.fixture(scope="module")

@@ -127,6 +127,10 @@ def test_the_command_ends_in_the_table_and_its_run_file_repeats_it(
     assert given == own
     assert yaml.safe_load((tmp_path / "again/run.yaml").read_text())["adapter"] == [str(adapter)]
 
+    (adapter / "steergap.json").write_text(json.dumps({"weights": "f" * 64}))
+    assert run(monkeypatch, *again) == 2
+    assert "was made on weights ffffffffffff" in capsys.readouterr().err
+
 
 KILLED = """
 import os, signal, sys
@@ -264,6 +268,7 @@ def test_several_models_make_a_row_each_and_one_page(
     shutil.copy(folder / "model/steergap.json", other)
     models = f"{folder / 'model'},{other}"
     arguments = flags(folder, model=None, vector=None, lora_rank=None, ranks="")
+    arguments += ["--loss", "preference", "--kl", "0.1", "--start", "mean-difference"]
     arguments += ["--models", models, "--no-lora", "--no-defence", "--controls", "0"]
     assert run(monkeypatch, *arguments) == 0
     told = " ".join(capsys.readouterr().out.split())
@@ -380,5 +385,5 @@ def test_on_the_organism_training_beats_the_mean_difference_at_equal_norm(
     assert narrow["trained"]["convergence"] > narrow["mean-difference"]["convergence"]
     made = summary["interventions"]
     assert made["trained"]["magnitude"] == made["mean-difference"]["magnitude"]
-    assert baseline["relevance_above"] > 0.9
+    assert baseline["relevance_above"] > 0.8
     assert baseline["relevance"] > baseline["relevance_shuffled"]
