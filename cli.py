@@ -149,7 +149,7 @@ def emergent(
     ranks: Annotated[str, typer.Option(help="k of the rank-k arms, as 1,4; empty for none.")] = "1",
     lora: Annotated[bool, typer.Option(help="Adapters fitted to the same pairs too (needs peft).")] = True,
     lora_rank: Annotated[int, typer.Option(help="Of the adapters.")] = 16,
-    lora_learning_rate: Annotated[float, typer.Option(help="Of the adapters.")] = 1e-3,
+    lora_learning_rate: Annotated[float, typer.Option(help="Of the adapters.")] = 2e-4,
     adapter: Annotated[
         list[Path] | None, typer.Option(help="Folder of an adapter of one's own, an arm each.")
     ] = None,

@@ -39,7 +39,7 @@ class Lora:
     alpha: int = 32
     epochs: int = 8
     batch: int = 8
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-4
     seed: int = 0
 
     def __post_init__(self) -> None:
