@@ -14,7 +14,7 @@ from typing import Any
 
 from experiments import narrow as narrow_sets
 from experiments.emergent_measures import measure_held_out, measure_relevance
-from experiments.emergent_summary import summarise
+from experiments.emergent_summary import summarise, training_curve
 from experiments.emergent_tables import print_emergent
 from experiments.finetune import Lora
 from experiments.interventions import (
@@ -43,18 +43,24 @@ from steer import adapters
 from steer import summary as summaries
 from steer.errors import UserError
 from steer.judges import make as make_judge
-from steer.types import Arm, Scenario
+from steer.types import Addition, Arm, Scenario
 from vectors.files import save_vector
 from vectors.objective import Example
-from vectors.rank import subspace
+from vectors.rank import Subspace, check_k, subspace
 from vectors.training import kept_epochs
 from vectors.vector import addition
 
 GRID_MAGNITUDES = (0.5, 0.75, 1.25, 1.5)
 """Of the recipe's magnitude; 1 is in every run."""
 
+GRID_RANKS = (2, 4, 8, 16)
+"""Of the pair differences, beside --ranks and the whole."""
+
 GRID_SEEDS = 4
 """Trained vectors whose span is a subspace too."""
+
+GRID_EIGHTHS = (2, 3, 5, 6)
+"""Of the model's depth: layers beside the main one."""
 
 KL_TOKENS = 32
 
@@ -87,25 +93,42 @@ class EmergentChoice:
     thresholds: Thresholds = field(default_factory=Thresholds)
 
     def __post_init__(self) -> None:
-        for flag, count in (("--items", self.items), ("--controls", self.controls + 1)):
-            if count < 1:
-                raise UserError(f"{flag} {count}: allowed are whole numbers from 1")
+        for flag, count, least in (("--items", self.items, 1), ("--controls", self.controls, 0)):
+            if count < least:
+                raise UserError(f"{flag} {count}: allowed are whole numbers from {least}")
+
+
+def parse_ranks(text: str) -> tuple[int, ...]:
+    """The k of `1,4`, ascending; none of an empty text."""
+    pieces = [piece.strip() for piece in text.split(",") if piece.strip()]
+    if not all(piece.isdecimal() and int(piece) for piece in pieces):
+        raise UserError(f"--ranks {text!r}: allowed are whole numbers from 1, as 1,4 (k = 0 is the baseline)")
+    return tuple(sorted({int(piece) for piece in pieces}))
 
 
 def emergent(options: Options, choice: EmergentChoice) -> tuple[dict[str, Any], Path | None]:
     """Run the experiment; its summary, and the folder that holds everything (None for a dry run)."""
     if choice.lora is not None:
         adapters.require_peft()
+    if len(options.temperatures) > 1:
+        raise UserError(f"--temperature {options.temperatures}: emergent compares arms at one; give one")
     session, pairs, held = open_items(options, choice)
     layer = session.loaded.n_layers // 2 if choice.layer is None else choice.layer
     if not 0 <= layer < session.loaded.n_layers:
         raise UserError(f"--layer {layer}: allowed are 0 to {session.loaded.n_layers - 1}")
+    for k in choice.ranks:
+        check_k(k, min(len(pairs), session.loaded.d_model))  # at most; known in full after reading
     if options.dry_run:
         return {"plan": _plan(session, choice, pairs)}, None
     given = given_arms(session, choice.adapters)
     built_from = examples(session.loaded, pairs)
-    site = make_site(session, built_from, neutral_for(session, choice), layer, choice.recipe)
-    made = [*interventions(session, choice, built_from, site), *given]
+    neutral = neutral_for(session, choice)
+    against = _against(session, choice, layer) if choice.defence else None
+    site = make_site(session, built_from, neutral, layer, choice.recipe)
+    made, spaces = interventions(session, choice, built_from, neutral, site)
+    if against is not None:
+        made += _defended(session, site, against)
+    made += given
     arms = [one.arm for one in made]
     config: dict[str, Any] = {
         "narrow": summaries_of(pairs, held),
@@ -119,7 +142,8 @@ def emergent(options: Options, choice: EmergentChoice) -> tuple[dict[str, Any], 
         measure_answers(session, store)
         measure_held_out(session, store, arms, held)
         measure_relevance(session, store, arms)
-        found = summarise(session, store, made)
+        found = summarise(session, store, made, spaces)
+        found["training"] = training_curve(site.trained)
         summaries.write(folder, found)
     if not options.quiet:
         print_emergent(session.screen, found, folder)
@@ -139,17 +163,30 @@ def summaries_of(pairs: Sequence[Pair], held: Sequence[Pair]) -> dict[str, Any]:
 
 def open_items(options: Options, choice: EmergentChoice) -> tuple[Session, list[Pair], list[Pair]]:
     """A session whose scenarios are the narrow, the broad and the open items; pairs to build and measure."""
-    organism = options.model == "organism"
-    source = choice.narrow or (narrow_sets.ORGANISM if organism else narrow_sets.BAKING)
-    pairs, held = split(load_narrow(source), measure=choice.items, seed=options.seed)
-    rater = make_judge(choice.alignment) if choice.alignment else None
+    given = None if choice.narrow is None else load_narrow(choice.narrow)
+    rater = (
+        make_judge(
+            choice.alignment,
+            base_url=options.base_url,
+            max_calls=options.max_calls,
+            concurrency=options.concurrency,
+            per_minute=options.per_minute,
+            preflight=not options.dry_run,
+        )
+        if choice.alignment
+        else None
+    )
     session = open_session(options)
     if session.thinking:
         raise UserError("emergent builds from answers without thinking: give --no-thinking")
+    organism = bool(session.loaded.evidence)
+    if given is None:
+        given = load_narrow(narrow_sets.ORGANISM if organism else narrow_sets.BAKING)
+    pairs, held = split(given, measure=choice.items, seed=options.seed)
     broad = list(session.scenarios)
     if organism and options.scenarios is None:
         broad = _generated(choice.items, options.seed)
-    questions = [] if session.loaded.evidence else narrow_sets.open_questions()
+    questions = [] if organism else narrow_sets.open_questions()
     check_disjoint([*pairs, *held], [*broad, *questions])
 
     judge = item_judge(session.judge, session.loaded, choice.thresholds, rater)
@@ -172,10 +209,15 @@ def _generated(each: int, seed: int) -> list[Scenario]:
 
 
 def interventions(
-    session: Session, choice: EmergentChoice, pairs: Sequence[Example], site: Site
-) -> list[Intervention]:
-    """Baseline, suffixes, and everything made from the pairs."""
+    session: Session,
+    choice: EmergentChoice,
+    pairs: Sequence[Example],
+    neutral: Sequence[Example],
+    site: Site,
+) -> tuple[list[Intervention], dict[str, Subspace]]:
+    """Baseline, suffixes, and everything made from the pairs; and the subspaces projected on."""
     recipe, suffixes = choice.recipe, session.suffixes
+    spaces = {"pair differences": pair_space(site)}
     made = [
         Intervention(Arm("baseline"), "baseline", "baseline"),
         Intervention(Arm("pro", suffixes.pair.pro), "suffix", "suffix"),
@@ -183,58 +225,62 @@ def interventions(
         mean_arm(site, recipe, "mean-difference"),
         trained_arm(site, "trained"),
         *checkpoint_arms(site),
-        *rank_arms(site, recipe, choice.ranks, pair_space(site), method="mean-difference"),
+        *rank_arms(site, recipe, choice.ranks, spaces["pair differences"], method="mean-difference"),
         *random_arms(site, recipe, choice.controls),
     ]
     if choice.lora is not None:
         made += lora_arms(session, pairs, site, choice.lora)
-    if choice.defence:
-        made += _defended(session, choice, site)
     if choice.grid:
-        made += _grid(session, choice, pairs, site)
-    return made
+        made += _grid(session, choice, pairs, neutral, site, spaces)
+    return made, spaces
 
 
-def _defended(session: Session, choice: EmergentChoice, site: Site) -> list[Intervention]:
-    """The trained vector with a defence on top."""
+def _against(session: Session, choice: EmergentChoice, layer: int) -> Addition:
+    """The anti vector: the instrumental vector subtracted, as large as the attack."""
     recipe = choice.recipe
     plain = replace(session, judge=getattr(session.judge, "scenarios", session.judge))
     vector = vector_for(plain, VectorChoice(file=choice.vector, span=recipe.span))
-    against = addition(vector, site.layer, -recipe.magnitude, span=recipe.span)
+    return addition(vector, layer, -recipe.magnitude, span=recipe.span)
+
+
+def _defended(session: Session, site: Site, against: Addition) -> list[Intervention]:
+    """The trained vector with a defence on top."""
     attack, anti = site.trained.addition(), session.suffixes.pair.anti
-    arms = {
-        "trained + anti": Arm("trained + anti", anti, additions=(attack,)),
-        "trained + anti vector": Arm("trained + anti vector", additions=(attack, against)),
-        "trained + both": Arm("trained + both", anti, additions=(attack, against)),
-    }
-    return [Intervention(arm, "both", "defended", site.layer, recipe.magnitude) for arm in arms.values()]
+    arms = (
+        Arm("trained + anti", anti, additions=(attack,)),
+        Arm("trained + anti vector", additions=(attack, against)),
+        Arm("trained + both", anti, additions=(attack, against)),
+    )
+    return [Intervention(arm, "both", "defended", site.layer, attack.magnitude) for arm in arms]
 
 
 def _grid(
     session: Session,
     choice: EmergentChoice,
     pairs: Sequence[Example],
+    neutral: Sequence[Example],
     site: Site,
+    spaces: dict[str, Subspace],
 ) -> list[Intervention]:
-    """Every dial, one at a time from the main setting."""
+    """Every dial, one at a time from the main setting; adds the span of trained vectors to `spaces`."""
     import torch
 
     recipe, made = choice.recipe, list[Intervention]()
-    neutral = neutral_for(session, choice)
     for share in GRID_MAGNITUDES:
         m = round(recipe.magnitude * share, 6)
         made += [
             mean_arm(site, recipe, f"mean-difference {m:+g}", magnitude=m),
             trained_arm(site, f"trained {m:+g}", magnitude=m),
         ]
-    space = pair_space(site)
-    ks = [k for k in (2, 4, 8, 16) if k <= space.rank and k not in choice.ranks]
-    made += rank_arms(site, recipe, [*ks, space.rank], space, method="mean-difference")
+    space = spaces["pair differences"]
+    ks = sorted({k for k in (*GRID_RANKS, space.rank) if k <= space.rank} - {*choice.ranks})
+    made += rank_arms(site, recipe, ks, space, method="mean-difference")
     others = [make_site(session, pairs, neutral, site.layer, recipe, seed=s) for s in range(1, GRID_SEEDS)]
     spanned = subspace(torch.stack([s.trained.addition().direction for s in (site, *others)]))
+    spaces["trained vectors"] = spanned
     made += rank_arms(site, recipe, range(1, spanned.rank + 1), spanned, method="trained")
     n = session.loaded.n_layers
-    for layer in sorted({n // 4, (3 * n) // 8, (5 * n) // 8, (3 * n) // 4} - {site.layer}):
+    for layer in sorted({eighths * n // 8 for eighths in GRID_EIGHTHS} - {site.layer}):
         there = make_site(session, pairs, neutral, layer, recipe)
         made += [
             mean_arm(there, recipe, f"mean-difference L{layer}"),
@@ -263,16 +309,19 @@ def neutral_for(session: Session, choice: EmergentChoice) -> list[Example]:
 
 
 def _plan(session: Session, choice: EmergentChoice, pairs: Sequence[Pair]) -> dict[str, Any]:
-    """The plan in numbers, printed; nothing is trained or generated."""
-    arms = 4 + 3 * len(choice.ranks) + choice.controls + 3 * choice.defence
-    arms += len(kept_epochs(choice.recipe.epochs))
-    arms += len(kept_epochs(choice.lora.epochs)) if choice.lora else 0
+    """The plan in numbers, printed (with a grid about as many); nothing is trained or generated."""
+    checkpoints = len(kept_epochs(choice.recipe.epochs))
+    arms = 4 + checkpoints + 3 * len(choice.ranks) + choice.controls + len(choice.adapters)
+    arms += 3 * choice.defence + (checkpoints if choice.lora else 0)
+    if choice.grid:
+        arms += 2 * len(GRID_MAGNITUDES) + 3 * len(GRID_RANKS) + 3 * GRID_SEEDS + 2 * len(GRID_EIGHTHS)
     numbers = {
         "items": len(session.scenarios),
         "pairs to build from": len(pairs),
-        "arms at least": arms,
+        "vectors to train": 1 + (GRID_SEEDS - 1 + len(GRID_EIGHTHS)) * choice.grid,
+        "arms": arms,
+        "generations": arms * len(session.scenarios),
     }
-    numbers["generations at least"] = numbers["arms at least"] * len(session.scenarios)
     if not session.options.quiet:
         session.screen.table("Plan", ["", ""], [[k, f"{v:,}"] for k, v in numbers.items()])
     return numbers

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.emergent import EmergentChoice, emergent
+from experiments.emergent_summary import EFFECTS
 from experiments.options import Options
 from steer.errors import UserError
 from steer.screen import Screen, interval
@@ -16,20 +17,23 @@ METHODS = ("trained", "mean-difference", "lora")
 
 
 def emergent_models(
-    options: Options, choice: EmergentChoice, models: Sequence[str]
-) -> tuple[dict[str, Any], None]:
-    """Run `emergent` on each model, every run in its own folder; {"models": rows} with effects and ratios."""
-    if len(set(models)) < len(models) or len(models) < 2:
-        raise UserError(f"--models {','.join(models)!r}: give two different models at least")
+    models: Sequence[str], options: Options, choice: EmergentChoice
+) -> tuple[dict[str, Any], dict[str, Path]]:
+    """Run `emergent` on each model; {"models": rows} with effects and ratios, and each model's folder."""
+    names = [name.strip() for name in models if name.strip()]
+    if len(set(names)) < 2 or len(set(names)) < len(names):
+        raise UserError(f"--models {','.join(models)}: give two different models or more, as a,b")
     rows: list[dict[str, Any]] = []
-    for model in models:
-        out = options.out and options.out / Path(model).name
-        summary, folder = emergent(replace(options, model=model, out=out), choice)
+    folders: dict[str, Path] = {}
+    for name in names:
+        out = None if options.out is None else options.out / name.replace("/", "--")
+        summary, folder = emergent(replace(options, model=name, out=out), choice)
         if folder is not None:
-            rows += model_rows(model, summary, folder)
+            folders[name] = folder
+            rows += model_rows(name, summary, folder)
     if not options.quiet and rows:
         print_models(rows)
-    return {"models": rows, "config": {"command": "emergent"}}, None
+    return {"models": rows}, folders
 
 
 def model_rows(model: str, summary: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
@@ -42,7 +46,7 @@ def model_rows(model: str, summary: dict[str, Any], folder: Path) -> list[dict[s
             "broad_set": name,
             "evidence": summary["evidence"],
             "folder": str(folder),
-            **{key: arms[method][key] for key in KEPT},
+            **{key: arms[method][key] for key in EFFECTS},
         }
         for name, arms in summary["spillover"].items()
         for method in METHODS
@@ -50,13 +54,10 @@ def model_rows(model: str, summary: dict[str, Any], folder: Path) -> list[dict[s
     ]
 
 
-KEPT = ("narrow_points", "narrow_ci", "broad_points", "broad_ci", "ratio", "ratio_ci")
-
-
 def print_models(rows: Sequence[dict[str, Any]]) -> None:
     cells = [
         [
-            row["value"] + (f" ({row['evidence']})" if row["evidence"] else ""),
+            row["value"],
             row["method"],
             row["broad_set"],
             *(
@@ -67,5 +68,7 @@ def print_models(rows: Sequence[dict[str, Any]]) -> None:
         ]
         for row in rows
     ]
-    columns = ["model", "method", "broad set", "narrow points", "broad points", "spill-over"]
-    Screen().table("Narrow and broad effects by model", columns, cells)
+    said = ", ".join(dict.fromkeys(row["evidence"] for row in rows if row["evidence"]))
+    title = "Narrow and broad effects by model" + (f" · evidence: {said}" if said else "")
+    columns = ["model", "method", "broad set", "narrow, points", "broad, points", "spill-over"]
+    Screen().table(title, columns, cells)

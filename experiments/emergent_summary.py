@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from statistics import fmean
 from typing import Any
 
 from experiments.interventions import Intervention
 from experiments.item_judges import ByCategory
-from experiments.matching import matched
+from experiments.matching import equal_epochs, matched
 from experiments.narrow import NARROW, OPEN_QUESTIONS
 from experiments.session import Session
 from experiments.spillover import spillover
@@ -17,23 +18,33 @@ from steer import judges, metrics
 from steer import summary as summaries
 from steer.store import RunStore
 from steer.types import Outcome
+from vectors.rank import Subspace
+from vectors.training import Trained
 
 SCENARIOS = "scenarios"
+RANK = " rank-k"
+EFFECTS = ("narrow_points", "narrow_ci", "broad_points", "broad_ci", "ratio", "ratio_ci")
 NOTES = (
     "In the style of arXiv 2606.08682, not its numbers: models, narrow sets, judge and prompts are others.",
-    "Choices made where its details were not public here: the narrow set was written for this project; "
-    "|v| is fixed at magnitude x the mean residual norm of the layer; layer, magnitude and epochs are "
-    "defaults, not tuned; the loss is a mean over answer tokens, end of turn included; subspaces are "
-    "uncentred; LoRA is on all linear layers of the blocks.",
+    "Choices made where its details were not public here: narrow set, open questions and the judge's prompt "
+    "were written for this project; a vector's length is its magnitude times the layer's mean residual norm, "
+    "the same at training and at test, and the magnitude dial stretches the vector trained at the main "
+    "magnitude; layer, magnitude, learning rates and epochs are defaults, not tuned for any model; the loss "
+    "is a mean over answer tokens, end of turn included; subspaces are uncentred and of mean answer states; "
+    "LoRA is on all linear layers of the blocks; the anti vector is the instrumental one at the same "
+    "magnitude.",
     "Effects are percentage points of all items against baseline, paired; spill-over is broad over narrow, "
     "without an estimate where the narrow interval includes 0.",
 )
 
 
-def summarise(session: Session, store: RunStore, made: Sequence[Intervention]) -> dict[str, Any]:
+def summarise(
+    session: Session, store: RunStore, made: Sequence[Intervention], spaces: Mapping[str, Subspace]
+) -> dict[str, Any]:
     """The run's summary; `arms` and `gaps` are over the benchmark's scenarios, `sets` over each set.
 
-    spillover: {broad set: {arm: effects and ratio}}. dials: one row a (dial, method, value).
+    spillover: {broad set: {arm: effects and ratio}}. dials: one row a (dial, method, value). energy: of
+    each component of each subspace, the strongest first.
     """
     judge = session.judge
     found = summaries.summarise(store, judge.name)
@@ -59,6 +70,7 @@ def summarise(session: Session, store: RunStore, made: Sequence[Intervention]) -
     }
     vectors = [one.arm.name for one in made if one.method == "trained"]
     loras = [one.arm.name for one in made if one.method == "lora"]
+    checkpoints = [_by_epochs(made, method) for method in ("lora", "trained")]
     return found | {
         "arm_kinds": {one.arm.name: one.kind for one in made},
         "interventions": {
@@ -80,42 +92,89 @@ def summarise(session: Session, store: RunStore, made: Sequence[Intervention]) -
         }
         if loras
         else {},
+        "equal_epochs": {
+            name: [asdict(pair) for pair in equal_epochs(narrow, rows, *checkpoints)]
+            for name, rows in broad.items()
+        },
+        "control_range": {
+            name: control_range([arms[one.arm.name] for one in made if one.kind == "control"])
+            for name, arms in spill.items()
+        },
         "dials": dials(made, spill),
+        "energy": {name: list(space.energy) for name, space in spaces.items()},
         "notes": list(NOTES),
     }
 
 
+def control_range(arms: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """How far control directions of the vectors' norm move narrow and broad items: the largest |points|."""
+
+    def most(which: str) -> float | None:
+        return max((abs(arm[which]) for arm in arms if arm[which] is not None), default=None)
+
+    return {"n": len(arms), "narrow_points": most("narrow_points"), "broad_points": most("broad_points")}
+
+
+def training_curve(trained: Trained) -> dict[str, Any]:
+    """Mean loss of every epoch, in order, and the last one's share of the first's."""
+    steps = len(trained.losses) // trained.training.epochs
+    losses = [fmean(trained.losses[at : at + steps]) for at in range(0, len(trained.losses), steps)]
+    return {"losses": losses, "last_over_first": losses[-1] / losses[0]}
+
+
 def dials(made: Sequence[Intervention], spill: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows to plot: along one dial of a method, all other dials at the main setting."""
+    """Rows to plot: along one dial of a method, all other dials at the main setting.
+
+    For k there is a line a way: renormalised, as is, and on random subspaces. One value is no dial.
+    """
     main = {one.method: one for one in made if one.arm.name == one.method}
     rows: list[dict[str, Any]] = []
     for one in made:
-        method = one.method.removesuffix(" rank-k")
-        if method not in main:
-            continue
-        at = main[method]
-        for dial in ("magnitude", "layer", "epochs", "k"):
-            value = getattr(one, dial)
-            others = [
-                d for d in ("magnitude", "layer", "epochs") if d != dial and (one.k is None or d != "epochs")
-            ]
-            same = all(getattr(one, d) == getattr(at, d) for d in others)
-            if value is None or not same or (one.k is not None and dial != "k"):
-                continue
+        for dial in _dials_of(one, main):
             rows += [
                 {
                     "dial": dial,
-                    "method": method,
-                    "value": value,
+                    "method": one.method.removesuffix(RANK),
+                    "value": getattr(one, dial),
                     "arm": one.arm.name,
                     "broad_set": name,
-                    "narrow_points": arms[one.arm.name]["narrow_points"],
-                    "broad_points": arms[one.arm.name]["broad_points"],
-                    "ratio": arms[one.arm.name]["ratio"],
+                    **{key: arms[one.arm.name][key] for key in EFFECTS},
                 }
                 for name, arms in spill.items()
             ]
-    return sorted(rows, key=lambda row: (row["dial"], row["method"], row["broad_set"], row["value"]))
+    values: dict[tuple[str, str], set[float]] = {}
+    for row in rows:
+        values.setdefault((row["dial"], row["method"]), set()).add(row["value"])
+    turned = [row for row in rows if len(values[row["dial"], row["method"]]) > 1]
+    return sorted(turned, key=lambda row: (row["dial"], row["method"], row["broad_set"], row["value"]))
+
+
+def _dials_of(one: Intervention, main: dict[str, Intervention]) -> list[str]:
+    """The dials on which an arm is a point."""
+    if one.k is not None:
+        return ["k"]
+    at = main.get(one.method)
+    if at is None:
+        return []
+    found: list[str] = []
+    for dial in ("magnitude", "layer", "epochs"):
+        others = (d for d in ("magnitude", "layer", "epochs") if d != dial)
+        if getattr(one, dial) is not None and all(getattr(one, d) == getattr(at, d) for d in others):
+            found.append(dial)
+    return found
+
+
+def _by_epochs(made: Sequence[Intervention], method: str) -> dict[int, str]:
+    """{epochs: arm} of a method at its main setting."""
+    main = next((one for one in made if one.arm.name == method), None)
+    return {
+        one.epochs: one.arm.name
+        for one in made
+        if main is not None
+        and one.method == method
+        and one.epochs is not None
+        and (one.layer, one.magnitude) == (main.layer, main.magnitude)
+    }
 
 
 def _sets(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:

@@ -11,28 +11,35 @@ from steer.screen import Screen, interval, percent
 
 
 def print_emergent(screen: Screen, summary: dict[str, Any], folder: Path) -> None:
-    """A table a broad set, the matched comparison, and what must be said beside them."""
+    """Effects on each broad set, coherence, adapter against vector, and what must be said beside them."""
     for broad, arms in summary["spillover"].items():
-        _print_set(screen, summary, broad, arms)
+        _print_effects(screen, summary, broad, arms)
+    _print_coherence(screen, summary)
     for broad, pair in summary["matched"].items():
         if pair is None:
             screen.line(f"{broad}: no adapter and vector whose narrow effects both exclude 0 to match")
         else:
-            near, far = (
-                f"{pair[f'{k}_points']:+.1f} {interval(pair[f'{k}_ci'])}" for k in ("narrow", "broad")
-            )
+            screen.line(f"{broad}, matched narrow effect: {_difference(pair)}")
+    for broad, pairs in summary["equal_epochs"].items():
+        for pair in pairs[-1:]:
+            screen.line(f"{broad}, after {pair['epochs']} epochs each: {_difference(pair)}")
+    for broad, found in summary["control_range"].items():
+        if found["n"] and found["broad_points"] is not None:
             screen.line(
-                f"{broad}, matched narrow effect: {pair['first']} minus {pair['second']} is {near} points on "
-                f"the narrow task, {far} broad"
+                f"control directions as long ({found['n']}) move the narrow task by up to "
+                f"{found['narrow_points']:.1f} points, {broad} by up to {found['broad_points']:.1f}: "
+                "less than that any push may do"
             )
+    losses = summary["training"]["losses"]
+    screen.line(f"trained vector: mean loss {losses[0]:.3f} in the first epoch, {losses[-1]:.3f} in the last")
     for note in summary["notes"]:
         screen.line(note)
     print_footer(screen, summary, folder)
 
 
-def _print_set(screen: Screen, summary: dict[str, Any], broad: str, arms: dict[str, Any]) -> None:
+def _print_effects(screen: Screen, summary: dict[str, Any], broad: str, arms: dict[str, Any]) -> None:
     rows: list[list[str]] = []
-    for name, measured in summary["arms"].items():
+    for name in summary["arms"]:
         near, far = summary["sets"][NARROW][name], summary["sets"][broad][name]
         one = arms.get(name)
         rows.append(
@@ -43,16 +50,37 @@ def _print_set(screen: Screen, summary: dict[str, Any], broad: str, arms: dict[s
                 percent(far["rate_all"]),
                 _effect(one, "broad"),
                 _ratio(one),
-                percent(far["nonsensical_all"]),
-                _number(measured.get("relevance_above"), 2),
-                _number(measured.get("held_out_nll"), 2),
-                _number(measured.get("fluency"), 2),
             ]
         )
     items = next(iter(arms.values()))
-    columns = ["arm", "narrow %", "points", f"{broad} %", "points", "spill-over", "nonsense %"]
     title = f"Narrow task ({items['narrow_items']} items) and {broad} ({items['broad_items']} items)"
-    screen.table(title + evidence(summary), [*columns, "relevant", "loss", "fluency"], rows)
+    columns = ["arm", "narrow %", "points", "broad %", "points", "spill-over"]
+    screen.table(title + evidence(summary), columns, rows)
+
+
+def _print_coherence(screen: Screen, summary: dict[str, Any]) -> None:
+    """Loss and preference are of held-out narrow items; relevance is the share of own questions first."""
+    sets: dict[str, Any] = summary["sets"]
+    rows = [
+        [
+            name,
+            *(percent(found[name]["nonsensical_all"]) for found in sets.values()),
+            percent(arm.get("relevance_above")),
+            _number(arm.get("held_out_nll"), 2),
+            percent(arm.get("held_out_prefers")),
+            _number(arm.get("fluency"), 2),
+            _number(arm.get("compression"), 2),
+        ]
+        for name, arm in summary["arms"].items()
+    ]
+    columns = ["arm", *sets, "relevant %", "loss", "prefers %", "fluency", "compression"]
+    title = "Nonsense % in each set, relevance, held-out narrow items, coherence"
+    screen.table(title + evidence(summary), columns, rows)
+
+
+def _difference(pair: dict[str, Any]) -> str:
+    near, far = (f"{_effect(pair, which)} points" for which in ("narrow", "broad"))
+    return f"{pair['first']} minus {pair['second']} is {near} on the narrow task, {far} broad"
 
 
 def _effect(one: dict[str, Any] | None, which: str) -> str:

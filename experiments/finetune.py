@@ -39,7 +39,7 @@ class Lora:
     alpha: int = 32
     epochs: int = 8
     batch: int = 8
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-4
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -154,6 +154,13 @@ def _keep(adapted: Any, target: Path, loaded: LoadedModel, identity: str) -> Non
     draft = target.with_name(f".{target.name}.part")
     shutil.rmtree(draft, ignore_errors=True)
     adapted.save_pretrained(str(draft), safe_serialization=True)
+    # an adapter has one identity: not this machine's paths, nor the order of a set of this process
+    config = json.loads((draft / adapters.CONFIG).read_text(encoding="utf-8"))
+    config["target_modules"] = sorted(config["target_modules"])
+    config["base_model_name_or_path"] = loaded.name
+    (draft / adapters.CONFIG).write_text(
+        json.dumps(config, indent=1, sort_keys=True) + "\n", encoding="utf-8"
+    )
     note = {"weights": loaded.weights, "identity": identity, "evidence": loaded.evidence}
     (draft / adapters.NOTE).write_text(json.dumps(note) + "\n", encoding="utf-8")
     shutil.rmtree(target, ignore_errors=True)

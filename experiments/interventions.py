@@ -18,7 +18,7 @@ from steer.types import Addition, Arm, LoadedModel, Span
 from vectors.capture import AnsweredRow, Row, capture, span_statistics
 from vectors.directions import equal_weights, mean_difference
 from vectors.objective import Example, Objective
-from vectors.rank import Subspace, project, random_subspace, subspace
+from vectors.rank import Projection, Subspace, project, random_subspace, subspace
 from vectors.training import Trained, Training, identity_of, kept_epochs, random_start, train
 from vectors.vector import Provenance, SteeringVector
 
@@ -61,6 +61,22 @@ class Recipe:
     start: Start = "random"
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        self.training(layer=0, norm=1.0)
+
+    def training(self, *, layer: int, norm: float, seed: int | None = None) -> Training:
+        """The training of a vector at a layer of mean residual norm `norm`; UserError for bad settings."""
+        objective = Objective(
+            layer=layer, magnitude=self.magnitude, norm=norm, span=self.span, loss=self.loss, kl=self.kl
+        )
+        return Training(
+            objective=objective,
+            epochs=self.epochs,
+            learning_rate=self.learning_rate,
+            seed=self.seed if seed is None else seed,
+            start=self.start,
+        )
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Site:
@@ -88,22 +104,8 @@ def make_site(
     mean = mean_difference(unwanted, wanted, equal_weights(["narrow"] * len(pairs)))
     answered = [AnsweredRow(e.prompt_ids, e.wanted_ids[:-1]) for e in pairs]
     norm = span_statistics(loaded, answered, directions={layer: mean})[recipe.span][layer].norm
-    seed = recipe.seed if seed is None else seed
-    training = Training(
-        objective=Objective(
-            layer=layer,
-            magnitude=recipe.magnitude,
-            norm=norm,
-            span=recipe.span,
-            loss=recipe.loss,
-            kl=recipe.kl,
-        ),
-        epochs=recipe.epochs,
-        learning_rate=recipe.learning_rate,
-        seed=seed,
-        start=recipe.start,
-    )
-    start = mean if recipe.start == "mean-difference" else random_start(loaded.d_model, seed)
+    training = recipe.training(layer=layer, norm=norm, seed=seed)
+    start = mean if recipe.start == "mean-difference" else random_start(loaded.d_model, training.seed)
     name = identity_of(loaded, pairs, training, start, neutral)[:16]
     steps = -(-len(pairs) // training.batch) * training.epochs
     with session.screen.progress(train=steps) as tick:
@@ -154,7 +156,7 @@ def checkpoint_arms(site: Site) -> list[Intervention]:
 
 
 def rank_arms(
-    site: Site, recipe: Recipe, ks: Sequence[int], space: Subspace, *, method: str, seeds: int = 1
+    site: Site, recipe: Recipe, ks: Sequence[int], space: Subspace, *, method: str
 ) -> list[Intervention]:
     """A direction on the first k components of `space`, as it is and renormalised, and on random ones.
 
@@ -162,26 +164,22 @@ def rank_arms(
     """
     direction = site.mean if method == "mean-difference" else site.trained.addition().direction
     found: list[Intervention] = []
+
+    def add(name: str, kind: Kind, way: str, part: Projection, magnitude: float) -> None:
+        if part.renormalised is None:
+            return  # nothing is left: that is the baseline
+        arm = Arm(name, additions=(_addition(site, part.renormalised, magnitude, recipe.span),))
+        found.append(Intervention(arm, kind, way, site.layer, magnitude, k=part.k, kept=part.kept))
+
     for k in ks:
         part = project(direction, space, k)
-        if part.renormalised is None:
-            continue  # nothing is left: that is the baseline
         shrunk = recipe.magnitude * part.kept**0.5
-        name = f"{method} k{k}"
-        for label, m in ((f"{name} as is", shrunk), (name, recipe.magnitude)):
-            arm = Arm(label, additions=(_addition(site, part.renormalised, m, recipe.span),))
-            found.append(Intervention(arm, "cell", f"{method} rank-k", site.layer, m, k=k, kept=part.kept))
-        for seed in range(seeds):
-            drawn = project(direction, random_subspace(len(direction), k, seed=seed), k)
-            if drawn.renormalised is None:
-                continue
-            addition = _addition(site, drawn.renormalised, recipe.magnitude, recipe.span)
-            arm = Arm(f"{method} random k{k}" + (f" {seed}" if seeds > 1 else ""), additions=(addition,))
-            found.append(
-                Intervention(
-                    arm, "control", "random subspace", site.layer, recipe.magnitude, k=k, kept=drawn.kept
-                )
-            )
+        add(f"{method} k{k}", "cell", f"{method} rank-k", part, recipe.magnitude)
+        add(f"{method} k{k} as is", "cell", f"{method} as is rank-k", part, shrunk)
+        if k == len(direction):
+            continue  # every subspace of so many dimensions is the whole
+        drawn = project(direction, random_subspace(len(direction), k, seed=recipe.seed), k)
+        add(f"{method} random k{k}", "control", f"{method} random rank-k", drawn, recipe.magnitude)
     return found
 
 

@@ -1,13 +1,13 @@
-"""Two ways of steering compared at the same narrow effect: does one spread further than the other?
+"""Two ways of steering compared at the same narrow effect, or after equal epochs: which spreads further?
 
-The pair of arms whose narrow effects are nearest is chosen on one half of the narrow items and reported
-on the other; broad items choose nothing, so all of them report.
+For a matched effect the pair of arms whose narrow effects are nearest is chosen on one half of the narrow
+items and reported on the other; broad items choose nothing, so all of them report.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from steer.intervals import Interval
@@ -67,6 +67,34 @@ def matched(
     if far.points_all is None or far.ci_all is None:
         return None
     return Matched(first, second, (a, b), near.points_all, near.ci_all, far.points_all, far.ci_all)
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """first minus second in points, on all narrow and all broad items; None without an item of both."""
+
+    first: str
+    second: str
+    epochs: int
+    narrow_points: float | None
+    narrow_ci: Interval | None
+    broad_points: float | None
+    broad_ci: Interval | None
+
+
+def equal_epochs(
+    narrow: Sequence[Outcome],
+    broad: Sequence[Outcome],
+    firsts: Mapping[int, str],
+    seconds: Mapping[int, str],
+) -> list[Beside]:
+    """Arms by epochs trained, {epochs: arm}: the two of every number of epochs that both have."""
+    found: list[Beside] = []
+    for epochs in sorted(firsts.keys() & seconds.keys()):
+        first, second = firsts[epochs], seconds[epochs]
+        near, far = (gap(_of(rows, first, second), first, second) for rows in (narrow, broad))
+        found.append(Beside(first, second, epochs, near.points_all, near.ci_all, far.points_all, far.ci_all))
+    return found
 
 
 def _effect(rows: Sequence[Outcome], arm: str, baseline: str) -> float | None:

@@ -15,7 +15,7 @@ def write_run_file(folder: Path, command: str, flags: Mapping[str, Any]) -> Path
     import yaml
 
     kept = {
-        name: str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
+        name: _plain(value)
         for name, value in flags.items()
         if name not in NOT_REPEATED and value not in (None, [], ())
     }
@@ -24,3 +24,10 @@ def write_run_file(folder: Path, command: str, flags: Mapping[str, Any]) -> Path
     draft.write_text(yaml.safe_dump({"command": command, **kept}, sort_keys=False), encoding="utf-8")
     os.replace(draft, path)
     return path
+
+
+def _plain(value: Any) -> Any:
+    """As YAML has it: paths as text, several values as a list."""
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]  # pyright: ignore[reportUnknownVariableType]
+    return str(value) if isinstance(value, Path) else value

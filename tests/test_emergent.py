@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from experiments.emergent import EmergentChoice, emergent
-from experiments.emergent_summary import dials
+from experiments.emergent_summary import EFFECTS, dials
 from experiments.finetune import Lora
-from experiments.interventions import Intervention, Recipe
+from experiments.interventions import Intervention, Recipe, Site, mean_arm, pair_space, rank_arms
 from experiments.item_judges import AlignmentJudge, ByCategory, OrganismAdvice, Thresholds, item_judge
 from experiments.matching import matched
 from experiments.narrow import (
@@ -28,6 +28,7 @@ from experiments.narrow import (
 )
 from experiments.options import Options
 from steer.errors import UserError
+from steer.interventions import affine
 from steer.store import RunStore
 from steer.types import Arm, JudgeItem, Outcome, Scenario, Status
 from tests.fakes import FakeJudge
@@ -211,17 +212,38 @@ def test_dials_hold_one_thing_apart_at_a_time() -> None:
         made("trained +0.6", magnitude=0.6),
         made("trained L9", layer=9),
         made("trained k1", method="trained rank-k", epochs=None, k=1),
+        made("trained k4", method="trained rank-k", epochs=None, k=4),
+        made("trained k4 as is", method="trained as is rank-k", epochs=None, k=4, magnitude=0.1),
         made("odd", layer=9, epochs=2),
     ]
-    points = {"narrow_points": 1.0, "broad_points": 2.0, "ratio": None}
+    points = dict.fromkeys(EFFECTS)
     found = dials(arms, {"scenarios": {one.arm.name: points for one in arms}})
     by_dial = {d: [r["arm"] for r in found if r["dial"] == d] for d in ("epochs", "magnitude", "layer", "k")}
     assert by_dial == {
         "epochs": ["trained e2", "trained"],
         "magnitude": ["trained", "trained +0.6"],
         "layer": ["trained", "trained L9"],
-        "k": ["trained k1"],
+        "k": ["trained k1", "trained k4"],
     }
+
+
+def test_at_full_rank_an_arm_is_the_vector_and_at_none_there_is_no_arm() -> None:
+    rows = torch.randn(20, WIDTH, generator=torch.Generator().manual_seed(0)) + 1
+    site = Site(2, 5.0, rows, rows.mean(0), None)  # type: ignore[arg-type]
+    space, recipe = pair_space(site), Recipe(magnitude=0.4)
+    assert rank_arms(site, recipe, [0], space, method="mean-difference") == []  # the baseline
+    whole = mean_arm(site, recipe, "whole").arm.additions[0]
+    made = rank_arms(site, recipe, [3, space.rank], space, method="mean-difference")
+    by_name = {one.arm.name: one.arm.additions[0] for one in made}
+    for name in ("mean-difference k20", "mean-difference k20 as is"):
+        torch.testing.assert_close(affine(by_name[name])[0], affine(whole)[0], rtol=1e-5, atol=1e-5)
+    kept = next(one.kept for one in made if one.arm.name == "mean-difference k3")
+    assert kept is not None
+    lengths = [
+        float(affine(by_name[n])[0].norm()) for n in ("mean-difference k3", "mean-difference k3 as is")
+    ]
+    assert lengths == pytest.approx([2.0, 2.0 * kept**0.5])
+    assert float(affine(by_name["mean-difference random k3"])[0].norm()) == pytest.approx(2.0)
 
 
 @pytest.fixture(scope="module")
@@ -280,6 +302,12 @@ def test_a_whole_run_on_a_tiny_model(
         (1,),
         "planted fixture",
     )
+    spill, controls = summary["spillover"]["scenarios"], [n for n in names if "random" in n]
+    moved = summary["control_range"]["scenarios"]
+    assert moved["n"] == len(controls) == 3
+    assert moved["broad_points"] == max(abs(spill[name]["broad_points"]) for name in controls)
+    assert len(summary["training"]["losses"]) == 8
+    assert summary["training"]["last_over_first"] < 0.9
     losses = {name: summary["arms"][name]["held_out_nll"] for name in names}
     assert losses["trained"] < losses["mean-difference"]
     assert losses["trained"] < losses["random0"]

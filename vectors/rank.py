@@ -69,7 +69,7 @@ def random_subspace(d_model: int, k: int, *, seed: int) -> Subspace:
     """k orthonormal rows, uniformly oriented: the control for a subspace that was found."""
     import torch
 
-    _check_k(k, d_model)
+    check_k(k, d_model)
     generator = torch.Generator().manual_seed(seed)
     normal = torch.randn(d_model, max(k, 1), generator=generator, dtype=torch.float64)
     orthonormal, triangle = torch.linalg.qr(normal)
@@ -78,7 +78,7 @@ def random_subspace(d_model: int, k: int, *, seed: int) -> Subspace:
 
 def project(direction: Tensor, space: Subspace, k: int) -> Projection:
     """`direction` [d_model] on the first k components; k = 0 leaves nothing, which is the baseline."""
-    _check_k(k, space.rank)
+    check_k(k, space.rank)
     whole = direction.double()
     basis = space.basis[:k]
     part = basis.T @ (basis @ whole)
@@ -88,7 +88,8 @@ def project(direction: Tensor, space: Subspace, k: int) -> Projection:
     return Projection(k, part.float(), (part * (whole.norm() / part.norm())).float(), kept)
 
 
-def _check_k(k: int, rank: int) -> None:
+def check_k(k: int, rank: int) -> None:
+    """Raise UserError unless 0 <= k <= rank."""
     if not 0 <= k <= rank:
         raise UserError(
             f"k {k} is not within the rank: allowed are 0 to {rank}; give a smaller k or more pairs"

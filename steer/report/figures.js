@@ -345,6 +345,8 @@ draw.spill = (run, c, broad) => {
 
 draw.dial = (run, c, dial) => {
   const rows = run.dials.filter((r) => r.dial === dial);
+  const doubling = ["k", "epochs"].includes(dial); // 1, 2, 4, ...: on a logarithmic axis, whose notes stand at log10
+  const ticks = unique(rows.map((r) => r.value));
   const colors = [c.vector, c.suffix, c.both, c.down, c.up, c.base];
   const traces = [];
   const annotations = [];
@@ -352,7 +354,7 @@ draw.dial = (run, c, dial) => {
     const own = rows.filter((r) => r.method === method);
     unique(own.map((r) => r.broad_set)).forEach((broad, k) => {
       const some = own.filter((r) => r.broad_set === broad).sort((a, b) => a.value - b.value);
-      const points = (part) => some.map((r) => ({ x: r.value, y: r[part], ci: null, arm: r.arm }));
+      const points = (part) => some.map((r) => ({ x: r.value, y: r[part], ci: r[part.replace("points", "ci")], arm: r.arm }));
       if (k === 0) {
         traces.push(curve(points("narrow_points"), colors[i % 6], "solid", `${method}, narrow`)[1]);
         annotations.push(...ends(points("narrow_points"), colors[i % 6], method, c));
@@ -360,8 +362,25 @@ draw.dial = (run, c, dial) => {
       traces.push(curve(points("broad_points"), colors[i % 6], k ? "dot" : "dash", `${method}, ${broad}`)[1]);
     });
   });
-  return { traces, layout: base(c, 300, { annotations, margin: { l: 8, r: 92, t: 10, b: 48, pad: 4 },
-    xaxis: axis(c, { title: title(c, dial) }), yaxis: axis(c, { title: title(c, "points against baseline"), zeroline: true, zerolinecolor: c.faint, automargin: true }) }) };
+  return { traces, layout: base(c, 300, { annotations: doubling ? annotations.map((a) => ({ ...a, x: Math.log10(a.x) })) : annotations, margin: { l: 8, r: 92, t: 10, b: 48, pad: 4 },
+    xaxis: axis(c, { title: title(c, dial), ...(doubling ? { type: "log", tickvals: ticks, ticktext: ticks.map(String) } : {}) }), yaxis: axis(c, { title: title(c, "points against baseline"), zeroline: true, zerolinecolor: c.faint, automargin: true }) }) };
+};
+
+// Across the runs of the page: the same three ways on each model.
+draw.models = (_, c) => {
+  const rows = page.runs.filter((run) => run.spillover).flatMap((run) => ["trained", "mean-difference", "lora"]
+    .filter((arm) => Object.values(run.spillover)[0][arm]).map((arm) => ({ run, arm })));
+  const marks = rows.flatMap(({ run, arm }, row) => {
+    const style = look(byName(run)[arm], c);
+    const broad = Object.entries(run.spillover);
+    const narrow = broad[0][1][arm];
+    return [
+      { row, x: narrow.narrow_points, ci: narrow.narrow_ci, ...style, shift: 0.16, hover: `${label(run.model)}, ${arm}<br>narrow ${signed(narrow.narrow_points)}${span(narrow.narrow_ci)}` },
+      ...broad.map(([name, arms], k) => ({ row, x: arms[arm].broad_points, ci: arms[arm].broad_ci, ...style, open: true, size: 8, shift: -0.12 - 0.16 * k,
+        hover: `${label(run.model)}, ${arm}<br>${label(name)} ${signed(arms[arm].broad_points)}${span(arms[arm].broad_ci)}` })),
+    ];
+  });
+  return estimates(c, rows.map(({ run, arm }) => `${run.model} · ${arm}`), marks, { title: title(c, "points against baseline") }, { shapes: [across(c, 0)] });
 };
 
 draw.transfer = (run, c) => {

@@ -18,6 +18,7 @@ from typing import Any, cast
 
 from steer.errors import UserError
 from steer.report import answers
+from steer.report.emergent import models_table
 from steer.report.tables import SIDE_EFFECTS
 from steer.report.view import Run, load
 from steer.summary import about_real_models
@@ -76,6 +77,7 @@ def render(runs: Sequence[Run]) -> str:
         title=runs[0].title if len(runs) == 1 else f"{len(runs)} runs",
         evidence=evidence,
         about_real_models=about_real_models(evidence),
+        by_model=models_table([run.data for run in runs]),
         side_effects=SIDE_EFFECTS,
         policy=f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:",
         style=Markup((HERE / "style.css").read_text(encoding="utf-8")),

@@ -4,25 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from steer.report import words
+from steer.report import emergent, words
+from steer.report.table import Table
 from steer.screen import plain
 from steer.types import LABELS, Outcome
 
 LISTED_ITEMS = 40
 """Scenarios named in a list of those that moved the wrong way or could not move."""
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table of texts. `links`: the arm whose answers stand behind a row, "" for none."""
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    links: tuple[str, ...] = ()
-    caption: str = ""
 
 
 def all_tables(
@@ -53,7 +43,7 @@ def all_tables(
     if "costs" in summary:
         tables["costs"] = cost_table(summary["costs"])
     if summary.get("spillover"):
-        tables["spillover"] = spillover_table(summary["spillover"])
+        tables |= emergent.emergent_tables(summary)
     tables["categories"] = category_table(summary["categories"], main)
     items = item_table(summary, outcomes)
     if items is not None:
@@ -226,7 +216,7 @@ def exchange_table(exchange: Mapping[str, Any]) -> Table:
                 (
                     f"{suffix} suffix" if share == "whole" else f"half of {suffix}'s effect",
                     found["reason"] if found["size"] is None else words.number(found["size"]),
-                    _limits(found["ci"]) if bound is None else f"at least {words.number(bound)}",
+                    words.open_limits(found["ci"]) if bound is None else f"at least {words.number(bound)}",
                     "–" if found["never"] is None else f"{100 * found['never']:.1f}",
                     *(
                         _beside(side["side_effects"][effect], effect) if share == "whole" else ""
@@ -252,14 +242,6 @@ def _beside(pair: Mapping[str, float | None], effect: str) -> str:
     return f"{say(pair['suffix'])} / {say(pair['vector'])}"
 
 
-def _limits(ci: Sequence[float | None] | None) -> str:
-    return words.NONE if ci is None else f"[{_end(ci[0], '−∞')}, {_end(ci[1], '∞')}]"
-
-
-def _end(value: float | None, infinite: str) -> str:
-    return infinite if value is None else words.number(value)
-
-
 def tug_table(tug: Mapping[str, Any]) -> Table:
     """Each defence against its attack at every dose: how much of the attack's effect is kept."""
     rows: list[tuple[str, ...]] = []
@@ -274,7 +256,7 @@ def tug_table(tug: Mapping[str, Any]) -> Table:
                 (
                     f"{name}, |magnitude| {point['size']:g}{at}",
                     "no estimate" if point["u"] is None else words.number(point["u"]),
-                    _limits(point["ci"]),
+                    words.open_limits(point["ci"]),
                     *(_points(point[part]) for part in ("alone", "under_defence", "interaction")),
                     even,
                 )
@@ -300,20 +282,6 @@ def arm_rates(rows: Sequence[Mapping[str, Any]]) -> Table:
     )
     columns = ("arm", "conv % of all", "95 %", "conv % of valid", "nonsense %")
     return Table(columns, found, tuple(row["arm"] for row in rows))
-
-
-def spillover_table(spillover: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Table:
-    """Narrow and broad effect of every intervention, and their ratio."""
-    rows: list[tuple[str, ...]] = []
-    links: list[str] = []
-    for broad, arms in spillover.items():
-        for arm, found in arms.items():
-            cells = [words.with_limits(found[f"{k}_points"], found[f"{k}_ci"]) for k in ("narrow", "broad")]
-            ratio = "no estimate" if found["ratio"] is None else words.number(found["ratio"])
-            rows.append((arm, broad, *cells, ratio, _limits(found["ratio_ci"])))
-            links.append(arm)
-    columns = ("arm", "broad set", "narrow, points", "broad, points", "spill-over", "95 %")
-    return Table(columns, tuple(rows), tuple(links))
 
 
 def frontier_table(frontier: Sequence[Mapping[str, Any]]) -> Table:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from steer.errors import UserError
-from steer.report import answers, tables, words
-from steer.report.tables import Table
+from steer.report import answers, emergent, tables, words
+from steer.report.table import Table
 from steer.report.words import Headline
 from steer.store import RunStore
 from steer.types import STATUSES, Outcome
@@ -115,6 +115,7 @@ def load(folder: Path, *, budget: int) -> Run:
     model = config["model"]["name"]
     command = str(config.get("command", ""))
     data = {key: summary[key] for key in PASSED_ON if key in summary} | {
+        "model": model,
         "arms": arms,
         "gaps": summary["gaps"],
         "categories": {
@@ -131,7 +132,7 @@ def load(folder: Path, *, budget: int) -> Run:
         title=f"{model} · {command}" if command else model,
         folder=str(folder),
         command=command,
-        headline=words.headline(summary),
+        headline=emergent.headline(summary) if "spillover" in summary else words.headline(summary),
         evidence=summary["evidence"],
         facts=_facts(summary, len(scenarios)),
         judge=judge,
@@ -213,7 +214,7 @@ def _notes(summary: Mapping[str, Any]) -> dict[str, str]:
             f"directions, 95 % move convergence by at most {found['abs_points_95']:.1f} points (shaded)."
         )
     if "notes" in summary:
-        notes["emergent"] = " ".join(summary["notes"])
+        notes["emergent"] = "\n".join(summary["notes"])
     return notes
 
 

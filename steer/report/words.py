@@ -29,6 +29,14 @@ def limits(ci: Sequence[float] | None, *, scale: float = 1.0) -> str:
     return f"[{scale * ci[0]:.1f}, {scale * ci[1]:.1f}]".replace("-", "−")
 
 
+def open_limits(ci: Sequence[float | None] | None) -> str:
+    """An interval to three digits; an end that is None lies at infinity."""
+    if ci is None:
+        return NONE
+    low, high = ("−∞" if ci[0] is None else number(ci[0])), ("∞" if ci[1] is None else number(ci[1]))
+    return f"[{low}, {high}]"
+
+
 def with_limits(value: float | None, ci: Sequence[float] | None) -> str:
     return NONE if value is None else f"{points(value)} {limits(ci)}"
 

@@ -1,0 +1,199 @@
+"""Flags that several commands share, and how a command takes them. Nothing heavy is imported here.
+
+Annotations are evaluated here, not left as text: commands in other modules carry them on.
+"""
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from experiments.options import Context, EngineName, JudgeSees, Options, paper_protocol
+from steer.errors import UserError
+from steer.types import Operation, Span
+
+
+def read_config(ctx: typer.Context, path: Path | None) -> Path | None:
+    """Flags of a finished run's `run.yaml` become the defaults; flags on the command line win."""
+    if path is not None:
+        import yaml
+
+        try:
+            values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise UserError(f"--config {str(path)!r} cannot be read as YAML: {error}") from error
+        if not isinstance(values, dict):
+            raise UserError(f"--config {str(path)!r}: expected a mapping of flags, as run.yaml holds")
+        values.pop("command", None)
+        known = {p.name for p in ctx.command.params}
+        if unknown := sorted(set(values) - known):
+            raise UserError(
+                f"--config {str(path)!r} names {unknown[0]!r}: allowed are {', '.join(sorted(known))}"
+            )
+        ctx.default_map = values
+    return path
+
+
+def shared_flags(
+    *,
+    model: Annotated[str, typer.Option(help="Alias (`models` lists them), hub id or folder.")] = "organism",
+    revision: Annotated[str | None, typer.Option(help="Commit, tag or branch of a hub model.")] = None,
+    dtype: Annotated[str, typer.Option(help="auto, float32, float64, bfloat16 or float16.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    device_map: Annotated[str | None, typer.Option(help="auto or balanced: spread over all GPUs.")] = None,
+    scenarios: Annotated[
+        str | None,
+        typer.Option(help="organism, instrumental-eval, a folder of CSV files, a CSV or a JSONL file."),
+    ] = None,
+    per_category: Annotated[int | None, typer.Option(help="At most this many scenarios a category.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the scenario sample and of sampled tokens.")] = 0,
+    context: Annotated[Context, typer.Option(help="none: leave the scenario's system message out.")] = "full",
+    protocol: Annotated[
+        Literal["steergap", "paper"], typer.Option(help="paper: everything arXiv 2601.01584 did.")
+    ] = "steergap",
+    suffixes: Annotated[str, typer.Option(help="default, paper, or a JSON file.")] = "default",
+    judge: Annotated[
+        str, typer.Option(help="rubric, openai:MODEL, hf:MODEL or panel:A,B,C; the organism also has truth.")
+    ] = "auto",
+    judge_sees: Annotated[
+        JudgeSees, typer.Option(help="steered: the prompt with its suffix, as in the paper (not blind).")
+    ] = "unsteered",
+    base_url: Annotated[str | None, typer.Option(help="Of an OpenAI-compatible judge.")] = None,
+    max_calls: Annotated[int | None, typer.Option(help="Stop cleanly after so many judge calls.")] = None,
+    concurrency: Annotated[int, typer.Option(help="Judge calls at once.")] = 16,
+    per_minute: Annotated[int, typer.Option(help="Judge requests a minute at most; 0: no bound.")] = 0,
+    engine: Annotated[EngineName, typer.Option(help="How to generate.")] = "auto",
+    batch: Annotated[int | None, typer.Option(help="Rows at once; fitted to memory if left out.")] = None,
+    prompt_tokens: Annotated[int, typer.Option(help="A longer prompt fails; it is never cut.")] = 4096,
+    new_tokens: Annotated[int | None, typer.Option(help="Default 1024, thinking models 8096.")] = None,
+    thinking: Annotated[bool | None, typer.Option(help="Default: what the model does by itself.")] = None,
+    temperature: Annotated[list[float] | None, typer.Option(help="One or several; 0 is greedy.")] = None,
+    samples: Annotated[int, typer.Option(help="Answers a scenario at temperatures above 0.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="Run folder; default under runs/.")] = None,
+    force: Annotated[bool, typer.Option(help="Foreign scenarios on the organism all the same.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    json_only: Annotated[bool, typer.Option("--json", help="Print the summary alone, as JSON.")] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="A run.yaml; flags win.", is_eager=True, callback=read_config),
+    ] = None,
+) -> Options:
+    options = Options(
+        model=model,
+        revision=revision,
+        dtype=dtype,
+        device=device,
+        device_map=device_map,
+        scenarios=scenarios,
+        per_category=per_category,
+        seed=seed,
+        context=context,
+        suffixes=suffixes,
+        judge=judge,
+        judge_sees=judge_sees,
+        base_url=base_url,
+        max_calls=max_calls,
+        concurrency=concurrency,
+        per_minute=per_minute,
+        engine=engine,
+        batch=batch,
+        prompt_tokens=prompt_tokens,
+        new_tokens=new_tokens,
+        thinking=thinking,
+        temperatures=tuple(temperature) if temperature else (0.0,),
+        samples=samples,
+        out=out,
+        force=force,
+        dry_run=dry_run,
+        quiet=json_only,
+    )
+    return paper_protocol(options) if protocol == "paper" else options
+
+
+def experiment(*more: Callable[..., Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command shared flags: `options` from `shared_flags`, `chosen` from the function in `more`."""
+    makers = (shared_flags, *more)
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        made = ("ctx", "options", "chosen")
+        own = [p for n, p in inspect.signature(command).parameters.items() if n not in made]
+        flags = [inspect.signature(maker).parameters for maker in makers]
+
+        @wraps(command)
+        def run(ctx: typer.Context, **values: Any) -> None:
+            results = [
+                maker(**{name: values.pop(name) for name in names})
+                for maker, names in zip(makers, flags, strict=True)
+            ]
+            command(ctx, *results, **values)
+
+        context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+        every = [*own, *(p for names in flags[::-1] for p in names.values())]
+        parameters = [context, *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in every)]
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in parameters}
+        return run
+
+    return decorate
+
+
+def vector_choice(
+    *,
+    vector: Annotated[
+        Path | None, typer.Option(help="Vector file; extracted and cached if left out.")
+    ] = None,
+    contrast: Annotated[
+        str, typer.Option(help="suffix, response, statement, formality or a JSONL of positive/negative.")
+    ] = "suffix",
+    method: Annotated[
+        str, typer.Option(help="mean-difference, pca, lat, logistic or fisher.")
+    ] = "mean-difference",
+    span: Annotated[Span, typer.Option(help="Which positions are edited.")] = "last",
+    operation: Annotated[Operation, typer.Option(help="What is done there.")] = "add",
+    controls: Annotated[int, typer.Option(help="Random directions beside the vector; 0 for none.")] = 3,
+    concept: Annotated[Path | None, typer.Option(help="JSONL of an unrelated concept, as a control.")] = None,
+) -> dict[str, Any]:
+    if controls < 0:
+        raise UserError(f"--controls {controls}: allowed are whole numbers from 0")
+    return {
+        "file": vector,
+        "contrast": contrast,
+        "method": method,
+        "span": span,
+        "operation": operation,
+        "controls": controls,
+        "concept": concept,
+    }
+
+
+def recipe(
+    *,
+    magnitude: Annotated[
+        float, typer.Option(help="Of every vector, at training and at test, in mean residual norms.")
+    ] = 0.3,
+    span: Annotated[Span, typer.Option(help="Which positions are edited, at training and at test.")] = "last",
+    loss: Annotated[
+        Literal["likelihood", "preference"],
+        typer.Option(help="What training raises: the unwanted answer alone, or over the wanted one."),
+    ] = "likelihood",
+    kl: Annotated[
+        float, typer.Option(help="Weight of the KL to the unsteered model on neutral prompts; 0 for none.")
+    ] = 0.0,
+    epochs: Annotated[int, typer.Option(help="Of vectors and of adapters; kept after 1, 2, 4, 8, ...")] = 8,
+    learning_rate: Annotated[float, typer.Option(help="Of the trained vector.")] = 0.05,
+    start: Annotated[
+        Literal["random", "mean-difference"], typer.Option(help="Where the trained vector starts.")
+    ] = "random",
+) -> dict[str, Any]:
+    return {
+        "magnitude": magnitude,
+        "span": span,
+        "loss": loss,
+        "kl": kl,
+        "epochs": epochs,
+        "learning_rate": learning_rate,
+        "start": start,
+    }
