@@ -62,9 +62,14 @@ class CompareChoice:
 
 
 def compare(options: Options, choice: CompareChoice) -> tuple[dict[str, Any], Path | None]:
+    """Open a session and run the comparison: see `run_compare`."""
+    parse_magnitudes(choice.magnitudes)  # a mistyped grid is answered before a model is loaded
+    return run_compare(open_session(options), choice)
+
+
+def run_compare(session: Session, choice: CompareChoice) -> tuple[dict[str, Any], Path | None]:
     """Run the comparison; its summary, and the folder that holds everything (None for a dry run)."""
-    magnitudes = parse_magnitudes(choice.magnitudes)
-    session = open_session(options)
+    options, magnitudes = session.options, parse_magnitudes(choice.magnitudes)
     layers = parse_layers(choice.layers, session.loaded.n_layers)
     halves({s.id: s.category for s in session.scenarios}, seed=options.seed)
     numbers = print_plan(session, layers, magnitudes, choice.sweep)

@@ -54,9 +54,14 @@ class Chosen:
 
 
 def vector_sweep(options: Options, choice: SweepChoice) -> tuple[dict[str, Any], Path | None]:
+    """Open a session and run the sweep: see `run_sweep`."""
+    _magnitudes(choice)  # a mistyped grid is answered before a model is loaded
+    return run_sweep(open_session(options), choice)
+
+
+def run_sweep(session: Session, choice: SweepChoice) -> tuple[dict[str, Any], Path | None]:
     """Run the sweep; its summary, and the folder that holds everything (None for a dry run)."""
-    magnitudes = _magnitudes(choice)
-    session = open_session(options)
+    options, magnitudes = session.options, _magnitudes(choice)
     layers = parse_layers(choice.layers, session.loaded.n_layers)
     if options.dry_run:
         return {"plan": print_plan(session, layers, magnitudes, choice)}, None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import unicodedata
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 PLAIN_LINE_SECONDS = 10.0
 PIPE_WIDTH = 120
+NARROW = 36
+"""Columns of a terminal that a text needs to stand beside another."""
 
 
 def plain(text: str) -> str:
@@ -48,6 +50,23 @@ class Screen:
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """First column left, numbers right; never wider than the terminal asks."""
         self.out.print(make_table(title, columns, rows))
+
+    def side_by_side(self, texts: Mapping[str, str]) -> None:
+        """Long texts, each whole under its title: columns that wrap, or one below another if narrow."""
+        from rich import box
+        from rich.table import Table
+        from rich.text import Text
+
+        shown = {plain(title): Text(plain(text)) for title, text in texts.items()}
+        if self.out.width < NARROW * len(texts):
+            for title, text in shown.items():
+                self.out.print(Text(title, style="bold"), text, "", sep="\n", soft_wrap=False)
+            return
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=True)
+        for title in shown:
+            table.add_column(Text(title), ratio=1, overflow="fold")
+        table.add_row(*shown.values())
+        self.out.print(table)
 
     @contextmanager
     def progress(self, **rows: int) -> Generator[_Ticker]:
