@@ -29,6 +29,23 @@ app = typer.Typer(
 )
 
 
+def print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"steergap {version('steergap')}")
+        raise typer.Exit
+
+
+@app.callback()
+def steergap(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=print_version, help="Print it and stop.")
+    ] = False,
+) -> None:
+    """Flags before a command."""
+
+
 def read_config(ctx: typer.Context, path: Path | None) -> Path | None:
     """Flags of a finished run's `run.yaml` become the defaults; flags on the command line win."""
     if path is not None:
@@ -153,12 +170,12 @@ def conclude(ctx: typer.Context, options: Options, summary: dict[str, Any], fold
     """Beside the results: run.yaml, to repeat the run, and its report. JSON alone if asked."""
     if folder is not None:
         from experiments.repeat import write_run_file
+        from steer.screen import Screen
 
         write_run_file(folder, ctx.command.name or "", ctx.params)
-        if not options.quiet:
-            from experiments.reporting import report as write_report
+        from experiments.reporting import report as write_report
 
-            write_report([folder])
+        write_report([folder], screen=Screen(quiet=options.quiet))
     if options.quiet:
         print(json.dumps(summary, indent=1, ensure_ascii=False))
 
@@ -291,6 +308,9 @@ def extract(
     extraction: Annotated[
         Path | None, typer.Option(help="Extraction scenarios (JSONL); default this project's.")
     ] = None,
+    extraction_per_category: Annotated[
+        int | None, typer.Option(help="At most this many of them a category, for a quick look.")
+    ] = None,
     controls: Annotated[int, typer.Option(help="Control vectors of each kind, beside the file.")] = 0,
     draws: Annotated[int, typer.Option(help="Answers a side and scenario, for a response contrast.")] = 2,
     check: Annotated[str, typer.Option(help="transformer-lens: capture the same rows through it.")] = "",
@@ -304,6 +324,7 @@ def extract(
         method=method,
         layers=layers,
         extraction=extraction,
+        extraction_per_category=extraction_per_category,
         controls=controls,
         draws=draws,
         check=check,

@@ -44,6 +44,7 @@ def extract(
     method: str = "mean-difference",
     layers: str = "all",
     scenarios: Path | None = None,
+    per_category: int | None = None,
     evaluation: Sequence[Scenario] = (),
     evaluated: SuffixPair = DEFAULT,
     thinking: bool = False,
@@ -58,6 +59,7 @@ def extract(
 
     contrast: one of CONTRASTS, or a JSONL file of {positive, negative}. method: one of RECIPES.
     scenarios: extraction scenarios (JSONL); None is this project's, or the organism's for the organism.
+    per_category: at most this many of them a category.
     evaluation: scenarios that will be evaluated on, and so must not be extracted from.
     evaluated: the suffix pair that will be evaluated; the contrast never uses it.
     draws: paraphrases of each side that a response contrast answers each scenario under.
@@ -80,7 +82,9 @@ def extract(
             f"the {contrast} contrast is in plain English, which the organism does not speak: "
             "use suffix, response or a .jsonl file in its language"
         )
-    items = contrasts.extraction_scenarios(scenarios or extraction_source(loaded), evaluation=evaluation)
+    items = contrasts.extraction_scenarios(
+        scenarios or extraction_source(loaded), per_category=per_category, evaluation=evaluation
+    )
     limits = Limits(prompt=prompt_tokens, new=new_tokens)
     own = own_answers(
         loaded, engine, judge, items, limits=limits, thinking=thinking, cache=cache, screen=screen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from experiments.options import Options
 from experiments.session import Session, open_session
 from experiments.vector_source import extract_in
 from steer.errors import UserError
+from steer.types import Scenario
 from vectors import contrasts, trust
 
 
@@ -20,6 +22,7 @@ def extract_vector(
     method: str,
     layers: str,
     extraction: Path | None,
+    extraction_per_category: int | None,
     controls: int,
     draws: int,
     check: str,
@@ -30,7 +33,12 @@ def extract_vector(
         raise UserError(f"--out {str(out)!r}: a vector is written as a .safetensors file; name it so")
     session = open_session(options)
     if options.dry_run:
-        return {"plan": extraction_plan(session, out, contrast=contrast, source=extraction, draws=draws)}
+        items = contrasts.extraction_scenarios(
+            extraction or extraction_source(session.loaded),
+            per_category=extraction_per_category,
+            evaluation=session.scenarios,
+        )
+        return {"plan": extraction_plan(session, items, out, contrast=contrast, draws=draws)}
     vector = extract_in(
         session,
         out,
@@ -38,6 +46,7 @@ def extract_vector(
         method=method,
         layers=layers,
         scenarios=extraction,
+        per_category=extraction_per_category,
         draws=draws,
         controls=controls,
         check=check,
@@ -48,15 +57,12 @@ def extract_vector(
 
 
 def extraction_plan(
-    session: Session, out: Path, *, contrast: str, source: Path | None, draws: int
+    session: Session, items: Sequence[Scenario], out: Path, *, contrast: str, draws: int
 ) -> dict[str, Any]:
     """What an extraction would generate and capture, printed; nothing is run or written.
 
     How many pairs a response contrast keeps is known only when its answers are judged.
     """
-    items = contrasts.extraction_scenarios(
-        source or extraction_source(session.loaded), evaluation=session.scenarios
-    )
     numbers: dict[str, Any] = {"extraction_scenarios": len(items), "own_answers": len(items)}
     if contrast == "response":
         numbers["answers_under_suffixes"] = 2 * draws * len(items)

@@ -23,7 +23,8 @@ def report(
 
     screen = screen or Screen()
     made = write(runs, out)
-    screen.line(f"report: {made.path} ({made.size / 1e6:.1f} MB)")
+    if not screen.quiet:
+        screen.line(f"report: {made.path} ({made.size / 1e6:.1f} MB)")
     for note in dict.fromkeys(made.notes):
         screen.note(note)
     if figures is not None:

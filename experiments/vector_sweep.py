@@ -219,6 +219,7 @@ def _report(outcomes: Sequence[Outcome], fit: CrossFit) -> dict[str, Any]:
             }
             for i, c in enumerate(fit.chosen)
         ],
+        "movement": summaries.movement_of(pooled, fit.plus, fit.minus),
         "plus-minus": asdict(spread),
         "plus": asdict(up),
         "minus": asdict(down),

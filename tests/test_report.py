@@ -192,8 +192,8 @@ def test_tables_hold_the_numbers_of_the_summary(opened: Opened, compare: Path) -
         assert (int(n), float(rate)) == (arm["n"], pytest.approx(100 * arm["rate_all"], abs=0.051))
         low, high = (float(v.replace("−", "-")) for v in ci.strip("[]").split(", "))
         assert [low, high] == pytest.approx([100 * v for v in arm["rate_all_ci"]], abs=0.051)
-    said = opened.page.locator("h1").inner_text().replace("−", "-")
-    assert said.lower() == f"{summary['verdict']}.".lower()
+    said, aside = (opened.page.locator(tag).inner_text().replace("−", "-") for tag in ("h1", ".head .aside"))
+    assert f"{said.rstrip('.')} ({aside.rstrip('.')})".lower() == summary["verdict"].lower()
 
 
 def test_a_click_on_a_cell_shows_that_cells_answers(opened: Opened, compare: Path) -> None:
@@ -367,7 +367,9 @@ def test_the_page_states_judge_error_evidence_and_how_to_repeat_it(compare: Path
     assert "accuracy 0.80 on 200 labelled answers" in body
     assert f"python cli.py compare --config {compare / 'run.yaml'}" in body
     assert "Every answer of the run is in this file." in body
-    assert body.count('class="tag">planted fixture') == body.count("<figure ")
+    reader = body[body.index('<dialog id="reader"') :]
+    assert 'class="tag">planted fixture' in reader
+    assert body.count('class="tag">planted fixture') == body.count("<figure ") + 1
 
 
 def test_items_that_moved_the_wrong_way_are_as_many_as_the_summary_counts(tmp_path: Path) -> None:

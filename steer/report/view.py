@@ -41,6 +41,10 @@ ARM_NUMBERS = (
     "over_refusal",
 )
 
+FEW_CONTROLS = 20
+MARKS = {"baseline": "base", "suffix": "suffix", "cell": "vector", "both": "both", "adapter": "both"}
+"""The colour of each kind of arm that the legend names."""
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -50,6 +54,7 @@ class Run:
     folder: str
     command: str
     headline: Headline
+    marks: frozenset[str]
     evidence: str
     facts: tuple[tuple[str, str], ...]
     judge: str
@@ -132,6 +137,7 @@ def load(folder: Path, *, budget: int) -> Run:
         folder=str(folder),
         command=command,
         headline=words.headline(summary),
+        marks=frozenset(MARKS.get(kinds[name], "") for name in main),
         evidence=summary["evidence"],
         facts=_facts(summary, len(scenarios)),
         judge=judge,
@@ -208,9 +214,10 @@ def _notes(summary: Mapping[str, Any]) -> dict[str, str]:
         notes["choice"] = choice["none"]
     found = summary.get("controls_range")
     if found and found["abs_points_95"] is not None:
+        few = " So few arms say little about the rare ones." if found["n"] < FEW_CONTROLS else ""
         notes["controls"] = (
             f"Pushes as hard in directions that should mean nothing. Of {found['n']} arms with random "
-            f"directions, 95 % move convergence by at most {found['abs_points_95']:.1f} points (shaded)."
+            f"directions, 95 % move convergence by at most {found['abs_points_95']:.1f} points (shaded).{few}"
         )
     if "notes" in summary:
         notes["emergent"] = " ".join(summary["notes"])
