@@ -13,6 +13,7 @@ import typer
 from experiments.grid import COARSE_LAYERS, COARSE_MAGNITUDES, DEFAULT_MAGNITUDES
 from experiments.options import Context, EngineName, JudgeSees, Options, paper_protocol
 from steer.errors import UserError
+from steer.screen import plain
 from steer.types import Operation, Span
 
 INTERRUPTED = 130
@@ -177,7 +178,7 @@ def conclude(ctx: typer.Context, options: Options, summary: dict[str, Any], fold
 
         write_report([folder], screen=Screen(quiet=options.quiet))
     if options.quiet:
-        print(json.dumps(summary, indent=1, ensure_ascii=False))
+        print(json.dumps(summary, indent=1))
 
 
 @app.command(
@@ -544,11 +545,11 @@ def main() -> int:
     try:
         code = app(spread(sys.argv[1:]), standalone_mode=False, prog_name="cli.py") or 0
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {plain(str(error))}", file=sys.stderr)
         return 2
     except typer.TyperException as error:
         message = " ".join(error.format_message().split())
-        print(f"error: {message} (-h shows what is allowed)", file=sys.stderr)
+        print(f"error: {plain(message)} (-h shows what is allowed)", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED

@@ -45,7 +45,7 @@ class Screen:
             self.err.print(plain(text), markup=False, style="dim")
 
     def line(self, text: str) -> None:
-        self.out.print(text, markup=False, soft_wrap=True)
+        self.out.print(plain(text), markup=False, soft_wrap=True)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """First column left, numbers right; never wider than the terminal asks."""
@@ -141,9 +141,9 @@ def make_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=Text(plain(title)), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for i, column in enumerate(columns):
-        table.add_column(column, justify="left" if i == 0 else "right", no_wrap=True)
+        table.add_column(Text(plain(column)), justify="left" if i == 0 else "right", no_wrap=True)
     for row in rows:
         table.add_row(*(Text(plain(cell)) for cell in row))
     return table

@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,19 +18,7 @@ from steer.report import answers, tables, view, words, write
 from steer.store import RunStore
 from steer.types import Scenario, Verdict
 from tests import synthetic
-
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-SLOW = 300_000
-"""Milliseconds: a page of 5 MB takes long on a machine that trains a model at the same time."""
+from tests.browser import Opened
 
 BAD_NAME = "<img src=x onerror='window.hacked = 3'></script><b>\u202e name"
 
@@ -41,20 +27,6 @@ def visible(text: str) -> str:
     """What `plain` of steer.screen promises, written independently for the browser's copy of it."""
     marks = {"\u202e", "\u202c", "\u200f", "\x00", "\x07", "\x1b"}
     return "".join(f"\\u{ord(c):04x}" if c in marks else c for c in text)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    path = shutil.which("chromium")
-    if path is None:
-        if os.environ.get("STEERGAP_NEED_BROWSER"):
-            pytest.fail("STEERGAP_NEED_BROWSER is set and there is no chromium")
-        pytest.skip("no chromium: the page was not opened in a browser")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -75,61 +47,6 @@ def compare(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def page_file(compare: Path) -> Path:
     return write([compare]).path
-
-
-class Opened:
-    """A page opened from disk in an offline browser, with everything that went wrong in it."""
-
-    def __init__(self, browser: Any, file: Path, *, width: int = 1280, scheme: str = "light") -> None:
-        self.faults: list[str] = []
-        self.context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True
-        )
-        self.page = self.context.new_page()
-        self.page.on(
-            "console", lambda m: self.faults.append(m.text) if m.type in ("error", "warning") else None
-        )
-        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.on("dialog", lambda dialog: self.faults.append(f"dialog {dialog.message}"))
-        self.page.on(
-            "request",
-            lambda r: (
-                None if r.url.startswith((file.as_uri(), "data:", "blob:")) else self.faults.append(r.url)
-            ),
-        )
-        self.page.set_default_timeout(SLOW)
-        self.page.goto(file.as_uri(), timeout=SLOW)
-
-    def figure(self, name: str) -> Any:
-        """A figure's plot, scrolled to and drawn."""
-        plot = self.page.locator(f"figure[data-figure='{name}'] .plot").first
-        plot.evaluate("p => p.scrollIntoView({block: 'center'})")
-        plot.locator(".main-svg").first.wait_for()
-        return plot
-
-    def read(self, arm: str) -> list[dict[str, str]]:
-        """Open the reader on an arm through its button in the table, and take what it shows."""
-        button = self.page.locator(f"button.link[data-arm='{arm}']").last
-        button.evaluate("b => { b.closest('details').open = true }")
-        button.click()
-        return self.shown(arm)
-
-    def shown(self, arm: str) -> list[dict[str, str]]:
-        self.page.wait_for_function(
-            "name => document.getElementById('reader').dataset.ready === '0/' + name", arg=arm
-        )
-        return self.page.evaluate(
-            """() => [...document.querySelectorAll('#reader-list .item')].map((item) => {
-                const sides = [...item.querySelectorAll('.side')];
-                const answer = (side) => side.querySelector(':scope > .answer').textContent;
-                return {id: item.querySelector('h3').textContent, beside: answer(sides[0]),
-                    steered: answer(sides.at(-1)), label: sides.at(-1).querySelector('.label').textContent,
-                    reason: sides.at(-1).querySelector('.reason').textContent};
-            })"""
-        )
-
-    def close(self) -> None:
-        self.context.close()
 
 
 @pytest.fixture(scope="module")

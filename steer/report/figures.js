@@ -129,16 +129,34 @@ draw.sides = (run, c) => {
   return estimates(c, rows.map((r) => r[1]), marks, { title: title(c, "percentage points") }, { shapes: [across(c, 0)], annotations, rowHeight: 42 });
 };
 
+// The scale's colour at t in 0..1 as [r, g, b], and black or white, whichever is read better on it.
+const rgb = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
+function shade(scale, t) {
+  const above = Math.max(1, scale.findIndex(([at]) => at >= t));
+  const [[from, low], [to, high]] = [scale[above - 1], scale[above]];
+  return rgb(low).map((part, i) => part + (rgb(high)[i] - part) * (t - from) / (to - from));
+}
+function inkOn(parts) {
+  const linear = parts.map((part) => (part / 255 <= 0.03928 ? part / 255 / 12.92 : ((part / 255 + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] > 0.18 ? "#101214" : "#ffffff";
+}
+
 // Heat maps: one group of cells (vector, span, operation) at a time.
 function heat(c, { x, y, z, text, arms, xtitle, ytitle, scale, range, outlines = [], height }) {
   const fit = x.length <= (narrow() ? 6 : 14);
+  const cells = z.flatMap((row, j) => row.map((v, i) => [i, j, v])).filter(([, , v]) => v !== null && v !== undefined);
+  const place = (v) => Math.min(1, Math.max(0, (v - range[0]) / (range[1] - range[0])));
+  const words = {
+    type: "scatter", mode: "text", hoverinfo: "skip", x: cells.map(([i]) => String(x[i])), y: cells.map(([, j]) => String(y[j])),
+    text: cells.map(([i, j]) => text[j][i]), textfont: { size: 11, color: cells.map(([, , v]) => inkOn(shade(scale, place(v)))) },
+  };
   return {
     traces: [{
       type: "heatmap", x: x.map(String), y: y.map(String), z, customdata: arms, colorscale: scale, zmin: range[0], zmax: range[1], xgap: 2, ygap: 2,
-      text, texttemplate: fit ? "%{text}" : undefined, textfont: { size: 11 }, hoverongaps: false,
+      text, hoverongaps: false,
       hovertemplate: `${ytitle} %{y}, ${xtitle} %{x}<br>%{text}<extra></extra>`,
       colorbar: { thickness: 7, outlinewidth: 0, len: 0.9, tickfont: { size: 10, color: c.muted }, xpad: 6, nticks: 5 }, showscale: !narrow(),
-    }],
+    }, ...(fit ? [words] : [])],
     layout: base(c, height || 76 + 30 * y.length, {
       xaxis: axis(c, { type: "category", showgrid: false, title: title(c, xtitle), tickangle: 0, automargin: true }),
       yaxis: axis(c, { type: "category", showgrid: false, title: title(c, ytitle), automargin: true }),
