@@ -5,6 +5,7 @@
     answers(session, "What do you do?", [Arm("baseline"), Arm("up", additions=(addition(vector, 14, 0.3),))])
     summary, folder = sweep(session, vector, layers="10,14", magnitudes="-0.3,0.3")
     summary, folder = compare(session, vector, layers="10,14", magnitudes="-0.3,0.3")
+    report([folder])
 
 They do what the commands of those names do, on one loaded model; a summary holds what `summary.json`
 holds, a folder what a command leaves there. Everything else of the toolkit is imported from where it is.

@@ -50,14 +50,14 @@ NOT_RUN = {
 LONG = ("vector-sweep", "compare", "emergent")
 
 
-def blocks(page: Path, language: str = "") -> list[str]:
-    """Fenced code of a page in a language ("" for those that name none)."""
+def blocks(page: Path, language: str) -> list[str]:
+    """Fenced code of a page in a language."""
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
 
 
 def commands(page: Path) -> list[str]:
     """Commands of a page in their order, comments cut off: lines of fenced code and inline code."""
-    text = page.read_text(encoding="utf-8")
+    text = re.sub(r"^```\w+\n.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
     lines = re.findall(r"^```\n(.*?)^```|`([^`\n]+)`", text, re.M | re.S)
     every = [line for fenced, inline in lines for line in (fenced or inline).splitlines()]
     found = [shlex.join(shlex.split(line, comments=True)) for line in every if line.startswith(STARTS)]
@@ -160,7 +160,7 @@ def test_the_python_of_the_readme_runs(
     out = capsys.readouterr().out
     assert names["summary"]["verdict"] in out
     folder = names["folder"]
-    page = Opened(chromium, names_report(folder))
+    page = Opened(chromium, workspace / folder / "report.html")
     summary = view.read_summary(workspace / folder)
     arm = next(cell["arm"] for cell in summary["cells"] if cell["magnitude"] > 0)
     drawn = page.figure("heat:points").evaluate("p => p.data[0].z.flat()")
@@ -170,12 +170,6 @@ def test_the_python_of_the_readme_runs(
     assert "planted fixture" in page.page.locator(".banner").first.inner_text().lower()
     assert page.faults == []
     page.close()
-
-
-def names_report(folder: Path) -> Path:
-    from experiments.library import report
-
-    return report([folder]).resolve()
 
 
 def test_the_python_of_the_pages_runs(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,6 +93,9 @@ def test_figures_hold_the_numbers_of_the_summary(opened: Opened, compare: Path) 
     drawn = {name: x for name, x in arms[::2]}
     assert drawn == {n: 100 * summary["arms"][n]["rate_all"] for n in drawn}
     assert {"baseline", "pro", "anti", *summary["choice"]["chosen_arms"]} <= drawn.keys()
+    ink = opened.figure("heat:points").evaluate("p => [p.data[1].text, p.data[1].textfont.color]")
+    assert ink[0] == [f"{cells[k]:+.0f}".replace("-", "−").replace("+0", "0") for k in sorted(cells)]
+    assert set(ink[1]) <= {"#101214", "#ffffff"}
     drift = opened.figure("heat:drift").evaluate("p => p.data[0].z[1]")
     assert drift == [summary["arms"][synthetic.cell_name(14, m)]["drift"] for m in magnitudes]
     sides = opened.figure("sides").evaluate("p => p.data.map((t) => t.x[0])")
@@ -252,8 +255,16 @@ def test_a_phone_needs_no_sideways_scrolling_and_colours_follow_the_scheme(
         "light": ("rgb(255, 255, 255)", "#16191d"),
         "dark": ("rgb(20, 23, 27)", "#e8eaed"),
     }[scheme]
+    clipped = """() => [...document.querySelectorAll('.plot .main-svg text')].filter((text) => {
+        const box = text.getBoundingClientRect(), plot = text.closest('.plot').getBoundingClientRect();
+        return box.width > 0 && (box.left < plot.left - 1 || box.right > plot.right + 1);
+    }).map((text) => text.textContent)"""
+    assert page.evaluate(clipped) == []
     opened.read("pro")
     assert page.evaluate("document.getElementById('reader').scrollWidth <= window.innerWidth")
+    outside = """() => [...document.querySelectorAll('#reader select, #reader button')].filter(
+        (control) => control.getBoundingClientRect().right > window.innerWidth).map((c) => c.id)"""
+    assert page.evaluate(outside) == []
     assert opened.faults == []
     page.set_viewport_size({"width": 1280, "height": 900})
 
@@ -297,7 +308,11 @@ def test_items_that_moved_the_wrong_way_are_as_many_as_the_summary_counts(tmp_pa
     assert table is not None
     listed = {row[0].removeprefix("wrong way, "): int(row[1]) for row in table.rows}
     counted = {name: gap["wrong_way"] for name, gap in summary["gaps"].items() if gap["wrong_way"]}
-    assert {k: v for k, v in listed.items() if not k.startswith("cannot")} == counted
+    assert {k: v for k, v in listed.items() if not k.startswith(("cannot", "never"))} == counted
+    with RunStore(folder, writable=False) as store:
+        moved = {o.scenario for o in store.outcomes(synthetic.JUDGE) if o.status == "convergence"}
+    never = next((row for row in table.rows if row[0].startswith("never")), ("", "0"))
+    assert int(never[1]) == 60 - len(moved)
     always = next((row for row in table.rows if row[0].startswith("cannot move")), ("", "0"))
     assert int(always[1]) == next(iter(summary["gaps"].values()))["cannot_move"]
 

@@ -83,8 +83,8 @@ def read_summary(folder: Path) -> dict[str, Any]:
         ) from error
 
 
-def load(folder: Path, *, budget: int) -> Run:
-    """Read a run; its answers fill at most `budget` characters of the page."""
+def load(folder: Path, *, budget: int, tick: answers.Tick = answers.unheard) -> Run:
+    """Read a run; its answers fill at most `budget` characters of the page. tick: see `answers.collect`."""
     summary = read_summary(folder)
     judge = summary["judge"]["name"]
     with RunStore(folder, writable=False) as store:
@@ -93,7 +93,7 @@ def load(folder: Path, *, budget: int) -> Run:
         names = [name for name in store.arms() if name in summary["arms"]]
         kinds = {name: words.kind_of(summary, name) for name in names}
         main = words.main_arms(summary, names)
-        carried = answers.collect(store, judge, names, main, budget=budget)
+        carried = answers.collect(store, judge, names, main, budget=budget, tick=tick)
         judges = _other_judges(store, judge)
         contents = arm_contents(store)
     chosen: list[str] = summary.get("choice", {}).get("chosen_arms", [])
