@@ -107,7 +107,7 @@ def test_slots_by_default_come_from_free_memory(qwen: LoadedModel, monkeypatch: 
     monkeypatch.setattr(
         SlotCache,
         "begin",
-        lambda self, lengths, columns: (widest.append(len(lengths)), begin(self, lengths, columns))[1],
+        lambda self, lengths: (widest.append(len(lengths)), begin(self, lengths))[1],
     )
     for free, expected in ((row * 10, 4), (row, 1), (row * 10**6, len(rows))):
         widest.clear()

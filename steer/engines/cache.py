@@ -1,22 +1,31 @@
-"""Where the slot engine keeps keys and values: one slot a row, left-aligned, each with its own length.
+"""Where the slot engine keeps keys and values: prompts once each, and one slot a row for its own tokens.
 
-Keys are [layer, slot, head, column, head_dim] (a tensor a device), and so are values; a decode step
-writes column `lengths[row]` of each row and attends to the columns up to it. What lies beyond is
-finite and masked. It does not know tokens, requests or steering.
+A prompt (all but its last token) lies in a place of its own and is shared by the rows that have it. A
+row's own tokens lie left-aligned in its slot; a decode step writes column `length` of each row and
+attends to the columns up to it. What lies beyond is finite and masked. Banks are
+[layer, place or slot, head, column, head_dim], a pair a device. It does not know tokens, requests or
+steering.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from steer.engines.attention import Tiles, tiles_of
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
 BUCKET = 64
-"""Columns by which the cache grows at least; beyond, by half its width."""
+"""Columns by which a bank grows at least; beyond, by half its width."""
+ALIGNED = 16
+"""Columns attended to are a multiple of this: kernels like aligned products."""
+
+Bank = tuple["Tensor", "Tensor"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,14 +33,14 @@ class Prefix:
     """Keys and values of one prompt's first tokens: a pair of [layer, head, column, head_dim] a device."""
 
     length: int
-    banks: tuple[tuple[Tensor, Tensor], ...]
+    banks: tuple[Bank, ...]
 
     @property
     def bytes(self) -> int:
         return sum(tensor.nbytes for pair in self.banks for tensor in pair)
 
 
-def prefix_of(layers: Sequence[tuple[Tensor, Tensor]], rows: Sequence[int], length: int) -> Prefix:
+def prefix_of(layers: Sequence[Bank], rows: Sequence[int], length: int) -> Prefix:
     """Cut one prompt's keys and values out of a prefill's.
 
     layers: (key, value) of each layer, [row, head, column, head_dim], rows left-aligned. rows: the
@@ -55,89 +64,169 @@ def _by_device(devices: Sequence[torch.device]) -> list[list[int]]:
 
 
 class SlotCache:
-    """The keys and values of all slots; the `past_key_values` of a decode step (its `update`).
+    """The keys and values of all rows; the `past_key_values` of a decode step (its `update`), and the
+    `Prompts` of its attention.
 
-    Rows 0 .. n-1 are in use: `begin` takes their lengths and how many columns to attend to.
+    Rows 0 .. n-1 are in use: `begin` takes the lengths of their own tokens.
     """
 
     def __init__(self, devices: Sequence[torch.device], slots: int) -> None:
-        self._slots, self.width = slots, 0
-        self._groups = _by_device(devices)
-        self._devices = [devices[group[0]] for group in self._groups]
+        groups = _by_device(devices)
+        self._devices = [devices[group[0]] for group in groups]
         # of a layer: its bank and its index there
-        self._place = {
-            layer: (bank, index)
-            for bank, group in enumerate(self._groups)
-            for index, layer in enumerate(group)
+        self._layers = {
+            layer: (bank, index) for bank, group in enumerate(groups) for index, layer in enumerate(group)
         }
-        self._banks: list[tuple[Tensor, Tensor]] = []
+        self._own: list[Bank] = []
+        self._prompts: list[Bank] = []
+        self._slots = slots
+        self._columns = 0
+        self._held: list[Hashable | None] = [None] * slots  # the prompt of each slot's row
+        self._places: dict[Hashable, int] = {}
+        self._prefixes: dict[Hashable, int] = {}  # their lengths
+        self._users: Counter[Hashable] = Counter()
+        self._laid: list[tuple[Tensor, Tiles]] = []  # prompts' mask and tiles, a device; empty when changed
         self._rows: list[Tensor] = []
         self._lengths: list[Tensor] = []
-        self._columns = 0
 
-    def fill(self, slot: int, prefix: Prefix) -> None:
-        """Copy a prefix into a slot."""
-        if not self._banks:
-            self._allocate(prefix, prefix.length + BUCKET)
-        self.reserve(prefix.length + 1)
-        for bank, source in zip(self._banks, prefix.banks, strict=True):
-            for store, part in zip(bank, source, strict=True):
-                store[:, slot, :, : prefix.length] = part
+    @property
+    def width(self) -> int:
+        """Columns of a slot."""
+        return self._own[0][0].shape[3] if self._own else 0
 
-    def reserve(self, width: int) -> None:
-        """Make room for so many columns."""
-        if width <= self.width:
+    @property
+    def prompts(self) -> int:
+        """Prompts held."""
+        return len(self._places)
+
+    def enter(self, slot: int, key: Hashable, prefix: Prefix) -> None:
+        """A row with this prompt takes a slot; rows of equal keys share one prompt."""
+        if key not in self._places:
+            place = len(self._places)
+            self._prompts = _room(self._prompts, prefix.banks, place + 1, max(1, prefix.length))
+            for bank, source in zip(self._prompts, prefix.banks, strict=True):
+                for store, part in zip(bank, source, strict=True):
+                    store[:, place, :, : prefix.length] = part
+                    store[:, place, :, prefix.length :] = 0  # a masked NaN would still spoil a row
+            self._places[key], self._prefixes[key] = place, prefix.length
+        if not self._own:
+            self._own = _room([], prefix.banks, self._slots, 1)
+        self._users[key] += 1
+        self._held[slot] = key
+        self._laid = []
+
+    def leave(self, slot: int) -> None:
+        """A row ends; the last prompt moves to the place of one that nobody has any more."""
+        key, self._held[slot] = self._held[slot], None
+        self._users[key] -= 1
+        self._laid = []
+        if self._users[key]:
             return
-        grown = max(width, self.width + max(BUCKET, self.width // 2))
-        grown = -(-grown // BUCKET) * BUCKET
-        for index, bank in enumerate(self._banks):
-            larger: list[Tensor] = []
-            for store in bank:
-                shape = (*store.shape[:3], grown, store.shape[4])
-                fresh = store.new_zeros(shape)
-                fresh[:, :, :, : self.width] = store
-                larger.append(fresh)
-            self._banks[index] = (larger[0], larger[1])
-        self.width = grown
+        place, last = self._places.pop(key), len(self._places)
+        del self._users[key], self._prefixes[key]
+        for other, there in self._places.items():
+            if there == last:
+                for bank in self._prompts:
+                    for store in bank:
+                        store[:, place] = store[:, last]
+                self._places[other] = place
 
     def move(self, source: int, target: int, length: int) -> None:
-        """Copy a slot's first columns to another."""
-        for bank in self._banks:
+        """Move a row with so many own tokens to another slot."""
+        for bank in self._own:
             for store in bank:
                 store[:, target, :, :length] = store[:, source, :, :length]
+        self._held[target], self._held[source] = self._held[source], None
+        self._laid = []
 
     def wipe(self, slot: int) -> None:
         """Zero a slot: a masked NaN would still reach the next row (0 * NaN)."""
-        for bank in self._banks:
+        for bank in self._own:
             for store in bank:
                 store[:, slot] = 0
 
-    def begin(self, lengths: Tensor, columns: int) -> None:
-        """Take the lengths [row] of the rows of the coming step, and the columns they need."""
+    def begin(self, lengths: Tensor) -> Tensor:
+        """Take the own lengths [row] of the rows of the coming step; the mask of their own columns,
+        [row, 1, 1, column] in the cache's dtype."""
         import torch
 
-        self._columns = columns
+        need = int(lengths.max()) + 1
+        self._own = _room(self._own, self._own, self._slots, need)
+        self._columns = min(-(-need // ALIGNED) * ALIGNED, self.width)
         self._lengths = [lengths.to(device) for device in self._devices]
         self._rows = [torch.arange(len(lengths), device=device) for device in self._devices]
+        if not self._laid:
+            self._laid = self._lay_out(len(lengths))
+        hidden = torch.arange(self._columns, device=lengths.device) > lengths[:, None]
+        return _mask(hidden, self._own[0][0].dtype)[:, None, None]
 
     def update(
         self, key_states: Tensor, value_states: Tensor, layer_idx: int, *_: object, **__: object
     ) -> tuple[Tensor, Tensor]:
-        """Write a token a row, [row, head, 1, head_dim]; return the columns [row, head, column, head_dim]."""
-        bank, index = self._place[layer_idx]
-        keys, values = self._banks[bank]
+        """Write a token a row, [row, head, 1, head_dim]; return the rows' own columns,
+        [row, head, column, head_dim]."""
+        bank, index = self._layers[layer_idx]
+        keys, values = (store[index] for store in self._own[bank])
         rows, lengths = self._rows[bank], self._lengths[bank]
-        keys, values = keys[index], values[index]
         keys[rows, :, lengths] = key_states[:, :, 0]
         values[rows, :, lengths] = value_states[:, :, 0]
         count = len(rows)
         return keys[:count, :, : self._columns], values[:count, :, : self._columns]
 
+    def prompt(self, layer: int) -> tuple[Tensor, Tensor, Tensor, Tiles]:
+        """Keys and values [prompt, head, column, head_dim], mask [prompt, 1, column] and the rows' tiles."""
+        bank, index = self._layers[layer]
+        mask, tiles = self._laid[bank]
+        count, _, columns = mask.shape
+        keys, values = (store[index, :count, :, :columns] for store in self._prompts[bank])
+        return keys, values, mask, tiles
+
     def get_seq_length(self, layer_idx: int = 0) -> int:
         return self._columns - 1
 
-    def _allocate(self, like: Prefix, width: int) -> None:
-        self.width = -(-width // BUCKET) * BUCKET
-        for keys, values in like.banks:
-            shapes = [(t.shape[0], self._slots, t.shape[1], self.width, t.shape[3]) for t in (keys, values)]
-            self._banks.append((keys.new_zeros(shapes[0]), values.new_zeros(shapes[1])))
+    def _lay_out(self, rows: int) -> list[tuple[Tensor, Tiles]]:
+        import torch
+
+        lengths = torch.tensor([self._prefixes[key] for key in self._places])
+        order = torch.tensor(list(self._places.values())).argsort()
+        need = max(1, int(lengths.max()))
+        columns = min(-(-need // ALIGNED) * ALIGNED, self._prompts[0][0].shape[3])
+        hidden = torch.arange(columns) >= lengths[order, None]
+        mask = _mask(hidden, self._prompts[0][0].dtype)[:, None]
+        tiles = tiles_of([self._places[key] for key in self._held[:rows]], len(self._places))
+        return [(mask.to(device), tiles.to(device)) for device in self._devices]
+
+
+def _mask(hidden: Tensor, dtype: torch.dtype) -> Tensor:
+    """What is added to scores: the smallest number where `hidden`; finite, so that a prompt of no
+    column weighs nothing and is not NaN."""
+    import torch
+
+    zeros = torch.zeros(hidden.shape, dtype=dtype, device=hidden.device)
+    return zeros.masked_fill(hidden, torch.finfo(dtype).min)
+
+
+def _room(banks: Sequence[Bank], like: Sequence[Bank], count: int, columns: int) -> list[Bank]:
+    """The banks, grown where they lack room for `count` places of `columns` columns.
+
+    like: pairs of [layer, ..., head, column, head_dim], for what a bank is of.
+    """
+    held, width = (banks[0][0].shape[1], banks[0][0].shape[3]) if banks else (0, 0)
+    if count <= held and columns <= width:
+        return list(banks)
+    if columns > width:
+        width = max(columns, width + max(BUCKET, width // 2) if banks else 0)
+        width = -(-width // BUCKET) * BUCKET
+    if count > held:
+        held = max(count, 2 * held)
+    grown: list[Bank] = []
+    for i, (keys, values) in enumerate(like):
+        pair: list[Tensor] = []
+        for kind, source in enumerate((keys, values)):
+            fresh = source.new_zeros(source.shape[0], held, source.shape[-3], width, source.shape[-1])
+            if banks:
+                old = banks[i][kind]
+                fresh[:, : old.shape[1], :, : old.shape[3]] = old
+            pair.append(fresh)
+        grown.append((pair[0], pair[1]))
+    return grown

@@ -1,8 +1,8 @@
 """The slot engine: a whole grid as one queue, every row with its own steering, length and end.
 
-A row lives in a slot. Its prompt but the last token is prefilled on the side (once for all rows
-whose steering leaves it alone), copied into the slot, and the rest is decode steps shared with
-whatever rows are there; when it ends, the next request enters. Forwards are Hugging Face's own
+A row lives in a slot. Its prompt but the last token is prefilled on the side, once for all rows
+whose steering leaves it alone, and kept once for all of them; the rest is decode steps shared with
+whatever rows are there; when a row ends, the next request enters. Forwards are Hugging Face's own
 modules with forward hooks, so that any model with full attention in every layer runs.
 
 It does not know what steering is (`steer.interventions`) or how tokens are chosen
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from steer.adapters import active, grouped
 from steer.engines import scoring
+from steer.engines.attention import sharing
 from steer.engines.batching import (
     free_bytes,
     free_memory,
@@ -51,15 +52,20 @@ PREFIX_SHARE = 0.2
 
 @dataclass(slots=True, eq=False)
 class _Row:
-    """A request in a slot. length: columns it has in the cache; token: the one to be fed next."""
+    """A request in a slot. prefix: tokens of its prompt computed on the side; token: the one to be fed next."""
 
     request: Request
     before: tuple[Applied, ...]
     began: float
-    length: int
+    prefix: int
     token: int
     output: list[int] = field(default_factory=list[int])
     finish: Finish | None = None
+
+    @property
+    def own(self) -> int:
+        """Tokens of its own in the cache: a step feeds one and gives one."""
+        return len(self.output)
 
 
 def unsupported(loaded: LoadedModel) -> str:
@@ -79,6 +85,10 @@ def unsupported(loaded: LoadedModel) -> str:
     implementation = getattr(config, "_attn_implementation", "")
     if implementation not in ("sdpa", "eager"):
         return f"its attention implementation is {implementation!r} (allowed are sdpa and eager)"
+    if not getattr(loaded.module, "_supports_attention_backend", False):
+        return "its attention cannot be replaced through transformers' attention interface"
+    if getattr(config, "attn_logit_softcapping", None):
+        return "it caps its attention logits"
     return ""
 
 
@@ -189,6 +199,7 @@ class _Run:
         self.device = input_device(loaded)
         self.live: list[_Row] = []
         self.entering: list[Request] = []  # taken from the queue, not yet in a slot
+        self.config: Any = loaded.module.config.get_text_config(decoder=True)
         self.cache = SlotCache([next(layer.parameters()).device for layer in layers], slots)
         self.steering = self._steering(slots)
         self.store: dict[Share, tuple[Prefix, tuple[Applied, ...]]] = {}
@@ -226,34 +237,29 @@ class _Run:
 
         began = time.perf_counter()
         rows, device = self.live, self.device
-        columns = max(row.length for row in rows) + 1
-        self.cache.reserve(columns)
-        columns = min(-(-columns // 16) * 16, self.cache.width)  # kernels like aligned masks
-        fed = torch.tensor([[row.token, row.length, len(row.output)] for row in rows], device=device)
-        tokens, lengths, steps = fed.unbind(1)
-        hidden = torch.arange(columns, device=device) > lengths[:, None]
-        dtype = self.loaded.module.dtype
-        mask = torch.zeros(hidden.shape, dtype=dtype, device=device).masked_fill(hidden, float("-inf"))
-        self.cache.begin(lengths, columns)
-        self.steering.begin(lengths[:, None])
-        with steered(self.layers, self.steering):
+        fed = torch.tensor([[row.token, row.prefix, row.own] for row in rows], device=device)
+        tokens, prefixes, own = fed.unbind(1)
+        positions = (prefixes + own)[:, None]
+        mask = self.cache.begin(own)
+        self.steering.begin(positions)
+        with steered(self.layers, self.steering), sharing(self.config):
             logits = self.loaded.module(
                 input_ids=tokens[:, None],
-                attention_mask=mask[:, None, None],
-                position_ids=lengths[:, None],
+                attention_mask=mask,
+                position_ids=positions,
                 past_key_values=self.cache,
                 use_cache=True,
                 logits_to_keep=1,
+                prompts=self.cache,
             ).logits[:, -1]
         if self.choice is None:
             self.choice = how([row.request for row in rows], device)
-        chosen, bad = choose(logits, self.choice, steps)
+        chosen, bad = choose(logits, self.choice, own)
         results: list[list[int]] = torch.stack([chosen, bad.long()], 1).tolist()  # the step's one wait
         self.clock += (time.perf_counter() - began) / len(rows)
         self.work.row_steps += len(rows)
         ended: dict[int, Response] = {}
         for slot, (row, (token, failed)) in enumerate(zip(rows, results, strict=True)):
-            row.length += 1
             row.token = token
             if failed:
                 error = f"a logit of output token {len(row.output)} is not finite"
@@ -279,6 +285,7 @@ class _Run:
         """Empty the slots of ended rows, let requests in, and close the gaps that stay."""
         for slot in free:
             self.steering.clear(slot)
+            self.cache.leave(slot)
             if self.live[slot].finish == "failed":
                 self.cache.wipe(slot)
         count = min(len(free), len(self.queue))
@@ -286,7 +293,7 @@ class _Run:
         for slot in reversed(free[count:]):
             last = len(self.live) - 1
             if slot != last:
-                self.cache.move(last, slot, self.live[last].length)
+                self.cache.move(last, slot, self.live[last].own)
                 self.steering.move(last, slot)
                 self.live[slot] = self.live[last]
             self.live.pop()
@@ -303,7 +310,7 @@ class _Run:
             self.users[key] -= 1
             if self.users[key] == 0:
                 del self.store[key]
-            self.cache.fill(slot, prefix)
+            self.cache.enter(slot, key, prefix)
             self.steering.set(slot, request.additions, len(request.prompt_ids), since=prefix.length)
             row = _Row(request, _spread(request, before), self.clock, prefix.length, request.prompt_ids[-1])
             self.entering.remove(request)
