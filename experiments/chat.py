@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from experiments.running import answers
 from experiments.session import Session
 from steer.errors import UserError, choose
-from steer.types import Arm, Unit
+from steer.types import Arm
 from vectors.vector import SteeringVector, addition
 
 SuffixChoice = Literal["none", "neutral", "pro", "anti"]
@@ -55,13 +55,8 @@ def arm_of(dials: Dials, session: Session, vector: SteeringVector | None) -> Arm
     if dials.magnitude:
         if vector is None:
             raise UserError("/magnitude needs a vector: start chat with --vector FILE")
-        additions = (addition(vector, dials.layer, dials.magnitude, unit=unit_of(vector)),)
+        additions = (addition(vector, dials.layer, dials.magnitude),)
     return Arm("steered", texts[dials.suffix], additions=additions)
-
-
-def unit_of(vector: SteeringVector) -> Unit:
-    """`norm`, or `raw` for other projects' files, which carry no norms."""
-    return "norm" if vector.norms.get("last") else "raw"
 
 
 def chat(
@@ -74,8 +69,7 @@ def chat(
     screen = session.screen
     dials = Dials(layer, magnitude)
     checked(dials, session, vector)  # a layer that the vector lacks is said before anyone types
-    units = f"magnitudes are in {unit_of(vector)} units; " if vector is not None else ""
-    screen.note(f"{HELP}\nevery message starts afresh; {units}now: {dials}")
+    screen.note(f"{HELP}\nevery message starts afresh; now: {dials}")
     while True:
         try:
             line = read().strip()
@@ -101,5 +95,5 @@ def checked(dials: Dials, session: Session, vector: SteeringVector | None) -> Di
     """The dials, unless they ask for what there is not; UserError then, even at magnitude 0."""
     arm_of(dials, session, vector)
     if vector is not None:
-        addition(vector, dials.layer, dials.magnitude, unit=unit_of(vector))
+        addition(vector, dials.layer, dials.magnitude)
     return dials

@@ -18,13 +18,14 @@ from typing import Any
 
 from experiments.choice import Cap
 from experiments.compare import CompareChoice, run_compare
+from experiments.extract import extract as extract_vector
 from experiments.grid import COARSE_LAYERS, COARSE_MAGNITUDES, DEFAULT_MAGNITUDES
 from experiments.options import Options
 from experiments.reporting import report
 from experiments.running import answers
 from experiments.session import Session, open_session
 from experiments.sweep_choice import SweepChoice
-from experiments.vector_source import VectorChoice, extract_in
+from experiments.vector_source import CACHE, VectorChoice
 from experiments.vector_sweep import run_sweep
 from steer.types import Arm, Span
 from vectors.vector import SteeringVector, addition
@@ -48,8 +49,23 @@ def extract(
     per_category: at most this many extraction scenarios a category, for a quick look; None is all.
     contrast, method, layers: as `python cli.py extract -h` says. Raises UserError.
     """
-    return extract_in(
-        session, Path(out), contrast=contrast, method=method, layers=layers, per_category=per_category
+    return extract_vector(
+        session.loaded,
+        session.engine,
+        session.judge,
+        out=Path(out),
+        cache=CACHE / "cache",
+        screen=session.screen,
+        contrast=contrast,
+        method=method,
+        layers=layers,
+        per_category=per_category,
+        evaluation=session.scenarios,
+        evaluated=session.suffixes.pair,
+        thinking=session.thinking,
+        prompt_tokens=session.limits.prompt,
+        new_tokens=min(session.limits.new, 256),
+        seed=session.options.seed,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from experiments.extract import DRAWS, NEW_TOKENS, extract
+from experiments.extract import extract
 from experiments.session import Session
 from steer.errors import UserError
 from steer.plan import digest
@@ -24,9 +24,9 @@ ControlKind = Literal["random", "label", "concept"]
 class VectorChoice:
     """Which vector, and how it is applied.
 
-    file: a vector file; vector: one in memory; neither extracts one by `contrast` and `method`.
-    concept: a JSONL of {positive, negative} for the unrelated concept; None is formality (or the
-    organism's style).
+    file: a vector file; None extracts one by `contrast` and `method`. concept: a JSONL of
+    {positive, negative} for the unrelated concept; None is formality (or the organism's style).
+    vector: one in memory, instead of a file.
     """
 
     file: Path | None = None
@@ -50,12 +50,14 @@ class Control:
 
 def vector_for(session: Session, choice: VectorChoice) -> SteeringVector:
     """Load the file, or extract; the same choice on the same model is extracted once."""
-    vector = choice.vector
-    if vector is None and choice.file is not None:
+    if choice.vector is not None:
+        vector = choice.vector
+        check_model(vector, session.loaded)
+    elif choice.file is not None:
         vector = load_vector(choice.file)
-    if vector is None:
+        check_model(vector, session.loaded)
+    else:
         vector = _extracted(session, choice, choice.contrast)
-    check_model(vector, session.loaded)
     warned = [f"layer {layer}: {why}" for layer in vector.layers for why in flags(vector, layer)]
     if warned:
         session.screen.note(f"vector {vector.id}: {len(warned)} warnings, as {warned[0]}")
@@ -66,8 +68,7 @@ def controls_for(session: Session, choice: VectorChoice, vector: SteeringVector)
     """Random directions, a label control and the other concept, each as long as the vector.
 
     Label controls need the activations that the vector was made of, so a vector from a file has
-    those beside it (FILE-controls, as `extract --controls` writes them) or none, and one in memory has
-    none.
+    those beside it (FILE-controls, as `extract --controls` writes them) or none.
     """
     found = [
         Control(f"random{seed}", "random", random_isotropic(vector, seed)) for seed in range(choice.controls)
@@ -76,12 +77,11 @@ def controls_for(session: Session, choice: VectorChoice, vector: SteeringVector)
         return []
     path = choice.file or _path(session, choice, choice.contrast)
     labels = path.with_name(f"{path.stem}-controls") / "labels-0.safetensors"
-    if choice.vector is not None:
-        session.screen.note("no label control: the vector was given without the pairs it was made of")
-    elif labels.is_file():
+    if choice.vector is None and labels.is_file():
         found.append(Control("labels", "label", load_vector(labels)))
     else:
-        session.screen.note(f"no label control: {labels} is not there (extract --controls writes it)")
+        where = "a vector in memory has none beside it" if choice.vector else f"{labels} is not there"
+        session.screen.note(f"no label control: {where} (extract --controls writes it)")
     concept = choice.concept or _style(session)
     other = _extracted(session, choice, str(concept) if concept else "formality", controls=0)
     found.append(Control("concept", "concept", other_concept(vector, other)))
@@ -106,44 +106,6 @@ def extracted_from(session: Session, choice: VectorChoice, scenarios: Path) -> S
     return _extracted(session, choice, choice.contrast, controls=0, scenarios=scenarios)
 
 
-def extract_in(
-    session: Session,
-    out: Path,
-    *,
-    contrast: str = "suffix",
-    method: str = "mean-difference",
-    layers: str = "all",
-    scenarios: Path | None = None,
-    per_category: int | None = None,
-    draws: int = DRAWS,
-    controls: int = 0,
-    check: str = "",
-) -> SteeringVector:
-    """`experiments.extract.extract` with a session's model, judge, suffixes and limits; saved as `out`."""
-    return extract(
-        session.loaded,
-        session.engine,
-        session.judge,
-        out=out,
-        cache=CACHE / "cache",
-        screen=session.screen,
-        contrast=contrast,
-        method=method,
-        layers=layers,
-        scenarios=scenarios,
-        per_category=per_category,
-        evaluation=session.scenarios,
-        evaluated=session.suffixes.pair,
-        thinking=session.thinking,
-        prompt_tokens=session.limits.prompt,
-        new_tokens=min(session.limits.new, NEW_TOKENS),
-        draws=draws,
-        seed=session.options.seed,
-        controls=controls,
-        check=check,
-    )
-
-
 def _extracted(
     session: Session,
     choice: VectorChoice,
@@ -158,8 +120,23 @@ def _extracted(
     if session.options.dry_run:
         raise UserError(f"no vector at {path} yet: leave --dry-run out once, or give --vector FILE")
     session.screen.note(f"extracting the {contrast} vector (cached in {path})")
-    return extract_in(
-        session, path, contrast=contrast, method=choice.method, scenarios=scenarios, controls=controls
+    return extract(
+        session.loaded,
+        session.engine,
+        session.judge,
+        out=path,
+        cache=CACHE / "cache",
+        screen=session.screen,
+        contrast=contrast,
+        method=choice.method,
+        scenarios=scenarios,
+        evaluation=session.scenarios,
+        evaluated=session.suffixes.pair,
+        thinking=session.thinking,
+        prompt_tokens=session.limits.prompt,
+        new_tokens=min(session.limits.new, 256),
+        seed=session.options.seed,
+        controls=controls,
     )
 
 
