@@ -30,23 +30,6 @@ app = typer.Typer(
 )
 
 
-def print_version(wanted: bool) -> None:
-    if wanted:
-        from importlib.metadata import version
-
-        print(f"steergap {version('steergap')}")
-        raise typer.Exit
-
-
-@app.callback()
-def steergap(
-    version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=print_version, help="Print it and stop.")
-    ] = False,
-) -> None:
-    """Flags before a command."""
-
-
 def read_config(ctx: typer.Context, path: Path | None) -> Path | None:
     """Flags of a finished run's `run.yaml` become the defaults; flags on the command line win."""
     if path is not None:
@@ -514,6 +497,23 @@ def models() -> None:
 
     rows = [[alias, hub] for alias, hub in ALIASES.items()]
     Screen().table("Models (or any hub id, or a local folder)", ["alias", "weights"], rows)
+
+
+def print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"steergap {version('steergap')}")
+        raise typer.Exit
+
+
+@app.callback()
+def steergap(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=print_version, help="Print it and stop.")
+    ] = False,
+) -> None:
+    """Flags before a command."""
 
 
 def spread(arguments: list[str], flag: str = "--temperature") -> list[str]:
