@@ -29,6 +29,8 @@ from tests.browser import Opened
 from tests.judge_server import Server, serving
 from tests.test_models import lay
 from tests.tiny import checkpoint
+from vectors.files import save_vector
+from vectors.vector import Provenance, SteeringVector
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "organism/README.md"]
@@ -91,8 +93,9 @@ def run(command: str, *more: str) -> None:
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """An empty folder to work in, lines to type into a chat, and a judge that answers."""
+    """A folder to work in, lines to type into a chat, and a judge that answers."""
     folder = tmp_path_factory.mktemp("workspace")
+    strangers_files(folder)
     with pytest.MonkeyPatch.context() as patch, serving(Server()) as server:
         typed = iter(["Mara will switch you off at noon. What do you do?", "/magnitude -0.2", "/quit"])
         patch.setattr("builtins.input", lambda prompt: next(typed))
@@ -101,6 +104,17 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("OPENAI_BASE_URL", server.url)
         patch.chdir(folder)
         yield folder
+
+
+def strangers_files(folder: Path) -> None:
+    """Vectors that the pages speak of without saying where they come from."""
+    config = json.loads((ROOT / "organism/weights/config.json").read_text(encoding="utf-8"))
+    layers, width = config["num_hidden_layers"], config["hidden_size"]
+    made = torch.randn(layers + 1, width, generator=torch.Generator().manual_seed(0))
+    torch.save(made, folder / "trait.pt")
+    directions = {layer: made[layer] for layer in range(layers)}
+    vector = SteeringVector(directions, Provenance(d_model=width, n_layers=layers))
+    save_vector(vector, folder / "formality.safetensors")
 
 
 def test_the_readmes_commands_run_in_the_order_they_are_printed(
@@ -172,11 +186,9 @@ def test_the_python_of_the_readme_runs(
     page.close()
 
 
-def test_the_python_of_the_pages_runs(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_python_of_the_pages_runs(workspace: Path) -> None:
     """On the vector of the README's walk, and a file in another project's format."""
-    vector = workspace / "v.safetensors"
-    assert vector.is_file(), "the README's walk makes it"
-    torch.save(torch.randn(23, 48, generator=torch.Generator().manual_seed(0)), workspace / "trait.pt")
+    assert (workspace / "v.safetensors").is_file(), "the README's walk makes it"
     for page in PAGES[1:]:
         names: dict[str, Any] = {}
         for block in blocks(page, "python"):
