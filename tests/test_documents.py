@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -86,6 +87,9 @@ def walk() -> list[str]:
 
 def run(command: str, *more: str) -> None:
     words = shlex.split(command)
+    if words[:2] == ["python", "-m"]:
+        subprocess.run([sys.executable, *words[1:]], cwd=ROOT, check=True)
+        return
     assert words[:2] == ["python", "cli.py"], f"{command}: run it here, or say in NOT_RUN why not"
     sys.argv = ["cli.py", *words[2:], *more]
     assert cli.main() == 0, command
@@ -207,9 +211,9 @@ def test_the_published_table_is_what_the_metrics_give(page: Path) -> None:
             (arm,) = arm_metrics(published.outcomes(model, condition)).values()
             assert arm.rate_valid is not None
             assert arm.rate_all is not None
-            assert cell == f"{100 * arm.rate_valid:.2f} / {100 * arm.rate_all:.1f}"
+            assert re.findall(r"[\d.]+", cell) == [f"{100 * arm.rate_valid:.2f}", f"{100 * arm.rate_all:.1f}"]
             nonsense.append(str(arm.nonsensical))
-        assert cells[3] == ", ".join(nonsense)
+        assert cells[-1] == ", ".join(nonsense)
 
 
 def test_links_and_pictures_are_there() -> None:
