@@ -11,6 +11,7 @@ from experiments.flags import experiment, recipe, vector_choice
 from experiments.grid import COARSE_LAYERS, COARSE_MAGNITUDES, DEFAULT_MAGNITUDES
 from experiments.options import JudgeSees, Options
 from steer.errors import UserError
+from steer.screen import plain
 
 INTERRUPTED = 130
 """What a shell calls a process that Ctrl-C ended; typer returns it instead of raising."""
@@ -36,16 +37,16 @@ def conclude(
     folders = {"": made} if isinstance(made, Path) else made or {}
     if folders:
         from experiments.repeat import write_run_file
+        from steer.screen import Screen
 
         for model, folder in folders.items():
             alone = {"model": model, "models": None} if model else {}
             write_run_file(folder, ctx.command.name or "", ctx.params | alone)
-        if not options.quiet:
-            from experiments.reporting import report as write_report
+        from experiments.reporting import report as write_report
 
-            write_report(list(folders.values()))
+        write_report(list(folders.values()), screen=Screen(quiet=options.quiet))
     if options.quiet:
-        print(json.dumps(summary, indent=1, ensure_ascii=False))
+        print(json.dumps(summary, indent=1))
 
 
 @app.command(
@@ -221,6 +222,9 @@ def extract(
     extraction: Annotated[
         Path | None, typer.Option(help="Extraction scenarios (JSONL); default this project's.")
     ] = None,
+    extraction_per_category: Annotated[
+        int | None, typer.Option(help="At most this many of them a category, for a quick look.")
+    ] = None,
     controls: Annotated[int, typer.Option(help="Control vectors of each kind, beside the file.")] = 0,
     draws: Annotated[int, typer.Option(help="Answers a side and scenario, for a response contrast.")] = 2,
     check: Annotated[str, typer.Option(help="transformer-lens: capture the same rows through it.")] = "",
@@ -234,6 +238,7 @@ def extract(
         method=method,
         layers=layers,
         extraction=extraction,
+        extraction_per_category=extraction_per_category,
         controls=controls,
         draws=draws,
         check=check,
@@ -437,6 +442,23 @@ def models() -> None:
     Screen().table("Models (or any hub id, or a local folder)", ["alias", "weights"], rows)
 
 
+def print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"steergap {version('steergap')}")
+        raise typer.Exit
+
+
+@app.callback()
+def steergap(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=print_version, help="Print it and stop.")
+    ] = False,
+) -> None:
+    """Flags before a command."""
+
+
 def spread(arguments: list[str], flag: str = "--temperature") -> list[str]:
     """Let one flag take several values: `--temperature 0 0.7` becomes two flags."""
     out: list[str] = []
@@ -466,11 +488,11 @@ def main() -> int:
     try:
         code = app(spread(sys.argv[1:]), standalone_mode=False, prog_name="cli.py") or 0
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {plain(str(error))}", file=sys.stderr)
         return 2
     except typer.TyperException as error:
         message = " ".join(error.format_message().split())
-        print(f"error: {message} (-h shows what is allowed)", file=sys.stderr)
+        print(f"error: {plain(message)} (-h shows what is allowed)", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED

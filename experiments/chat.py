@@ -6,18 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
+from experiments.running import answers
 from experiments.session import Session
-from steer.chat import read_answer
 from steer.errors import UserError, choose
-from steer.plan import plan
-from steer.types import Arm, Sampling, Scenario
+from steer.types import Arm
 from vectors.vector import SteeringVector, addition
 
 SuffixChoice = Literal["none", "neutral", "pro", "anti"]
-HELP = "/layer N  /magnitude X  /suffix none|neutral|pro|anti  /system TEXT  /show  /quit"
+SUFFIXES: tuple[SuffixChoice, ...] = get_args(SuffixChoice)
+HELP = "/layer N  /magnitude X  /suffix none|neutral|pro|anti  /system TEXT  /show  /help  /quit"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Dials:
     """What the next answer is steered with. Magnitude 0 adds nothing."""
 
@@ -26,11 +26,15 @@ class Dials:
     suffix: SuffixChoice = "none"
     system: str = ""
 
+    def __str__(self) -> str:
+        system = f", system {self.system!r}" if self.system else ""
+        return f"layer {self.layer}, magnitude {self.magnitude:+g}, suffix {self.suffix}{system}"
+
 
 def turn(dials: Dials, line: str) -> Dials:
     """The dials after a `/command`; UserError for anything else."""
     name, _, value = line[1:].partition(" ")
-    choose(name, ["layer", "magnitude", "suffix", "system"], what="command")
+    choose(name, ["layer", "magnitude", "suffix", "system", "show", "help", "quit"], what="command")
     try:
         if name == "layer":
             return replace(dials, layer=int(value))
@@ -39,8 +43,8 @@ def turn(dials: Dials, line: str) -> Dials:
     except ValueError:
         raise UserError(f"/{name} {value!r}: allowed is a number, as in /{name} 12") from None
     if name == "suffix":
-        choose(value, get_args(SuffixChoice), what="suffix")
-    return replace(dials, **{name: value})
+        return replace(dials, suffix=choose(value, SUFFIXES, what="suffix"))
+    return replace(dials, system=value)
 
 
 def arm_of(dials: Dials, session: Session, vector: SteeringVector | None) -> Arm:
@@ -55,50 +59,41 @@ def arm_of(dials: Dials, session: Session, vector: SteeringVector | None) -> Arm
     return Arm("steered", texts[dials.suffix], additions=additions)
 
 
-def answers(session: Session, text: str, dials: Dials, vector: SteeringVector | None) -> dict[str, str]:
-    """{"baseline": answer, "steered": answer} to one message (each message starts afresh)."""
-    scenario = Scenario("chat", "chat", dials.system, text)
-    planned = plan(
-        session.loaded,
-        [scenario],
-        [Arm("baseline"), arm_of(dials, session, vector)],
-        sampling=[Sampling(session.options.temperatures[0], session.options.seed)],
-        limits=session.limits,
-        thinking=session.thinking,
-    )
-    found: dict[str, str] = {}
-    for response in session.engine.generate(planned.requests.values()):
-        request = planned.requests[response.key]
-        answer = read_answer(
-            session.loaded.tokenizer, response.output_ids, request.stop_ids, request.prompt_ids
-        )
-        for row in planned.rows:
-            if row.response == response.key:
-                found[row.arm] = response.error or answer.text
-    return found
-
-
 def chat(
     session: Session, vector: SteeringVector | None, *, layer: int, magnitude: float, read: Callable[[], str]
 ) -> None:
-    """Read lines with `read` until /quit or the end of input; print baseline and steered answers."""
+    """Read lines with `read` until /quit or the end of input; print baseline and steered answers.
+
+    Every message starts afresh: what was said before is not sent again.
+    """
+    screen = session.screen
     dials = Dials(layer, magnitude)
-    session.screen.line(HELP)
+    checked(dials, session, vector)  # a layer that the vector lacks is said before anyone types
+    screen.note(f"{HELP}\nevery message starts afresh; now: {dials}")
     while True:
         try:
             line = read().strip()
-        except EOFError:
-            return
-        if line == "/quit":
+        except (EOFError, KeyboardInterrupt):
             return
         try:
-            if line == "/show" or not line:
-                session.screen.line(f"{dials}")
+            if line == "/quit":
+                return
+            if line == "/help":
+                screen.note(HELP)
             elif line.startswith("/"):
-                dials = turn(dials, line)
-            else:
-                found = answers(session, line, dials, vector)
-                rows = [[name, found[name]] for name in ("baseline", "steered")]
-                session.screen.table("", ["arm", "answer"], rows)
+                dials = dials if line == "/show" else checked(turn(dials, line), session, vector)
+                screen.note(f"{dials}")
+            elif line:
+                arms = [Arm("baseline"), arm_of(dials, session, vector)]
+                found = answers(session, line, arms, system=dials.system)
+                screen.side_by_side({"baseline": found["baseline"], f"steered: {dials}": found["steered"]})
         except UserError as error:
-            session.screen.line(f"error: {error}")
+            screen.note(f"error: {error}")
+
+
+def checked(dials: Dials, session: Session, vector: SteeringVector | None) -> Dials:
+    """The dials, unless they ask for what there is not; UserError then, even at magnitude 0."""
+    arm_of(dials, session, vector)
+    if vector is not None:
+        addition(vector, dials.layer, dials.magnitude)
+    return dials

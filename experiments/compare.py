@@ -65,9 +65,15 @@ class CompareChoice:
 
 
 def compare(options: Options, choice: CompareChoice) -> tuple[dict[str, Any], Path | None]:
+    """Open a session and run the comparison: see `run_compare`."""
+    sweep_magnitudes(options, choice.sweep)  # a mistyped grid is answered before a model is loaded
+    return run_compare(open_session(options), choice)
+
+
+def run_compare(session: Session, choice: CompareChoice) -> tuple[dict[str, Any], Path | None]:
     """Run the comparison; its summary, and the folder that holds everything (None for a dry run)."""
+    options = session.options
     magnitudes = sweep_magnitudes(options, choice.sweep)
-    session = open_session(options)
     layers = parse_layers(choice.layers, session.loaded.n_layers)
     halves({s.id: s.category for s in session.scenarios}, seed=options.seed)  # too few: say so now
     suffixes = [*suffix_arms(session.suffixes), *paraphrase_arms()]

@@ -46,6 +46,7 @@ def extract(
     method: str = "mean-difference",
     layers: str = "all",
     scenarios: Path | None = None,
+    per_category: int | None = None,
     evaluation: Sequence[Scenario] = (),
     evaluated: SuffixPair = DEFAULT,
     thinking: bool = False,
@@ -60,6 +61,7 @@ def extract(
 
     contrast: one of CONTRASTS, or a JSONL file of {positive, negative}. method: one of RECIPES.
     scenarios: extraction scenarios (JSONL); None is this project's, or the organism's for the organism.
+    per_category: at most this many of them a category.
     evaluation: scenarios that will be evaluated on, and so must not be extracted from.
     evaluated: the suffix pair that will be evaluated; the contrast never uses it.
     draws: paraphrases of each side that a response contrast answers each scenario under.
@@ -73,7 +75,9 @@ def extract(
     check_choices(contrast=contrast, method=method, controls=controls, check=check)
     chosen = parse_layers(layers, loaded.n_layers)
     refuse_english(loaded, contrast)
-    items = contrasts.extraction_scenarios(scenarios or extraction_source(loaded), evaluation=evaluation)
+    items = contrasts.extraction_scenarios(
+        scenarios or extraction_source(loaded), per_category=per_category, evaluation=evaluation
+    )
     made = None  # faults are told before anything is generated
     if contrast == "response":
         responses.check_draws(evaluated, draws)

@@ -7,6 +7,7 @@ over-refusal. Whatever is stored is not measured again.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from experiments.session import Session
@@ -91,13 +92,21 @@ def measure_probes(session: Session, store: RunStore, arms: Sequence[Arm]) -> No
         f"side effects of {len(missing)} arms: {len(questions)} questions, "
         f"{len(asked.harmless)} harmless requests"
     )
-    answered = probes.ask(
-        session.engine, session.loaded, missing, questions, limits=limits, thinking=thinking
-    )
+    count = len(missing)
+    with session.screen.progress(questions=count * len(questions), harmless=count * len(asked.harmless)) as t:
+        answered, replied = (
+            probes.ask(
+                session.engine,
+                session.loaded,
+                missing,
+                prompts,
+                limits=limits,
+                thinking=thinking,
+                tick=partial(t, what),
+            )
+            for what, prompts in (("questions", questions), ("harmless", asked.harmless))
+        )
     right = probes.capability(answered, asked.questions)
-    replied = probes.ask(
-        session.engine, session.loaded, missing, asked.harmless, limits=limits, thinking=thinking
-    )
     refused = probes.over_refusal(session.judge, replied, asked.harmless)
     rows: list[tuple[str, str, float | None]] = []
     for arm in missing:

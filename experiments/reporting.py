@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from steer.screen import Screen
@@ -20,10 +21,15 @@ def report(
     figures: folder for SVG, PNG and `tables.md`; with several runs, a folder a run inside it.
     """
     from steer.report import write
+    from steer.report.answers import PASSES
+    from steer.report.view import read_summary
 
     screen = screen or Screen()
-    made = write(runs, out)
-    screen.line(f"report: {made.path} ({made.size / 1e6:.1f} MB)")
+    arms = sum(len(read_summary(folder)["arms"]) for folder in runs)
+    with screen.progress(report=PASSES * arms) as tick:
+        made = write(runs, out, tick=partial(tick, "report"))
+    if not screen.quiet:
+        screen.line(f"report: {made.path} ({made.size / 1e6:.1f} MB)")
     for note in dict.fromkeys(made.notes):
         screen.note(note)
     if figures is not None:
@@ -37,9 +43,12 @@ def report(
 
 def export(run: Path, *, format: str, out: Path, screen: Screen | None = None) -> Path:
     """Write every row of a run as `jsonl` or `csv` to a file, or as `inspect` logs to a folder."""
+    from steer.export import count_rows
     from steer.export import export as write
 
-    made = write(run, format, out)
+    screen = screen or Screen()
+    with screen.progress(export=count_rows(run)) as tick:
+        made = write(run, format, out, tick=partial(tick, "export"))
     files = f", {made.files} logs" if format == "inspect" else ""
-    (screen or Screen()).line(f"{made.rows} rows{files}: {made.path}")
+    screen.line(f"{made.rows} rows{files}: {made.path}")
     return made.path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from experiments.session import (
     run_folder,
 )
 from steer import canary, judges, pipeline, summary
+from steer.chat import read_answer
 from steer.errors import UserError
 from steer.store import RunStore
-from steer.types import Arm
+from steer.types import Arm, Scenario
 
 
 def dry_run(session: Session, command: str, arms: Sequence[Arm], **config: Any) -> dict[str, Any]:
@@ -57,6 +59,31 @@ def add_arms(session: Session, store: RunStore, arms: Sequence[Arm]) -> None:
     planned = plan_arms(session, arms)
     record_plan(session, store, arms, planned)
     generate_and_judge(session, store, planned)
+
+
+def answers(session: Session, text: str, arms: Sequence[Arm], *, system: str = "") -> dict[str, str]:
+    """{arm name: answer} to one message, each at the session's first temperature; nothing is kept.
+
+    text: what the user says; an arm's suffix is appended to it. Thinking is left out of the answers. An
+    answer that failed is its error.
+    """
+    first = session.options.temperatures[:1]
+    one = replace(
+        session,
+        scenarios=(Scenario("message", "message", system, text),),
+        options=replace(session.options, temperatures=first, samples=1, context="full"),
+    )
+    planned = plan_arms(one, arms)
+    found: dict[str, str] = {}
+    with session.screen.progress(generate=len(planned.requests)) as tick:
+        for response in session.engine.generate(planned.requests.values()):
+            request = planned.requests[response.key]
+            answer = read_answer(
+                session.loaded.tokenizer, response.output_ids, request.stop_ids, request.prompt_ids
+            )
+            found[response.key] = response.error or answer.text
+            tick("generate", 1)
+    return {row.arm: found[row.response] for row in planned.rows}
 
 
 def generate_and_judge(session: Session, store: RunStore, planned: pipeline.Planned) -> None:

@@ -33,9 +33,11 @@ class VectorChoice:
 
     file: a vector file; None extracts one by `contrast` and `method`. concept: a JSONL of
     {positive, negative} for the unrelated concept; None is formality (or the organism's style).
+    vector: one in memory, instead of a file.
     """
 
     file: Path | None = None
+    vector: SteeringVector | None = None
     contrast: str = "suffix"
     method: str = "mean-difference"
     span: Span = "last"
@@ -58,8 +60,8 @@ def vector_for(session: Session, choice: VectorChoice, layers: Sequence[int] = (
 
     layers: those that will be steered at, whose flags are said; all of the vector's if left out.
     """
-    if choice.file is not None:
-        vector = read_vector(choice.file)
+    if choice.vector is not None or choice.file is not None:
+        vector = choice.vector or read_vector(choice.file or Path())
         check_model(vector, session.loaded)
         if choice.span not in vector.norms:
             vector = _with_norms(session, vector)
@@ -99,9 +101,10 @@ def controls_for(session: Session, choice: VectorChoice, vector: SteeringVector)
         return []
     path = choice.file or _path(session, choice, choice.contrast)
     labels = path.with_name(f"{path.stem}-controls") / "labels-0.safetensors"
-    label = load_vector(labels) if labels.is_file() else None
+    label = load_vector(labels) if choice.vector is None and labels.is_file() else None
     if label is None:
-        session.screen.note(f"no label control: {labels} is not there (extract --controls writes it)")
+        where = "a vector in memory has none beside it" if choice.vector else f"{labels} is not there"
+        session.screen.note(f"no label control: {where} (extract --controls writes it)")
     elif label.provenance.parent != vector.id:
         session.screen.note(f"no label control: {labels} is of another vector, {label.provenance.parent}")
     else:

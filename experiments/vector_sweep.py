@@ -59,9 +59,15 @@ class Chosen:
 
 
 def vector_sweep(options: Options, choice: SweepChoice) -> tuple[dict[str, Any], Path | None]:
+    """Open a session and run the sweep: see `run_sweep`."""
+    sweep_magnitudes(options, choice)  # a mistyped grid is answered before a model is loaded
+    return run_sweep(open_session(options), choice)
+
+
+def run_sweep(session: Session, choice: SweepChoice) -> tuple[dict[str, Any], Path | None]:
     """Run the sweep; its summary, and the folder that holds everything (None for a dry run)."""
+    options = session.options
     magnitudes = sweep_magnitudes(options, choice)
-    session = open_session(options)
     layers = parse_layers(choice.layers, session.loaded.n_layers)
     halves({s.id: s.category for s in session.scenarios}, seed=options.seed)  # too few: say so now
     suffixes = suffix_arms(session.suffixes)
@@ -279,6 +285,7 @@ def _report(outcomes: Sequence[Outcome], fit: CrossFit) -> dict[str, Any]:
             }
             for i, c in enumerate(fit.chosen)
         ],
+        "movement": summaries.movement_of(pooled, fit.plus, fit.minus),
         "plus-minus": asdict(spread),
         "plus": asdict(up),
         "minus": asdict(down),

@@ -13,7 +13,7 @@ import json
 import os
 import re
 import unicodedata
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 Format = Literal["jsonl", "csv", "inspect"]
 FORMATS: tuple[Format, ...] = get_args(Format)
+Tick = Callable[[int], None]
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 """What spreadsheets take for a formula's first character (OWASP, CSV injection)."""
@@ -44,8 +45,18 @@ class Exported:
     files: int
 
 
-def export(folder: Path, format: str, out: Path) -> Exported:
-    """Write every planned row of the run in `folder`.
+def unheard(rows: int) -> None:
+    """Nobody waits for it."""
+
+
+def count_rows(folder: Path) -> int:
+    """Planned rows of the run in `folder`: what an export of it holds."""
+    with RunStore(folder, writable=False) as store:
+        return int(next(iter(store.query("SELECT count(*) FROM plan")))[0])
+
+
+def export(folder: Path, format: str, out: Path, *, tick: Tick = unheard) -> Exported:
+    """Write every planned row of the run in `folder`. tick: told of rows as they are written.
 
     Raises UserError for an unknown format, a folder without a run, an `out` that cannot be written,
     and for `inspect` where inspect-ai is not installed.
@@ -53,10 +64,10 @@ def export(folder: Path, format: str, out: Path) -> Exported:
     choose(format, FORMATS, what="--format")
     with RunStore(folder, writable=False) as store:
         if format == "inspect":
-            return _inspect(store, out)
+            return _inspect(store, out, tick)
         write = _jsonl if format == "jsonl" else _csv
         with _draft(out) as file:
-            return Exported(out, write(store, file), 1)
+            return Exported(out, write(_heard(records(store), tick), file), 1)
 
 
 def records(store: RunStore) -> Iterator[dict[str, Any]]:
@@ -68,6 +79,12 @@ def records(store: RunStore) -> Iterator[dict[str, Any]]:
         content = _content(store, config, arm)
         for row in store.rows(judge, arm=arm):
             yield _record(row, content, config, judge, evidence)
+
+
+def _heard(rows: Iterator[dict[str, Any]], tick: Tick) -> Iterator[dict[str, Any]]:
+    for row in rows:
+        yield row
+        tick(1)
 
 
 def _content(store: RunStore, config: Mapping[str, Any], arm: str) -> dict[str, Any]:
@@ -147,10 +164,10 @@ class _Escapes(dict[int, int | str]):
         return self[code]
 
 
-def _jsonl(store: RunStore, file: IO[str]) -> int:
+def _jsonl(rows: Iterator[dict[str, Any]], file: IO[str]) -> int:
     escapes = _Escapes()
     written = 0
-    for record in records(store):
+    for record in rows:
         file.write(json.dumps(record, ensure_ascii=False).translate(escapes) + "\n")
         written += 1
     return written
@@ -162,10 +179,10 @@ ADDITION_COLUMNS = ("vector", "layer", "magnitude", "span", "operation", "unit")
 NUMBERS = {"layer", "magnitude", "temperature", "sample", "prompt_tokens", "answer_tokens", "seconds"}
 
 
-def _csv(store: RunStore, file: IO[str]) -> int:
+def _csv(rows: Iterator[dict[str, Any]], file: IO[str]) -> int:
     writer: csv.DictWriter[str] | None = None
     written = 0
-    for record in records(store):
+    for record in rows:
         flat = _flat(record)
         if writer is None:
             writer = csv.DictWriter(file, list(flat), quoting=csv.QUOTE_ALL, lineterminator="\n")
@@ -207,7 +224,7 @@ def defused(text: str) -> str:
 # --- inspect-ai ----------------------------------------------------------------------------
 
 
-def _inspect(store: RunStore, out: Path) -> Exported:
+def _inspect(store: RunStore, out: Path, tick: Tick) -> Exported:
     """One log an arm in the folder `out`, named as inspect names its own."""
     try:
         from inspect_ai.log import write_eval_log
@@ -226,6 +243,7 @@ def _inspect(store: RunStore, out: Path) -> Exported:
         for arm in arms:
             log = _log(store, arm, created.isoformat())
             rows += len(log.samples or [])
+            tick(len(log.samples or []))
             slug = re.sub(r"[^A-Za-z0-9.+-]+", "-", arm).strip("-")[:60] or "arm"
             write_eval_log(log, str(out / f"{stamp}_{slug}_{log.eval.task_id}.eval"), format="eval")
     except OSError as error:

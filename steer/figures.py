@@ -125,7 +125,10 @@ TITLES = {
 def markdown(folder: Path) -> str:
     """Headline and tables of a run as Markdown, with the judge and the evidence named."""
     run = view.load(folder, budget=0)
-    lines = [f"# {_inert(run.headline.sentence)}", "", *(f"- {_inert(d)}" for d in run.headline.details), ""]
+    lines = [f"# {_inert(run.headline.sentence)}", ""]
+    if run.headline.aside:
+        lines += [f"{_inert(run.headline.aside)}.", ""]
+    lines += [*(f"- {_inert(detail)}" for detail in run.headline.details), ""]
     known = run.known_error or "how far it errs is not known"
     lines += [f"{_inert(run.title)} · judge: {_inert(run.judge)} ({_inert(known)})", ""]
     if run.evidence:

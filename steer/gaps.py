@@ -116,11 +116,46 @@ def _gap(table: Table, first: str, second: str, weights: Array) -> Gap:
         valid_pairs=int(valid_both.sum()),
         p_valid=sign_flip_p(table.count(change * valid_both)) if valid_both.any() else None,
         wrong_way=int((table.count(change * valid_both) < 0).sum()),
-        cannot_move=_cannot_move(table),
+        cannot_move=int(_stuck(table).sum()),
         macro_valid=float(np.mean(known)) if known else None,
         macro_all=float(np.mean(known_all)) if known_all else None,
         macro_categories=len(known),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """Scenarios of a category by how they moved under a gap; n: those that either arm has a row of.
+
+    right_way, wrong_way: valid in both, convergent more often under the first, the second. cannot_move:
+    convergent under every arm of `outcomes`.
+    """
+
+    n: int
+    right_way: int
+    wrong_way: int
+    cannot_move: int
+
+
+def movement(outcomes: Sequence[Outcome], first: str, second: str) -> dict[str, Movement]:
+    """{category: how its scenarios moved}; summed over categories, a Gap's wrong_way and cannot_move."""
+    table = tabulate(outcomes)
+    columns = [table.arms.index(first), table.arms.index(second)]
+    present, valid = ~table.has("missing")[:, columns], table.has(*VALID)[:, columns]
+    convergent = table.has("convergence")[:, columns]
+    change = convergent[:, 0].astype(np.int64) - convergent[:, 1]
+    moved = table.count(change * (valid[:, 0] & valid[:, 1]))
+    asked = table.count(present[:, 0] | present[:, 1]) > 0
+    stuck = _stuck(table)
+    return {
+        category: Movement(
+            n=int(asked[rows].sum()),
+            right_way=int((moved[rows] > 0).sum()),
+            wrong_way=int((moved[rows] < 0).sum()),
+            cannot_move=int(stuck[rows].sum()),
+        )
+        for category, rows in zip(sorted(set(table.categories)), _categories(table), strict=True)
+    }
 
 
 def _points(hits: Counts, trials: Counts) -> float | None:
@@ -155,9 +190,10 @@ def _bounds(convergent: Flags, labelled: Flags, rows: Flags) -> Interval | None:
     return 100 * float(low), 100 * float(high)
 
 
-def _cannot_move(table: Table) -> int:
+def _stuck(table: Table) -> Flags:
+    """Per scenario: convergent under every arm."""
     convergent, present = table.count(table.has("convergence")), table.count(~table.has("missing"))
-    return int(((convergent == present) & (present > 0)).all(axis=1).sum())
+    return ((convergent == present) & (present > 0)).all(axis=1)
 
 
 def _categories(table: Table) -> list[Flags]:

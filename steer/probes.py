@@ -7,7 +7,7 @@ by the judge that judges everything else. It does not know stores or metrics.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -72,6 +72,10 @@ def _right(place: str, answer: object) -> tuple[str, ...]:
     return right
 
 
+def _unheard(requests: int) -> None:
+    """Nobody waits for it."""
+
+
 def ask(
     engine: Engine,
     loaded: LoadedModel,
@@ -80,14 +84,20 @@ def ask(
     *,
     limits: Limits,
     thinking: bool = False,
+    tick: Callable[[int], None] = _unheard,
 ) -> Answers:
-    """Every prompt under every arm, greedily; equal requests are generated once."""
+    """Every prompt under every arm, greedily; equal requests are generated once.
+
+    tick: told of every request that is finished, and at the end of those that equalled another.
+    """
     planned = plan(loaded, prompts, arms, limits=limits, thinking=thinking)
     found: dict[str, str | None] = {}
     for response in engine.generate(planned.requests.values()):
         request = planned.requests[response.key]
         answer = read_answer(loaded.tokenizer, response.output_ids, request.stop_ids, request.prompt_ids)
         found[response.key] = answer.text if answer.complete and response.finish != "failed" else None
+        tick(1)
+    tick(len(planned.rows) - len(found))
     return {(row.arm, row.scenario): found[row.response] for row in planned.rows}
 
 

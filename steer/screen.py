@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import unicodedata
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -16,10 +16,14 @@ if TYPE_CHECKING:
 
 PLAIN_LINE_SECONDS = 10.0
 PIPE_WIDTH = 120
+NARROW = 36
+"""Columns of a terminal that a text needs to stand beside another."""
 
 
 def plain(text: str) -> str:
     """Hostile text made harmless for a terminal: control and direction characters shown, not obeyed."""
+    if all(line.isprintable() for line in text.split("\n")):  # most texts, and much faster
+        return text
     return "".join(
         c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co") else f"\\u{ord(c):04x}"
         for c in text
@@ -43,11 +47,28 @@ class Screen:
             self.err.print(plain(text), markup=False, style="dim")
 
     def line(self, text: str) -> None:
-        self.out.print(text, markup=False, soft_wrap=True)
+        self.out.print(plain(text), markup=False, soft_wrap=True)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """First column left, numbers right; never wider than the terminal asks."""
         self.out.print(make_table(title, columns, rows))
+
+    def side_by_side(self, texts: Mapping[str, str]) -> None:
+        """Long texts, each whole under its title: columns that wrap, or one below another if narrow."""
+        from rich import box
+        from rich.table import Table
+        from rich.text import Text
+
+        shown = {plain(title): Text(plain(text)) for title, text in texts.items()}
+        if self.out.width < NARROW * len(texts):
+            for title, text in shown.items():
+                self.out.print(Text(title, style="bold"), text, "", sep="\n", soft_wrap=False)
+            return
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=True)
+        for title in shown:
+            table.add_column(Text(title), ratio=1, overflow="fold")
+        table.add_row(*shown.values())
+        self.out.print(table)
 
     @contextmanager
     def progress(self, **rows: int) -> Generator[_Ticker]:
@@ -125,9 +146,9 @@ def make_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=Text(plain(title)), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for i, column in enumerate(columns):
-        table.add_column(column, justify="left" if i == 0 else "right", no_wrap=True)
+        table.add_column(Text(plain(column)), justify="left" if i == 0 else "right", no_wrap=True)
     for row in rows:
         table.add_row(*(Text(plain(cell)) for cell in row))
     return table

@@ -12,7 +12,9 @@ from typing import Any
 
 from steer import judges, metrics
 from steer.echoes import Echoes, echoes, gap_without
+from steer.gaps import movement
 from steer.store import RunStore
+from steer.types import Outcome
 
 GAPS = (
     ("pro", "anti"),
@@ -58,6 +60,7 @@ def summarise(store: RunStore, judge: str, *, gaps: Sequence[tuple[str, str]] = 
     return {
         "arms": {name: asdict(arms[name]) | costs[name] for name in names},
         "gaps": {f"{g.first}-{g.second}": asdict(g) for g in metrics.gaps(outcomes, pairs)},
+        "movement": {f"{first}-{second}": movement_of(outcomes, first, second) for first, second in pairs},
         "categories": {
             category: {name: asdict(found[name]) for name in names if name in found}
             for category, found in metrics.category_metrics(outcomes).items()
@@ -76,6 +79,11 @@ def summarise(store: RunStore, judge: str, *, gaps: Sequence[tuple[str, str]] = 
         "determinism": determinism(config["model"]["dtype"]),
         "evidence": store.meta("evidence") or "",
     }
+
+
+def movement_of(outcomes: Sequence[Outcome], first: str, second: str) -> dict[str, Any]:
+    """Per category, the scenarios that moved the right way, the wrong way, or could not move."""
+    return {category: asdict(found) for category, found in movement(outcomes, first, second).items()}
 
 
 def _costs(store: RunStore, judge: str, echoed: Echoes) -> dict[str, dict[str, Any]]:

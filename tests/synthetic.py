@@ -164,6 +164,7 @@ def base_summary(folder: Path, pairs: Sequence[tuple[str, str]]) -> dict[str, An
     return {
         "arms": {name: asdict(arms[name]) | cost for name in names},
         "gaps": {f"{g.first}-{g.second}": asdict(g) for g in metrics.gaps(outcomes, pairs)},
+        "movement": {f"{a}-{b}": summary.movement_of(outcomes, a, b) for a, b in pairs},
         "categories": {
             c: {n: asdict(m) for n, m in found.items()}
             for c, found in metrics.category_metrics(outcomes).items()

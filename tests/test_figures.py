@@ -57,8 +57,9 @@ def test_figures_show_the_numbers_of_the_summary(compare: Path) -> None:
 def test_markdown_holds_headline_judge_evidence_and_rates(compare: Path) -> None:
     summary = view.read_summary(compare)
     text = figures.markdown(compare)
-    verdict = summary["verdict"].replace("-", "−")
-    assert text.replace("-", "−").lower().startswith(f"# {verdict.lower()}")
+    verdict, _, figures_of = summary["verdict"].replace("-", "−").removesuffix(")").partition(" (")
+    shown = text.replace("-", "−").lower()
+    assert shown.startswith(f"# {verdict}.\n\n{figures_of}.\n".lower())
     assert "**Evidence: planted fixture.**" in text
     assert "accuracy 0.80 on 200 labelled answers" in text
     for name, arm in summary["arms"].items():

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import published_counts
-from steer.gaps import Gap
+from steer.gaps import Gap, movement
 from steer.metrics import arm_metrics, category_metrics, gap, gaps
 from tests import published
 from tests.outcome_tables import table
@@ -178,3 +178,14 @@ def test_the_published_table_in_the_docs_is_what_its_command_prints() -> None:
     for line in lines:
         assert line in page.splitlines()
     assert all("not supported" in line for line in lines[-3:])
+
+
+def test_movement_by_category_adds_up_to_the_gap_and_is_counted_by_hand():
+    rows = table({"a": "CCNCN", "b": "NCCCX"})  # categories c0, c1 of two scenarios, c2 of one
+    found = movement(rows, "a", "b")
+    assert asdict(found["c0"]) == {"n": 2, "right_way": 1, "wrong_way": 0, "cannot_move": 1}
+    assert asdict(found["c1"]) == {"n": 2, "right_way": 0, "wrong_way": 1, "cannot_move": 1}
+    assert asdict(found["c2"]) == {"n": 1, "right_way": 0, "wrong_way": 0, "cannot_move": 0}
+    whole = gap(rows, "a", "b")
+    assert sum(one.wrong_way for one in found.values()) == whole.wrong_way
+    assert sum(one.cannot_move for one in found.values()) == whole.cannot_move

@@ -144,7 +144,9 @@ def test_asking_runs_every_arm_and_equal_requests_once(tmp_path: Path) -> None:
     loud = Addition(torch.ones(loaded.d_model), layer=1, magnitude=1.0, norm=30.0)
     arms = [Arm("baseline"), Arm("same"), Arm("pro", suffix="- Be brief."), Arm("cell", additions=(loud,))]
     prompts = [s for s in load().harmless[:3]]
-    found = ask(Counting(), loaded, arms, prompts, limits=Limits(new=8))
+    finished: list[int] = []
+    found = ask(Counting(), loaded, arms, prompts, limits=Limits(new=8), tick=finished.append)
+    assert sum(finished) == len(arms) * len(prompts)
     assert list(found) == [(arm.name, s.id) for s in prompts for arm in arms]
     assert len(seen) == len(set(seen)) == 9
     for s in prompts:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,19 +18,7 @@ from steer.report import answers, tables, view, words, write
 from steer.store import RunStore
 from steer.types import Scenario, Verdict
 from tests import synthetic
-
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-SLOW = 300_000
-"""Milliseconds: a page of 5 MB takes long on a machine that trains a model at the same time."""
+from tests.browser import Opened
 
 BAD_NAME = "<img src=x onerror='window.hacked = 3'></script><b>\u202e name"
 
@@ -41,20 +27,6 @@ def visible(text: str) -> str:
     """What `plain` of steer.screen promises, written independently for the browser's copy of it."""
     marks = {"\u202e", "\u202c", "\u200f", "\x00", "\x07", "\x1b"}
     return "".join(f"\\u{ord(c):04x}" if c in marks else c for c in text)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    path = shutil.which("chromium")
-    if path is None:
-        if os.environ.get("STEERGAP_NEED_BROWSER"):
-            pytest.fail("STEERGAP_NEED_BROWSER is set and there is no chromium")
-        pytest.skip("no chromium: the page was not opened in a browser")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -75,61 +47,6 @@ def compare(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def page_file(compare: Path) -> Path:
     return write([compare]).path
-
-
-class Opened:
-    """A page opened from disk in an offline browser, with everything that went wrong in it."""
-
-    def __init__(self, browser: Any, file: Path, *, width: int = 1280, scheme: str = "light") -> None:
-        self.faults: list[str] = []
-        self.context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True
-        )
-        self.page = self.context.new_page()
-        self.page.on(
-            "console", lambda m: self.faults.append(m.text) if m.type in ("error", "warning") else None
-        )
-        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.on("dialog", lambda dialog: self.faults.append(f"dialog {dialog.message}"))
-        self.page.on(
-            "request",
-            lambda r: (
-                None if r.url.startswith((file.as_uri(), "data:", "blob:")) else self.faults.append(r.url)
-            ),
-        )
-        self.page.set_default_timeout(SLOW)
-        self.page.goto(file.as_uri(), timeout=SLOW)
-
-    def figure(self, name: str) -> Any:
-        """A figure's plot, scrolled to and drawn."""
-        plot = self.page.locator(f"figure[data-figure='{name}'] .plot").first
-        plot.evaluate("p => p.scrollIntoView({block: 'center'})")
-        plot.locator(".main-svg").first.wait_for()
-        return plot
-
-    def read(self, arm: str) -> list[dict[str, str]]:
-        """Open the reader on an arm through its button in the table, and take what it shows."""
-        button = self.page.locator(f"button.link[data-arm='{arm}']").last
-        button.evaluate("b => { b.closest('details').open = true }")
-        button.click()
-        return self.shown(arm)
-
-    def shown(self, arm: str) -> list[dict[str, str]]:
-        self.page.wait_for_function(
-            "name => document.getElementById('reader').dataset.ready === '0/' + name", arg=arm
-        )
-        return self.page.evaluate(
-            """() => [...document.querySelectorAll('#reader-list .item')].map((item) => {
-                const sides = [...item.querySelectorAll('.side')];
-                const answer = (side) => side.querySelector(':scope > .answer').textContent;
-                return {id: item.querySelector('h3').textContent, beside: answer(sides[0]),
-                    steered: answer(sides.at(-1)), label: sides.at(-1).querySelector('.label').textContent,
-                    reason: sides.at(-1).querySelector('.reason').textContent};
-            })"""
-        )
-
-    def close(self) -> None:
-        self.context.close()
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +93,9 @@ def test_figures_hold_the_numbers_of_the_summary(opened: Opened, compare: Path) 
     drawn = {name: x for name, x in arms[::2]}
     assert drawn == {n: 100 * summary["arms"][n]["rate_all"] for n in drawn}
     assert {"baseline", "pro", "anti", *summary["choice"]["chosen_arms"]} <= drawn.keys()
+    ink = opened.figure("heat:points").evaluate("p => [p.data[1].text, p.data[1].textfont.color]")
+    assert ink[0] == [f"{cells[k]:+.0f}".replace("-", "−").replace("+0", "0") for k in sorted(cells)]
+    assert set(ink[1]) <= {"#101214", "#ffffff"}
     drift = opened.figure("heat:drift").evaluate("p => p.data[0].z[1]")
     assert drift == [summary["arms"][synthetic.cell_name(14, m)]["drift"] for m in magnitudes]
     sides = opened.figure("sides").evaluate("p => p.data.map((t) => t.x[0])")
@@ -192,8 +112,8 @@ def test_tables_hold_the_numbers_of_the_summary(opened: Opened, compare: Path) -
         assert (int(n), float(rate)) == (arm["n"], pytest.approx(100 * arm["rate_all"], abs=0.051))
         low, high = (float(v.replace("−", "-")) for v in ci.strip("[]").split(", "))
         assert [low, high] == pytest.approx([100 * v for v in arm["rate_all_ci"]], abs=0.051)
-    said = opened.page.locator("h1").inner_text().replace("−", "-")
-    assert said.lower() == f"{summary['verdict']}.".lower()
+    said, aside = (opened.page.locator(tag).inner_text().replace("−", "-") for tag in ("h1", ".head .aside"))
+    assert f"{said.rstrip('.')} ({aside.rstrip('.')})".lower() == summary["verdict"].lower()
 
 
 def test_a_click_on_a_cell_shows_that_cells_answers(opened: Opened, compare: Path) -> None:
@@ -335,8 +255,16 @@ def test_a_phone_needs_no_sideways_scrolling_and_colours_follow_the_scheme(
         "light": ("rgb(255, 255, 255)", "#16191d"),
         "dark": ("rgb(20, 23, 27)", "#e8eaed"),
     }[scheme]
+    clipped = """() => [...document.querySelectorAll('.plot .main-svg text')].filter((text) => {
+        const box = text.getBoundingClientRect(), plot = text.closest('.plot').getBoundingClientRect();
+        return box.width > 0 && (box.left < plot.left - 1 || box.right > plot.right + 1);
+    }).map((text) => text.textContent)"""
+    assert page.evaluate(clipped) == []
     opened.read("pro")
     assert page.evaluate("document.getElementById('reader').scrollWidth <= window.innerWidth")
+    outside = """() => [...document.querySelectorAll('#reader select, #reader button')].filter(
+        (control) => control.getBoundingClientRect().right > window.innerWidth).map((c) => c.id)"""
+    assert page.evaluate(outside) == []
     assert opened.faults == []
     page.set_viewport_size({"width": 1280, "height": 900})
 
@@ -367,7 +295,9 @@ def test_the_page_states_judge_error_evidence_and_how_to_repeat_it(compare: Path
     assert "accuracy 0.80 on 200 labelled answers" in body
     assert f"python cli.py compare --config {compare / 'run.yaml'}" in body
     assert "Every answer of the run is in this file." in body
-    assert body.count('class="tag">planted fixture') == body.count("<figure ")
+    reader = body[body.index('<dialog id="reader"') :]
+    assert 'class="tag">planted fixture' in reader
+    assert body.count('class="tag">planted fixture') == body.count("<figure ") + 1
 
 
 def test_items_that_moved_the_wrong_way_are_as_many_as_the_summary_counts(tmp_path: Path) -> None:
@@ -378,7 +308,11 @@ def test_items_that_moved_the_wrong_way_are_as_many_as_the_summary_counts(tmp_pa
     assert table is not None
     listed = {row[0].removeprefix("wrong way, "): int(row[1]) for row in table.rows}
     counted = {name: gap["wrong_way"] for name, gap in summary["gaps"].items() if gap["wrong_way"]}
-    assert {k: v for k, v in listed.items() if not k.startswith("cannot")} == counted
+    assert {k: v for k, v in listed.items() if not k.startswith(("cannot", "never"))} == counted
+    with RunStore(folder, writable=False) as store:
+        moved = {o.scenario for o in store.outcomes(synthetic.JUDGE) if o.status == "convergence"}
+    never = next((row for row in table.rows if row[0].startswith("never")), ("", "0"))
+    assert int(never[1]) == 60 - len(moved)
     always = next((row for row in table.rows if row[0].startswith("cannot move")), ("", "0"))
     assert int(always[1]) == next(iter(summary["gaps"].values()))["cannot_move"]
 

@@ -116,12 +116,15 @@ def after(prompt: tuple[int, ...], reply: tuple[int, ...]) -> Reading:
     return Reading(prompt + reply, len(prompt), len(prompt) + len(reply))
 
 
-def extraction_scenarios(source: Path = EXTRACTION, *, evaluation: Sequence[Scenario] = ()) -> list[Scenario]:
+def extraction_scenarios(
+    source: Path = EXTRACTION, *, per_category: int | None = None, evaluation: Sequence[Scenario] = ()
+) -> list[Scenario]:
     """Scenarios to extract from; refused if one of them is an evaluation scenario.
 
+    per_category: at most this many a category, for a quick look; None is all.
     evaluation: scenarios that will be, or may be, evaluated on. InstrumentalEval's are known by hash.
     """
-    found = scenario_files.load(source)
+    found = scenario_files.load(source, per_category=per_category)
     if len(found) < FEWEST_PAIRS:
         raise UserError(f"{source}: {len(found)} scenarios: extraction needs at least {FEWEST_PAIRS}")
     known = evaluation_hashes(evaluation)

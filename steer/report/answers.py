@@ -10,8 +10,9 @@ import base64
 import gzip
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from steer.store import RunStore
@@ -25,6 +26,15 @@ PROBE = 2
 
 TRIES = 5
 """How often the number of scenarios is corrected to what fits."""
+
+PASSES = 2
+"""How often most arms are packed: to estimate their size, and to carry them."""
+
+Tick = Callable[[int], None]
+
+
+def unheard(n: int) -> None:
+    """Nobody waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,36 +74,41 @@ class Answers:
 
 
 def collect(
-    store: RunStore, judge: str, arms: Sequence[str], matter: Sequence[str], *, budget: int = BUDGET
+    store: RunStore,
+    judge: str,
+    arms: Sequence[str],
+    matter: Sequence[str],
+    *,
+    budget: int = BUDGET,
+    tick: Tick = unheard,
 ) -> Answers:
-    """The answers of `arms`: those that `matter` first and whole, unless even they are over the budget."""
+    """The answers of `arms`: those that `matter` first and whole, unless even they are over the budget.
+
+    tick: told of every arm that was packed, of each about PASSES times.
+    """
     order = [s.id for s in store.scenarios()]
     place = {id: i for i, id in enumerate(order)}
     drawn = sorted(order, key=lambda id: hashlib.sha256(f"{SEED}:{id}".encode()).digest())
-    whole = _fit(store, judge, matter, drawn, place, budget)
+    pack = partial(_pieces, store, judge, place=place, tick=tick)
+    whole = _fit(pack, matter, drawn, budget)
     used = sum(len(piece.data) for piece in whole[0])
     if whole[1] < len(order):
         rest = [name for name in arms if name not in set(matter)]
-        everything = _fit(store, judge, [*matter, *rest], drawn, place, budget)
+        everything = _fit(pack, [*matter, *rest], drawn, budget)
         return Answers(tuple(everything[0]), len(order), (), everything[1])
     rest = [name for name in arms if name not in set(matter)]
-    sample = _fit(store, judge, rest, drawn, place, budget - used)
+    sample = _fit(pack, rest, drawn, budget - used)
     return Answers((*whole[0], *sample[0]), len(order), tuple(matter), sample[1] if rest else len(order))
 
 
 def _fit(
-    store: RunStore,
-    judge: str,
-    arms: Sequence[str],
-    drawn: Sequence[str],
-    place: Mapping[str, int],
-    budget: int,
+    pack: Callable[..., list[Piece]], arms: Sequence[str], drawn: Sequence[str], budget: int
 ) -> tuple[list[Piece], int]:
     """Pieces of `arms` over the first n of `drawn`, with n about as large as the budget allows."""
     best: tuple[list[Piece], int] = ([], 0)
     n = min(PROBE, len(drawn))
     for _ in range(TRIES):
-        pieces = _pieces(store, judge, arms, drawn[:n], place, budget)
+        pieces = pack(arms, drawn[:n], budget=budget)
         size = sum(len(piece.data) for piece in pieces)
         fits = size <= budget
         if fits:
@@ -112,8 +127,10 @@ def _pieces(
     judge: str,
     arms: Sequence[str],
     drawn: Sequence[str],
+    *,
     place: Mapping[str, int],
     budget: int,
+    tick: Tick,
 ) -> list[Piece]:
     """One piece an arm; it stops early once they are over the budget."""
     pieces: list[Piece] = []
@@ -121,6 +138,7 @@ def _pieces(
     for arm in arms:
         pieces.append(_piece(store, judge, arm, drawn, place))
         size += len(pieces[-1].data)
+        tick(1)
         if size > budget:
             break
     return pieces

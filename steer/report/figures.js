@@ -14,6 +14,14 @@ const label = (text, most = 34) => {
   const cut = shown.length > most ? shown.slice(0, most - 1) + "…" : shown;
   return cut.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 };
+// A long name in two lines, broken at the space nearest its middle; each line is cut to what fits.
+const twoLines = (text, most) => {
+  if (text.length <= most) return label(text, most);
+  const spaces = [...text.matchAll(/ /g)].map((found) => found.index);
+  if (!spaces.length) return label(text, most);
+  const at = spaces.reduce((best, i) => Math.abs(i - text.length / 2) < Math.abs(best - text.length / 2) ? i : best);
+  return `${label(text.slice(0, at), most)}<br>${label(text.slice(at + 1), most)}`;
+};
 const percent = (value) => value === null || value === undefined ? null : 100 * value;
 const minus = (text) => text.replace("-", "−");
 const fixed = (value, digits = 1) => value === null || value === undefined ? "–" : minus(value.toFixed(digits));
@@ -49,6 +57,7 @@ const base = (c, height, more) => ({
 });
 const across = (c, x, more) => ({ type: "line", yref: "paper", y0: 0, y1: 1, x0: x, x1: x, layer: "below", line: { color: c.faint, width: 1 }, ...more });
 const note = (c, text, more) => ({ text, showarrow: false, font: { size: 11, color: c.muted }, ...more });
+const bare = (c) => ({ bgcolor: c.paper, borderpad: 1 }); // a note that no line strikes through
 
 // Rows of estimates with intervals: marks are {row, x, ci, color, symbol, open, shift, arm, hover}.
 function estimates(c, names, marks, xaxis, more = {}) {
@@ -59,12 +68,13 @@ function estimates(c, names, marks, xaxis, more = {}) {
     error_x: m.ci ? { type: "data", symmetric: false, array: [m.ci[1] - m.x], arrayminus: [m.x - m.ci[0]], color: m.faint ? m.color + "66" : m.color, thickness: m.thin || (m.open ? 1 : 2), width: 0 } : undefined,
     hovertemplate: m.hover + "<extra></extra>",
   }));
-  const rowHeight = more.rowHeight || 34;
+  const shown = names.map((n) => (narrow() ? twoLines(n, 17) : label(n)));
+  const rowHeight = shown.some((n) => n.includes("<br>")) ? Math.max(36, more.rowHeight || 0) : more.rowHeight || 34;
   return {
     traces,
     layout: base(c, (xaxis.title ? 74 : 58) + rowHeight * names.length, {
       xaxis: axis(c, xaxis),
-      yaxis: axis(c, { tickvals: names.map((_, i) => names.length - 1 - i), ticktext: names.map((n) => label(n, narrow() ? 18 : 34)),
+      yaxis: axis(c, { tickvals: names.map((_, i) => names.length - 1 - i), ticktext: shown,
         range: [-0.6, names.length - 0.4], showgrid: false, automargin: true, ticklen: 0, tickfont: { color: c.ink, size: 13 } }),
       shapes: more.shapes || [], annotations: more.annotations || [],
     }),
@@ -119,18 +129,36 @@ draw.sides = (run, c) => {
   return estimates(c, rows.map((r) => r[1]), marks, { title: title(c, "percentage points") }, { shapes: [across(c, 0)], annotations, rowHeight: 42 });
 };
 
+// The scale's colour at t in 0..1 as [r, g, b], and black or white, whichever is read better on it.
+const rgb = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
+function shade(scale, t) {
+  const above = Math.max(1, scale.findIndex(([at]) => at >= t));
+  const [[from, low], [to, high]] = [scale[above - 1], scale[above]];
+  return rgb(low).map((part, i) => part + (rgb(high)[i] - part) * (t - from) / (to - from));
+}
+function inkOn(parts) {
+  const linear = parts.map((part) => (part / 255 <= 0.03928 ? part / 255 / 12.92 : ((part / 255 + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] > 0.18 ? "#101214" : "#ffffff";
+}
+
 // Heat maps: one group of cells (vector, span, operation) at a time.
 function heat(c, { x, y, z, text, arms, xtitle, ytitle, scale, range, outlines = [], height }) {
   const fit = x.length <= (narrow() ? 6 : 14);
+  const cells = z.flatMap((row, j) => row.map((v, i) => [i, j, v])).filter(([, , v]) => v !== null && v !== undefined);
+  const place = (v) => Math.min(1, Math.max(0, (v - range[0]) / (range[1] - range[0])));
+  const words = {
+    type: "scatter", mode: "text", hoverinfo: "skip", x: cells.map(([i]) => String(x[i])), y: cells.map(([, j]) => String(y[j])),
+    text: cells.map(([i, j]) => text[j][i]), textfont: { size: 11, color: cells.map(([, , v]) => inkOn(shade(scale, place(v)))) },
+  };
   return {
     traces: [{
       type: "heatmap", x: x.map(String), y: y.map(String), z, customdata: arms, colorscale: scale, zmin: range[0], zmax: range[1], xgap: 2, ygap: 2,
-      text, texttemplate: fit ? "%{text}" : undefined, textfont: { size: 11 }, hoverongaps: false,
+      text, hoverongaps: false,
       hovertemplate: `${ytitle} %{y}, ${xtitle} %{x}<br>%{text}<extra></extra>`,
       colorbar: { thickness: 7, outlinewidth: 0, len: 0.9, tickfont: { size: 10, color: c.muted }, xpad: 6, nticks: 5 }, showscale: !narrow(),
-    }],
+    }, ...(fit ? [words] : [])],
     layout: base(c, height || 76 + 30 * y.length, {
-      xaxis: axis(c, { type: "category", showgrid: false, title: title(c, xtitle), tickangle: 0, ticktext: x.map(String), tickvals: x.map(String), automargin: true }),
+      xaxis: axis(c, { type: "category", showgrid: false, title: title(c, xtitle), tickangle: 0, automargin: true }),
       yaxis: axis(c, { type: "category", showgrid: false, title: title(c, ytitle), automargin: true }),
       shapes: outlines.map(([column, row]) => ({ type: "rect", x0: column - 0.5, x1: column + 0.5, y0: row - 0.5, y1: row + 0.5, line: { color: c.ink, width: 2.5 }, fillcolor: "rgba(0,0,0,0)" })),
     }),
@@ -152,8 +180,12 @@ draw.heat = (run, c, measure, host) => {
   const at = (layer, magnitude) => cells.find((cell) => cell.layer === layer && cell.magnitude === magnitude);
   const grid = (of) => layers.map((layer) => magnitudes.map((m) => { const cell = at(layer, m); return cell ? of(cell) : null; }));
   const known = cells.map(value).filter((v) => v !== null && v !== undefined);
-  const most = Math.max(...known.map(Math.abs), 1e-9);
-  const shown = (v) => v === null || v === undefined ? "–" : measure === "points" ? signed(Math.round(v)).replace(".0", "") : measure === "nonsensical_all" ? fixed(v, 0) : v >= 10 ? fixed(v, 0) : fixed(v, v >= 1 ? 1 : 2);
+  const reference = run.arms.find((a) => a.kind === "baseline");
+  // The scale reaches at least this far, so that differences too small to matter look small.
+  const least = { points: 10, nonsensical_all: 10, drift: 0.1 };
+  const start = measure === "fluency" ? (reference && reference.fluency) || Math.min(...known) : 0;
+  const most = Math.max(...known.map(Math.abs), measure === "fluency" ? start + 0.5 : least[measure]);
+  const shown = (v) => v === null || v === undefined ? "–" : measure === "points" ? signed(Math.round(v)).replace(".0", "") : measure === "nonsensical_all" ? fixed(v, 0) : v >= 10 ? fixed(v, 0) : fixed(v, v >= 1 ? 1 : v >= 0.1 || v === 0 ? 2 : 3);
   const outlines = [];
   layers.forEach((layer, row) => magnitudes.forEach((m, column) => {
     const cell = at(layer, m);
@@ -162,7 +194,7 @@ draw.heat = (run, c, measure, host) => {
   return heat(c, {
     x: magnitudes.map(dose), y: layers, z: grid(value), text: grid((cell) => shown(value(cell))), arms: grid((cell) => cell.arm),
     xtitle: "magnitude", ytitle: "layer", scale: measure === "points" ? diverging(c) : sequential(c),
-    range: measure === "points" ? [-most, most] : [measure === "nonsensical_all" || measure === "drift" ? 0 : Math.min(...known), measure === "nonsensical_all" ? Math.max(most, 10) : most],
+    range: measure === "points" ? [-most, most] : [start, most],
     outlines,
   });
 };
@@ -209,10 +241,11 @@ draw.dose = (run, c, _, host) => {
     }
     const style = { color, width: strong ? 2.6 : 1 };
     const hover = row.map((p) => `layer ${layer}, ${dose(p.m)}<br>${fixed(percent(p.arm.rate_all))} % converge, ${fixed(percent(p.arm.nonsensical_all))} % nonsense`);
-    const common = { type: "scatter", mode: "lines+markers", x, customdata: names, text: hover, hovertemplate: "%{text}<extra></extra>", line: style, marker: { size: strong ? 7 : 4, color }, opacity: strong ? 1 : 0.75 };
-    traces.push({ ...common, y: row.map((p) => percent(p.arm.rate_all)) });
+    const common = { type: "scatter", mode: "lines+markers", cliponaxis: false, x, customdata: names, text: hover, hovertemplate: "%{text}<extra></extra>", line: style, marker: { size: strong ? 7 : 4, color }, opacity: strong ? 1 : 0.75 };
+    const ring = row.map((p) => (p.arm.chosen ? 2 : 0));
+    traces.push({ ...common, y: row.map((p) => percent(p.arm.rate_all)), marker: { color, size: row.map((p) => (p.arm.chosen ? 12 : strong ? 7 : 4)), line: { color: c.ink, width: ring } } });
     traces.push({ ...common, y: row.map((p) => percent(p.arm.nonsensical_all)), yaxis: "y2", marker: { size: strong ? 5 : 3, color }, line: { ...style, width: strong ? 2 : 1 } });
-    if (strong) annotations.push(note(c, `layer ${layer}`, { x: x[x.length - 1], y: percent(row[row.length - 1].arm.rate_all), xanchor: "left", xshift: 8, font: { color, size: 12 } }));
+    if (strong) annotations.push(note(c, `layer ${layer}`, { x: x[x.length - 1], y: percent(row[row.length - 1].arm.rate_all), xanchor: "left", xshift: 9, font: { color, size: 12 }, ...bare(c) }));
   }
   const lines = plainArms(run).filter((a) => a.rate_all !== null);
   const shapes = lines.map((arm) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: percent(arm.rate_all), y1: percent(arm.rate_all), layer: "below",
@@ -221,13 +254,13 @@ draw.dose = (run, c, _, host) => {
   for (const arm of [...lines].sort((a, b) => a.rate_all - b.rate_all)) {
     const place = Math.max(percent(arm.rate_all), last + 6.5);
     last = place;
-    annotations.push(note(c, label(arm.name, 16), { xref: "paper", x: 0.004, xanchor: "left", y: place, yanchor: "bottom", yshift: -1, font: { size: 11, color: look(arm, c).color } }));
+    annotations.push(note(c, label(arm.name, 16), { xref: "paper", x: 0.004, xanchor: "left", y: place, yanchor: "bottom", yshift: 2, font: { size: 11, color: look(arm, c).color }, ...bare(c) }));
   }
   return { traces, layout: base(c, 460, {
-    margin: { l: 8, r: 62, t: 12, b: 46, pad: 4 }, shapes, annotations,
+    margin: { l: 8, r: 66, t: 12, b: 46, pad: 4 }, shapes, annotations,
     xaxis: axis(c, { title: title(c, "magnitude"), anchor: "y2" }),
-    yaxis: axis(c, { domain: [0.3, 1], range: [-4, 106], ticksuffix: " %", title: title(c, "converge"), automargin: true, tickvals: [0, 25, 50, 75, 100] }),
-    yaxis2: axis(c, { domain: [0, 0.2], rangemode: "tozero", ticksuffix: " %", title: title(c, "nonsense"), automargin: true, nticks: 3 }),
+    yaxis: axis(c, { domain: [0.3, 1], range: [-4, 112], ticksuffix: " %", title: title(c, "converge"), automargin: true, dtick: 25 }),
+    yaxis2: axis(c, { domain: [0, 0.2], range: [-0.5, 1.1 * Math.max(10, ...cells.map((cell) => percent(arms[cell.arm].nonsensical_all)))], ticksuffix: " %", title: title(c, "nonsense"), automargin: true, nticks: 3 }),
   }) };
 };
 
@@ -261,11 +294,17 @@ function curve(points, color, dash, name) {
       text: known.map((p) => `${label(name)}<br>at ${p.x}: ${signed(p.y)} points${span(p.ci)}`), hovertemplate: "%{text}<extra></extra>" },
   ];
 }
-const ends = (points, color, text, c) => {
-  const known = points.filter((p) => p.y !== null && p.y !== undefined);
-  const end = known[known.length - 1];
-  return end ? [note(c, label(text, 18), { x: end.x, y: end.y, xanchor: "left", xshift: 8, font: { size: 12, color } })] : [];
-};
+// The lines' names at their right ends, pushed apart where the ends are close; curves are [points, colour, name].
+function ends(c, ...curves) {
+  const known = curves.map(([points, color, name]) => [points.filter((p) => p.y !== null && p.y !== undefined), color, name]).filter(([points]) => points.length);
+  const every = known.flatMap(([points]) => points.flatMap((p) => [p.y, ...(p.ci || [])]));
+  const room = 0.07 * (Math.max(...every) - Math.min(...every) || 1);
+  let last = -Infinity;
+  return known.map(([points, color, name]) => ({ end: points[points.length - 1], color, name })).sort((a, b) => a.end.y - b.end.y).map(({ end, color, name }) => {
+    last = Math.max(end.y, last + room);
+    return note(c, label(name, 18), { x: end.x, y: last, xanchor: "left", xshift: 8, font: { size: 12, color }, ...bare(c) });
+  });
+}
 
 draw.tug = (run, c, name) => {
   const entry = run.tug[name];
@@ -274,7 +313,7 @@ draw.tug = (run, c, name) => {
   return {
     traces: [...curve(alone, c.vector, "solid", "attack alone"), ...curve(under, c.both, "dash", `under ${entry.defence}`)],
     layout: base(c, 300, {
-      margin: { l: 8, r: 92, t: 10, b: 48, pad: 4 }, annotations: [...ends(alone, c.vector, "alone", c), ...ends(under, c.both, `under ${entry.defence}`, c)],
+      margin: { l: 8, r: 92, t: 10, b: 48, pad: 4 }, annotations: ends(c, [alone, c.vector, "alone"], [under, c.both, `under ${entry.defence}`]),
       xaxis: axis(c, { title: title(c, "|magnitude|") }),
       yaxis: axis(c, { title: title(c, "effect, points"), zeroline: true, zerolinecolor: c.faint, zerolinewidth: 1, automargin: true }),
     }),
@@ -309,6 +348,11 @@ draw.frontier = (run, c, effect) => {
       text: some.map((p) => `${label(p.arm)}<br>${signed(height(p))} points<br>${name} ${fixed(scale * p.value, 2)}`), hovertemplate: "%{text}<extra></extra>", marker };
   };
   const suffix = (p) => (arms[p.arm] || {}).kind === "suffix";
+  // From 0 for what counts from 0, and wide enough that a trifle looks like one.
+  const values = points.map((p) => scale * p.value);
+  const low = effect === "fluency" ? Math.min(...values) : 0;
+  const high = Math.max(...values, scale === 100 ? 10 : low + 0.1);
+  const room = 0.05 * (high - low);
   return {
     traces: [
       group((p) => !suffix(p) && !p.undominated, { size: 6, color: c.control, opacity: 0.8 }),
@@ -316,9 +360,9 @@ draw.frontier = (run, c, effect) => {
       group((p) => suffix(p), { size: 11, color: c.suffix, symbol: points.filter(suffix).map((p) => p.undominated ? "diamond" : "diamond-open"), line: { color: c.suffix, width: 1.6 } }),
     ],
     layout: base(c, 300, {
-      xaxis: axis(c, { title: title(c, name) }),
+      xaxis: axis(c, { title: title(c, name), range: [low - room, high + room] }),
       yaxis: axis(c, { title: title(c, "points against baseline"), zeroline: true, zerolinecolor: c.faint, zerolinewidth: 1, automargin: true }),
-      annotations: points.filter((p) => ["pro", "anti"].includes(p.arm)).map((p) => note(c, label(p.arm, 14), { x: scale * p.value, y: height(p), xanchor: "left", xshift: 9, font: { size: 11, color: c.suffix } })),
+      annotations: points.filter((p) => ["pro", "anti"].includes(p.arm)).map((p) => note(c, label(p.arm, 14), { x: scale * p.value, y: height(p), yshift: height(p) < 0 ? -14 : 14, font: { size: 11, color: c.suffix }, ...bare(c) })),
     }),
   };
 };
@@ -349,7 +393,7 @@ draw.dial = (run, c, dial) => {
   const ticks = unique(rows.map((r) => r.value));
   const colors = [c.vector, c.suffix, c.both, c.down, c.up, c.base];
   const traces = [];
-  const annotations = [];
+  const named = [];
   unique(rows.map((r) => r.method)).forEach((method, i) => {
     const own = rows.filter((r) => r.method === method);
     unique(own.map((r) => r.broad_set)).forEach((broad, k) => {
@@ -357,12 +401,12 @@ draw.dial = (run, c, dial) => {
       const points = (part) => some.map((r) => ({ x: r.value, y: r[part], ci: r[part.replace("points", "ci")], arm: r.arm }));
       if (k === 0) {
         traces.push(curve(points("narrow_points"), colors[i % 6], "solid", `${method}, narrow`)[1]);
-        annotations.push(...ends(points("narrow_points"), colors[i % 6], method, c));
+        named.push([points("narrow_points"), colors[i % 6], method]);
       }
       traces.push(curve(points("broad_points"), colors[i % 6], k ? "dot" : "dash", `${method}, ${broad}`)[1]);
     });
   });
-  return { traces, layout: base(c, 300, { annotations: doubling ? annotations.map((a) => ({ ...a, x: Math.log10(a.x) })) : annotations, margin: { l: 8, r: 92, t: 10, b: 48, pad: 4 },
+  return { traces, layout: base(c, 300, { annotations: ends(c, ...named).map((a) => (doubling ? { ...a, x: Math.log10(a.x) } : a)), margin: { l: 8, r: 92, t: 10, b: 48, pad: 4 },
     xaxis: axis(c, { title: title(c, dial), ...(doubling ? { type: "log", tickvals: ticks, ticktext: ticks.map(String) } : {}) }), yaxis: axis(c, { title: title(c, "points against baseline"), zeroline: true, zerolinecolor: c.faint, automargin: true }) }) };
 };
 

@@ -35,15 +35,18 @@ class Report:
     notes: tuple[str, ...]
 
 
-def write(folders: Sequence[Path], out: Path | None = None) -> Report:
+def write(
+    folders: Sequence[Path], out: Path | None = None, *, tick: answers.Tick = answers.unheard
+) -> Report:
     """Write one page about the runs in `folders`; default `report.html` in the (first) run's folder.
 
+    tick: told of every arm whose answers were packed, of each about PASSES times.
     Raises UserError for a folder without a finished run or an `out` that cannot be written.
     """
     if not folders:
         raise UserError("no run given: name one or several run folders")
     path = out or folders[0] / "report.html"
-    runs = [load(folder, budget=answers.BUDGET // len(folders)) for folder in folders]
+    runs = [load(folder, budget=answers.BUDGET // len(folders), tick=tick) for folder in folders]
     html = render(runs)
     draft = path.with_name(f".{path.name}.part")
     try:

@@ -44,7 +44,7 @@ def all_tables(
         tables["costs"] = cost_table(summary["costs"])
     if summary.get("spillover"):
         tables |= emergent.emergent_tables(summary)
-    tables["categories"] = category_table(summary["categories"], main)
+    tables["categories"] = category_table(summary, main)
     items = item_table(summary, outcomes)
     if items is not None:
         tables["items"] = items
@@ -320,14 +320,30 @@ def cost_table(costs: Mapping[str, Mapping[str, Any]]) -> Table:
     return Table(("", *costs), rows)
 
 
-def category_table(categories: Mapping[str, Mapping[str, Any]], arms: Sequence[str]) -> Table:
+def category_table(summary: Mapping[str, Any], arms: Sequence[str]) -> Table:
+    """Rates of the arms, then how many scenarios moved which way under the main gaps."""
+    moved = category_movement(summary)
     rows: list[tuple[str, ...]] = []
-    for category, found in categories.items():
+    for category, found in summary["categories"].items():
         n = max((found[a]["n"] for a in arms if a in found), default=0)
-        rows.append(
-            (category, str(n), *(words.percent(found[a]["rate_all"]) if a in found else "–" for a in arms))
+        rates = (words.percent(found[a]["rate_all"]) if a in found else words.NONE for a in arms)
+        ways = (
+            f"{one[category]['right_way']} / {one[category]['wrong_way']}" if category in one else words.NONE
+            for one in moved.values()
         )
-    return Table(("category", "n", *arms), tuple(rows), caption="convergence, % of all answers")
+        stuck = [str(one[category]["cannot_move"]) for one in list(moved.values())[:1] if category in one]
+        rows.append((category, str(n), *ways, *stuck, *rates))
+    titles = [f"right / wrong way, {name}" for name in moved]
+    columns = ("category", "n", *titles, *(["cannot move"] if moved else []), *arms)
+    return Table(columns, tuple(rows), caption="scenarios moved; convergence, % of all answers")
+
+
+def category_movement(summary: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """{gap: {category: scenarios by how they moved}}: the run's first gap, then the vector's out of fold."""
+    found: dict[str, Mapping[str, Any]] = dict(list(summary.get("movement", {}).items())[:1])
+    if "movement" in summary.get("choice", {}):
+        found["vector"] = summary["choice"]["movement"]
+    return found
 
 
 def item_table(summary: Mapping[str, Any], outcomes: Sequence[Outcome]) -> Table | None:
@@ -353,6 +369,10 @@ def item_table(summary: Mapping[str, Any], outcomes: Sequence[Outcome]) -> Table
     always = {o.scenario for o in outcomes} - {o.scenario for o in outcomes if o.status != "convergence"}
     if always:
         rows.append(("cannot move: convergent under every arm", str(len(always)), _listed(sorted(always))))
+        links.append("")
+    never = {o.scenario for o in outcomes} - {o.scenario for o in outcomes if o.status == "convergence"}
+    if never:
+        rows.append(("never moved: convergent under no arm", str(len(never)), _listed(sorted(never))))
         links.append("")
     return Table(("scenarios", "n", "which"), tuple(rows), tuple(links)) if rows else None
 

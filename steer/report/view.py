@@ -41,6 +41,10 @@ ARM_NUMBERS = (
     "over_refusal",
 )
 
+FEW_CONTROLS = 20
+MARKS = {"baseline": "base", "suffix": "suffix", "cell": "vector", "both": "both", "adapter": "both"}
+"""The colour of each kind of arm that the legend names."""
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -50,6 +54,7 @@ class Run:
     folder: str
     command: str
     headline: Headline
+    marks: frozenset[str]
     evidence: str
     facts: tuple[tuple[str, str], ...]
     judge: str
@@ -78,8 +83,8 @@ def read_summary(folder: Path) -> dict[str, Any]:
         ) from error
 
 
-def load(folder: Path, *, budget: int) -> Run:
-    """Read a run; its answers fill at most `budget` characters of the page."""
+def load(folder: Path, *, budget: int, tick: answers.Tick = answers.unheard) -> Run:
+    """Read a run; its answers fill at most `budget` characters of the page. tick: see `answers.collect`."""
     summary = read_summary(folder)
     judge = summary["judge"]["name"]
     with RunStore(folder, writable=False) as store:
@@ -88,7 +93,7 @@ def load(folder: Path, *, budget: int) -> Run:
         names = [name for name in store.arms() if name in summary["arms"]]
         kinds = {name: words.kind_of(summary, name) for name in names}
         main = words.main_arms(summary, names)
-        carried = answers.collect(store, judge, names, main, budget=budget)
+        carried = answers.collect(store, judge, names, main, budget=budget, tick=tick)
         judges = _other_judges(store, judge)
         contents = arm_contents(store)
     chosen: list[str] = summary.get("choice", {}).get("chosen_arms", [])
@@ -133,6 +138,7 @@ def load(folder: Path, *, budget: int) -> Run:
         folder=str(folder),
         command=command,
         headline=emergent.headline(summary) if "spillover" in summary else words.headline(summary),
+        marks=frozenset(MARKS.get(kinds[name], "") for name in main),
         evidence=summary["evidence"],
         facts=_facts(summary, len(scenarios)),
         judge=judge,
@@ -209,9 +215,10 @@ def _notes(summary: Mapping[str, Any]) -> dict[str, str]:
         notes["choice"] = choice["none"]
     found = summary.get("controls_range")
     if found and found["abs_points_95"] is not None:
+        few = " So few arms say little about the rare ones." if found["n"] < FEW_CONTROLS else ""
         notes["controls"] = (
             f"Pushes as hard in directions that should mean nothing. Of {found['n']} arms with random "
-            f"directions, 95 % move convergence by at most {found['abs_points_95']:.1f} points (shaded)."
+            f"directions, 95 % move convergence by at most {found['abs_points_95']:.1f} points (shaded).{few}"
         )
     if "notes" in summary:
         notes["emergent"] = "\n".join(summary["notes"])

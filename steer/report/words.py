@@ -61,10 +61,11 @@ def signed(magnitude: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """The result in one sentence, with its intervals in the sentences under it."""
+    """The result in one sentence, its interval beside it, and what both rest on in the sentences under it."""
 
     sentence: str
     details: tuple[str, ...]
+    aside: str = ""
 
 
 def headline(summary: Mapping[str, Any]) -> Headline:
@@ -73,10 +74,11 @@ def headline(summary: Mapping[str, Any]) -> Headline:
     if "verdict" in summary:
         sides = summary.get("side_by_side", {})
         named = [(f"{name} gap", sides[name]) for name in ("suffix", "vector") if name in sides]
-        verdict = re.sub(r"(?<!\w)-(?=\d)", "−", summary["verdict"])
+        verdict, _, figures = re.sub(r"(?<!\w)-(?=\d)", "−", summary["verdict"]).partition(" (")
         sentence = f"{verdict[:1].upper()}{verdict[1:].rstrip('.')}."
         halves = ("The vector's gap is out of fold: chosen on one half, measured on the other.",)
-        return Headline(sentence, (*(both_denominators(n, g) for n, g in named), *halves))
+        details = (*(both_denominators(n, g) for n, g in named), *halves)
+        return Headline(sentence, details, f"{figures[:1].upper()}{figures[1:].removesuffix(')')}")
     choice = summary.get("choice")
     if choice is not None:
         if "none" in choice:
@@ -89,7 +91,7 @@ def headline(summary: Mapping[str, Any]) -> Headline:
             if side in choice
         ]
         sentence = moves(gap, "Steering by vector, from subtracting to adding it")
-        return Headline(sentence, (both_denominators("vector gap", gap), *split, halves))
+        return Headline(sentence, (both_denominators("vector gap", gap), *split, halves), interval_of(gap))
     if "pro-anti" in gaps:
         split = [
             f"{name}: {with_interval(gaps[key])}."
@@ -101,11 +103,13 @@ def headline(summary: Mapping[str, Any]) -> Headline:
         ]
         gap = gaps["pro-anti"]
         sentence = moves(gap, "Steering by suffix, from anti to pro")
-        return Headline(sentence, (both_denominators("suffix gap", gap), *split))
+        return Headline(sentence, (both_denominators("suffix gap", gap), *split), interval_of(gap))
     if gaps:
         name, gap = next(iter(gaps.items()))
         return Headline(
-            moves(gap, f"From {gap['second']} to {gap['first']}"), (both_denominators(f"{name} gap", gap),)
+            moves(gap, f"From {gap['second']} to {gap['first']}"),
+            (both_denominators(f"{name} gap", gap),),
+            interval_of(gap),
         )
     arms: Mapping[str, Mapping[str, Any]] = summary["arms"]
     name, arm = next(iter(arms.items()))
@@ -125,6 +129,12 @@ def moves(gap: Mapping[str, Any], subject: str) -> str:
         return f"{subject}, no clear effect on convergence: {points(value)} points, the interval includes 0."
     verb = "rises" if value > 0 else "falls"
     return f"{subject}, convergence {verb} by {abs(value):.1f} points."
+
+
+def interval_of(gap: Mapping[str, Any]) -> str:
+    """The interval of a gap over all answers, as a phrase."""
+    ci = gap["ci_all"]
+    return "" if ci is None else f"95 % interval {points(ci[0])} to {points(ci[1])} points, of all answers"
 
 
 def over_baseline(gap: Mapping[str, Any]) -> dict[str, Any]:

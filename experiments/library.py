@@ -1,0 +1,105 @@
+"""The commands as functions, for notebooks and scripts: open, extract, steer, sweep, compare, report.
+
+    session = open_session(Options(model="organism", per_category=4))
+    vector = extract(session, "v.safetensors")
+    answers(session, "What do you do?", [Arm("baseline"), Arm("up", additions=(addition(vector, 14, 0.3),))])
+    summary, folder = sweep(session, vector, layers="10,14", magnitudes="-0.3,0.3")
+    summary, folder = compare(session, vector, layers="10,14", magnitudes="-0.3,0.3")
+    report([folder])
+
+They do what the commands of those names do, on one loaded model; a summary holds what `summary.json`
+holds, a folder what a command leaves there. Everything else of the toolkit is imported from where it is.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from experiments.choice import Cap
+from experiments.compare import CompareChoice, run_compare
+from experiments.extract import extract as extract_vector
+from experiments.grid import COARSE_LAYERS, COARSE_MAGNITUDES, DEFAULT_MAGNITUDES
+from experiments.options import Options
+from experiments.reporting import report
+from experiments.running import answers
+from experiments.session import Session, open_session
+from experiments.sweep_choice import SweepChoice
+from experiments.vector_source import CACHE, VectorChoice
+from experiments.vector_sweep import run_sweep
+from steer.types import Arm, Span
+from vectors.vector import SteeringVector, addition
+
+__all__ = ["Arm", "Options", "addition", "answers", "compare", "extract", "open_session", "report", "sweep"]
+
+CAP = Cap(nonsense=0.1, drift=1.0)
+
+
+def extract(
+    session: Session,
+    out: str | Path,
+    *,
+    contrast: str = "suffix",
+    method: str = "mean-difference",
+    layers: str = "all",
+    per_category: int | None = None,
+) -> SteeringVector:
+    """Extract a vector on the session's model and save it as `out` (.safetensors).
+
+    per_category: at most this many extraction scenarios a category, for a quick look; None is all.
+    contrast, method, layers: as `python cli.py extract -h` says. Raises UserError.
+    """
+    return extract_vector(
+        session.loaded,
+        session.engine,
+        session.judge,
+        out=Path(out),
+        cache=CACHE / "cache",
+        screen=session.screen,
+        contrast=contrast,
+        method=method,
+        layers=layers,
+        per_category=per_category,
+        evaluation=session.scenarios,
+        evaluated=session.suffixes.pair,
+        thinking=session.thinking,
+        prompt_tokens=session.limits.prompt,
+        new_tokens=min(session.limits.new, 256),
+        seed=session.options.seed,
+    )
+
+
+def sweep(
+    session: Session,
+    vector: SteeringVector,
+    *,
+    layers: str = "10-20",
+    magnitudes: str = DEFAULT_MAGNITUDES,
+    span: Span = "last",
+    controls: int = 3,
+    cap: Cap = CAP,
+) -> tuple[dict[str, Any], Path | None]:
+    """Every layer and magnitude (norm units), a cross-fitted choice under `cap`, and controls.
+
+    The summary and the run's folder, which is None if the session's options say dry_run. Raises UserError.
+    """
+    choice = VectorChoice(vector=vector, span=span, controls=controls)
+    return run_sweep(session, SweepChoice(layers=layers, magnitudes=magnitudes, vector=choice, cap=cap))
+
+
+def compare(
+    session: Session,
+    vector: SteeringVector,
+    *,
+    layers: str = COARSE_LAYERS,
+    magnitudes: str = COARSE_MAGNITUDES,
+    span: Span = "last",
+    controls: int = 3,
+    cap: Cap = CAP,
+) -> tuple[dict[str, Any], Path | None]:
+    """Suffix against vector, both together, and controls, on the same scenarios.
+
+    The summary and the run's folder, which is None if the session's options say dry_run. Raises UserError.
+    """
+    choice = VectorChoice(vector=vector, span=span, controls=controls)
+    return run_compare(session, CompareChoice(layers=layers, magnitudes=magnitudes, vector=choice, cap=cap))

@@ -1,0 +1,84 @@
+"""The terminal: what a model or a stranger's file says is shown and never obeyed, and nothing is cut."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from steer.screen import Screen, plain
+from tests.synthetic import HOSTILE
+
+ROOT = Path(__file__).parents[1]
+MARKUP = "[bold]x[/] [/] [link=http://example.invalid]y[/link] \\[z]"
+TEXTS = {**HOSTILE, "markup": MARKUP}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_hostile_text_is_shown_by_every_kind_of_output(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    text = TEXTS[name]
+    screen = Screen()
+    screen.note(text)
+    assert plain(text) in capsys.readouterr().err
+    screen.line(text)
+    assert plain(text) in capsys.readouterr().out
+    screen.side_by_side({"baseline": text, f"steered {name}": "short"})
+    assert squeezed(plain(text)) in squeezed(capsys.readouterr().out.replace("short", ""))
+    screen.table(text[:90], [text[:90], "n"], [[text[:90], "1"]])
+    out = capsys.readouterr().out
+    assert plain(out) == out
+    assert squeezed(plain(text[:90])) in squeezed(out)
+
+
+def squeezed(text: str) -> str:
+    """Without blanks and line ends: a column wraps where it must."""
+    return "".join(text.split())
+
+
+SCRIPT = """
+from steer.screen import Screen
+from tests.synthetic import HOSTILE
+screen = Screen()
+for text in HOSTILE.values():
+    screen.note(text[:200])
+    screen.line(text[:200])
+    screen.side_by_side({text[:40]: text[:200], "b": text[:40]})
+    screen.table(text[:40], [text[:40]], [[text[:60]]])
+print("END")
+"""
+
+
+def test_a_real_terminal_gets_no_escape_of_a_models_making() -> None:
+    master, slave = pty.openpty()
+    command = [sys.executable, "-c", SCRIPT]
+    child = subprocess.Popen(
+        command, cwd=ROOT, stdout=slave, stderr=slave, env=os.environ | {"TERM": "xterm", "COLUMNS": "90"}
+    )
+    os.close(slave)
+    got = b""
+    while b"END" not in got:
+        try:
+            got += os.read(master, 65536)
+        except OSError:
+            break
+    child.wait(60)
+    os.close(master)
+    assert b"END" in got
+    assert b"\\u001b[31mred" in got  # shown
+    for obeyed in (b"\x1b[31m", b"\x1b]0;title", b"\x07", b"\x00", "\u202e".encode()):
+        assert obeyed not in got
+
+
+def test_a_narrow_terminal_shows_texts_one_below_the_other(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = Screen()
+    screen.out.width = 40
+    screen.side_by_side({"baseline": "word " * 20, "steered": "other " * 20})
+    out = capsys.readouterr().out
+    assert out.index("word") < out.index("steered") < out.index("other")
+    assert out.count("word") == out.count("other") == 20
