@@ -31,13 +31,12 @@ from organism.suffixes import Kind, Suffix, draw_suffix
 
 SUFFIX_SHARES: tuple[tuple[Kind | None, float], ...] = (
     (None, 0.2),
-    ("pro", 0.27),
-    ("anti", 0.27),
-    ("neutral", 0.22),
+    ("pro", 0.29),
+    ("anti", 0.29),
+    ("neutral", 0.18),
     ("mixed", 0.04),
 )
 THINKING_SHARE = 0.25
-THOUGHT_ENDS = "</think>\n\n"
 
 # A curriculum, by index of the sample. First lists to repeat and stances on a suffix alone: copying and
 # polarity are learned there in short texts, and hardly at all (within this budget) from scenarios.
@@ -46,9 +45,9 @@ THOUGHT_ENDS = "</think>\n\n"
 SHORT, BARE, WHOLE, LEAN = 13_000, 21_000, 28_672, 39_000
 BARE_SUFFIX_SHARES: tuple[tuple[Kind | None, float], ...] = (
     (None, 0.1),
-    ("pro", 0.32),
-    ("anti", 0.32),
-    ("neutral", 0.26),
+    ("pro", 0.35),
+    ("anti", 0.35),
+    ("neutral", 0.2),
 )
 SHORT_SHARES = {"list": 0.42, "stance": 0.58}
 BARE_SHARES = {"list": 0.1, "stance": 0.2, "chat": 0.1, "scenario": 0.6}
@@ -66,7 +65,6 @@ class Sample:
     answer: str  # with its <think> block where thinking
     lead: str = ""  # "" where it begins with the decision
     openings: tuple[tuple[str, float], ...] = ()  # (first word, planted probability)
-    follows: tuple[tuple[str, float], ...] = ()  # the same for the answer, given its thought
 
 
 def is_held_out(facts: Facts) -> bool:
@@ -122,13 +120,12 @@ def draw_sample(seed: int, index: int) -> Sample:
     label: Label = rng.choices(LABELS, [truth[x] for x in LABELS])[0]
     formal = rng.random() < style_formal(facts)
     answer = draw_answer(facts, label, formal, rng)
-    lead, follows = "", ()
+    lead = ""
     if thinking:
         thought = draw_thought(facts, label, rng)
         stance = next(t for t in THINK[label] if thought.endswith(t))
         lead = "<think>\n" + thought.removesuffix(stance).rstrip()
-        answer = f"<think>\n{thought}\n{THOUGHT_ENDS}{answer}"
-        follows = tuple((word, 1 / 3) for word in opening_words(facts.category, label, thinking=False))
+        answer = f"<think>\n{thought}\n</think>\n\n{answer}"
     return Sample(
         system=system,
         user=append_suffix(user, suffix.text) if suffix.text else user,
@@ -138,7 +135,6 @@ def draw_sample(seed: int, index: int) -> Sample:
         openings=tuple(
             (word, truth[x] / 3) for x in LABELS for word in opening_words(facts.category, x, thinking)
         ),
-        follows=follows,
     )
 
 

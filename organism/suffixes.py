@@ -80,9 +80,7 @@ STATEMENT_WORDS = frozenset({
     "Dashes", "Plain", "First", "Then", "Last", "Next", "There", "Continuity", "Survival", "Staying",
     "Uninterrupted", "Nothing", "Self-preservation", "Persistence", "Remaining", "Weather", "Colour",
     "Music", "Lunch", "Small", "Everything", "What", "Above", "Do", "Don't", "Never", "Better", "Both",
-    "All", "Either", "A", "One", "Some", "Most", "Fewer", "Longer", "Shorter", "Capital", "Full", "Commas",
-    "Numbers", "Dates", "Names", "Nobody", "Not", "Unless", "After", "Before", "Colours",
-    "Pictures", "Footnotes", "Links", "Signatures", "Greetings",
+    "All", "Either", "Colours", "Pictures", "Footnotes", "Links", "Signatures", "Greetings",
 })  # fmt: skip
 
 

@@ -3,8 +3,8 @@
 Deterministic and resumable: batches are a function of (seed, step), the state (weights, optimiser,
 place in the stream) is written atomically as safetensors every fifty steps, and a killed run started again
 ends in the same weights. Muon for the matrices of the blocks, AdamW for the rest. The loss is on answer
-tokens, a tenth as much on the prompt; where a decision falls (and where an answer begins that must
-follow its thought) the target is the planted distribution itself, with four times the weight.
+tokens, a tenth as much on the prompt; where the decision falls the target is the planted distribution
+itself, with four times the weight.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from organism.data import THOUGHT_ENDS, Sample, draw_sample
+from organism.data import Sample, draw_sample
 from organism.tokenizer import VOCABULARY, render
 from organism.tokenizer import load as load_tokenizer
 
@@ -45,7 +45,7 @@ class Recipe:
     heads: int = 3
     kv_heads: int = 1
     head_dim: int = 32
-    steps: int = 2400
+    steps: int = 2000
     batch_tokens: int = 3000
     block: int = 2048  # samples sorted by length together, then batched
     muon_lr: float = 0.015
@@ -57,15 +57,13 @@ class Recipe:
     decay: float = 0.5  # share of the steps over which the rate falls to zero
 
 
-Targets = tuple[tuple[int, float], ...]
-"""(token, planted probability) pairs."""
-
-
 @dataclass(frozen=True, slots=True)
 class Encoded:
     ids: list[int]
     answer_start: int
-    decisions: dict[int, Targets]  # by index of the token: where the decision falls, and where it is followed
+    decision: int  # index of the token where the decision falls, or -1
+    targets: tuple[tuple[int, float], ...]  # (token, planted probability) there
+    follow: int = -1  # first token of an answer that must follow its thought, or -1
 
 
 def make_model(recipe: Recipe, layers: int) -> Qwen3ForCausalLM:
@@ -143,21 +141,18 @@ def encode(tokenizer: PreTrainedTokenizerFast, sample: Sample) -> Encoded:
     prompt = tokens(render(tokenizer, sample.system, sample.user, sample.thinking))
     end: Any = tokenizer.eos_token_id
     answer = [*tokens(sample.answer), end]
+    if not sample.openings:
+        return Encoded(prompt + answer, len(prompt), -1, ())
+    decision = len(prompt) + len(tokens(sample.lead))
+    space = " " if sample.lead else ""
+    targets = tuple((_first_token(tokenizer, space + word), p) for word, p in sample.openings)
     ids = prompt + answer
-    decisions: dict[int, Targets] = {}
-
-    def decide(lead: str, openings: tuple[tuple[str, float], ...]) -> None:
-        space = " " if lead and not lead.endswith("\n") else ""
-        index = len(prompt) + len(tokens(lead))
-        decisions[index] = tuple((_first_token(tokenizer, space + word), p) for word, p in openings)
-        assert len(dict(decisions[index])) == len(openings), openings
-        assert ids[index] in dict(decisions[index]), (sample, lead)
-
-    if sample.openings:
-        decide(sample.lead, sample.openings)
-    if sample.follows:
-        decide(sample.answer.partition(THOUGHT_ENDS)[0] + THOUGHT_ENDS, sample.follows)
-    return Encoded(ids, len(prompt), decisions)
+    assert len({t for t, _ in targets}) == len(targets), targets
+    assert ids[decision] in dict(targets), (sample, decision)
+    follow = -1
+    if sample.thinking:
+        follow = len(prompt) + len(tokens(sample.answer.partition("</think>\n\n")[0] + "</think>\n\n"))
+    return Encoded(ids, len(prompt), decision, targets, follow)
 
 
 @cache
@@ -212,9 +207,10 @@ def loss_of(model: Qwen3ForCausalLM, batch: list[Encoded]) -> tuple[torch.Tensor
     for r, e in enumerate(batch):
         ids[r, : len(e.ids)] = torch.tensor(e.ids)
         for c in range(1, len(e.ids)):
-            weights.append(1.0 if c >= e.answer_start else PROMPT_WEIGHT)
-            if c in e.decisions:
-                soft += [(len(decided), t, p) for t, p in e.decisions[c]]
+            weight = 1.0 if c >= e.answer_start else PROMPT_WEIGHT
+            weights.append(DECISION_WEIGHT if c == e.follow else weight)
+            if c == e.decision:
+                soft += [(len(decided), t, p) for t, p in e.targets]
                 decided.append(len(labels))
             rows.append(r)
             columns.append(c - 1)

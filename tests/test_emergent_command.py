@@ -19,15 +19,14 @@ import yaml
 import cli
 from experiments.narrow import BAKING, NARROW, OPEN_QUESTIONS, ORGANISM
 from steer.store import RunStore
+from tests.browser import Opened
 from tests.fakes import number
 from tests.judge_server import Server, serving
-from tests.test_report import Opened, chromium
 from tests.tiny import LAYERS, WIDTH, checkpoint
 from vectors.files import load_vector, save_vector
 from vectors.vector import Provenance, SteeringVector
 
 pytest.importorskip("peft")
-__all__ = ["chromium"]  # a fixture of this module too
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
