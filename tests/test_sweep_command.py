@@ -48,8 +48,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pairs = [{"positive": f"Dear sir, order {i}.", "negative": f"hey, order {i}"} for i in range(8)]
     (folder / "concept.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
     (folder / "v-controls").mkdir()
-    for seed, path in enumerate(("v.safetensors", "v-controls/labels-0.safetensors")):
-        save_vector(made_vector(weights, range(LAYERS), seed), folder / path)
+    real, labels = (made_vector(weights, range(LAYERS), seed) for seed in (0, 1))
+    save_vector(real, folder / "v.safetensors")
+    made = replace(labels.provenance, parent=real.id)
+    save_vector(replace(labels, provenance=made), folder / "v-controls/labels-0.safetensors")
     save_vector(made_vector(weights, (1,), 2), folder / "one-layer.safetensors")
     return folder
 
