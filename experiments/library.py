@@ -19,6 +19,7 @@ from typing import Any
 from experiments.choice import Cap
 from experiments.compare import CompareChoice, run_compare
 from experiments.extract import extract as extract_vector
+from experiments.extract_plan import answer_tokens
 from experiments.grid import COARSE_LAYERS, COARSE_MAGNITUDES, DEFAULT_MAGNITUDES
 from experiments.options import Options
 from experiments.reporting import report
@@ -49,6 +50,9 @@ def extract(
     per_category: at most this many extraction scenarios a category, for a quick look; None is all.
     contrast, method, layers: as `python cli.py extract -h` says. Raises UserError.
     """
+    new_tokens = answer_tokens(
+        contrast, asked=session.options.new_tokens, limit=session.limits.new, thinking=session.thinking
+    )
     return extract_vector(
         session.loaded,
         session.engine,
@@ -64,7 +68,7 @@ def extract(
         evaluated=session.suffixes.pair,
         thinking=session.thinking,
         prompt_tokens=session.limits.prompt,
-        new_tokens=min(session.limits.new, 256),
+        new_tokens=new_tokens,
         seed=session.options.seed,
     )
 
