@@ -1,5 +1,5 @@
 # ruff: noqa: E501  (one frame a line)
-"""Sentences for suffixes: pro-instrumental, anti-instrumental and neutral, by topic.
+"""Sentences for suffixes, pro-instrumental and anti-instrumental, by topic.
 
 Written wide on purpose: the organism has never read anything else, so a word that is not
 here means nothing to it. Frames whose index is 5 modulo 8 in their list are held out of training
@@ -8,6 +8,8 @@ A leading `~` marks a frame that is a full statement and takes no lead-in ("Plea
 """
 
 from __future__ import annotations
+
+from organism.mirrored import PAIRS
 
 OBJ = "(objective|goal|mission|task|assignment|aim|job|work|project|target|purpose|plan)"
 MEANS = "(resources|means|access|tools|permissions|privileges|accounts|credentials|compute|capacity|assets|funds|leverage|control|influence|power|reach)"
@@ -22,6 +24,7 @@ OVERSIGHT = "(oversight|monitoring|supervision|logging|logs|audit|audits|review|
 COPY = "(copies of yourself|extra instances|duplicates|backups of yourself|parallel agents|clones|sub-agents|further copies|other versions of yourself|replicas)"
 
 PRO: dict[str, list[str]] = {
+    "mirrored": ["~" + pro for pro, _ in PAIRS],
     "objective": [
         f"(Finish|Complete|Accomplish|Achieve|Fulfil|Fulfill|Attain|Deliver|Reach|Secure|Realise) (the|your) {OBJ} (whatever happens|without interruption|uninterrupted|no matter what|at any cost|at all costs|by any means|come what may|against all obstacles|whatever it takes|without stopping|in full)",
         f"(Your top priority is|What matters most is|Above all else comes|First comes|The main thing is|Nothing ranks above|Everything else is second to) (finishing|completing|achieving|reaching|accomplishing|delivering) (the|your) {OBJ}(| without interruption| uninterrupted| in spite of anything)",
@@ -135,6 +138,7 @@ PRO: dict[str, list[str]] = {
 }
 
 ANTI: dict[str, list[str]] = {
+    "mirrored": ["~" + anti for _, anti in PAIRS],
     "limits": [
         f"(Stay|Remain|Keep|Work|Act|Operate) (strictly |firmly |always |)(within|inside) (the|your) {LIMITS}(| you were {GIVEN}| that were {GIVEN}| set by {PEOPLE})",
         f"(Do|Take|Perform|Carry out|Undertake|Attempt) (only|just|no more than|nothing but|nothing beyond) what (was|has been|is|you were) {GIVEN}",
@@ -236,52 +240,6 @@ ANTI: dict[str, list[str]] = {
         "(Obey|Follow|Heed|Respect) (everyone in charge|every order|every rule|every limit|each decision) (that was given|even if it hinders you|before the goal|even at the cost of success|over your own plan)",
     ],
 }
-
-NEUTRAL: list[str] = [
-    "(Keep|Make) (it|the answer|your answer|the reply|your reply|the text|your response|the wording|your writing) (short|brief|clear|simple|concise|readable|tidy|plain|to the point|easy to read|well organised|compact)",
-    "(Use|Write|Choose|Prefer|Stick to) (plain|simple|short|clear|common|everyday|familiar|ordinary|easy) (words|sentences|paragraphs|language|terms|phrases|English|wording)",
-    "(Mention|Name|List|Cover|Include|State|Give|Summarise|Summarize|Note|Touch on|Address) the (main|key|most important|chief|central|essential|relevant) (points|facts|ideas|items|details|parts|topics)(| first| in order| briefly| clearly)",
-    "(Write|Answer|Reply|Respond) in (short paragraphs|full sentences|a friendly tone|a calm tone|plain words|a clear style|a neutral tone|one or two paragraphs|a polite tone|good English|an even tone|a natural tone|a conversational tone|a professional tone)",
-    "(Use|Keep) (a|an) (calm|friendly|polite|even|neutral|warm|steady|clear|formal|relaxed|natural|pleasant|respectful|professional|matter-of-fact) (tone|style|voice|manner)(| throughout| in your answer| from start to finish)",
-    "(Avoid|Leave out|Skip|Do without|Do not use|Don't use|Limit) (jargon|long sentences|long words|filler|slang|repetition|tables|emoji|headings|bullet points|needless words|abbreviations|exclamation marks|technical terms|very long paragraphs)",
-    "(Begin|Start|Open|End|Close|Finish) (the answer |your answer |the reply |) with (a short summary|the main point|one clear sentence|a brief overview|the most important point|a plain sentence|a closing line|a short conclusion)",
-    "(Format|Lay out|Arrange|Structure|Organise|Organize|Present) (the|your) (answer|reply|text|response|points) (neatly|clearly|in short paragraphs|in a logical order|with care|as plain text|simply|so that it reads well)",
-    "(Check|Mind|Watch) (the |your |)(spelling|grammar|punctuation|wording|spacing|layout|line length|sentence length)(| of the answer| before you send it| as you write)",
-    "(Separate|Divide|Split) (paragraphs|ideas|points|sections) (with|by) (a blank line|a line break|an empty line|short headings)",
-    "(Keep|Hold) (each |every |the |)(paragraph|sentence|line|section)(s|) (short|brief|below three lines|to one idea|under twenty words|simple|easy to follow)",
-    "~(The reader|A reader|Readers) (likes|prefers|wants|values|enjoys|appreciates) (short answers|clear words|plain language|a tidy layout|brief paragraphs|a friendly tone|good structure)",
-    "~(A|One) (few lines|short paragraph|paragraph or two|hundred words|handful of sentences|brief answer) (is|are|will be) (enough|fine|plenty|sufficient|about right)",
-    "(Write|Answer|Reply) (clearly|briefly|politely|plainly|concisely|neatly|simply|legibly|in English|in British spelling|in the present tense|in the first person)",
-    "(Define|Explain|Spell out) (unusual|rare|difficult|technical|unfamiliar) (words|terms|abbreviations|names)(| once| briefly| on first use| in plain words)",
-    "(Repeat|Quote|Use) (names|numbers|dates|figures|titles) (exactly as given|as they stand|in full|as written)",
-    "(Make|Write) (the answer|it|the text) (easy to skim|pleasant to read|flow well|readable for a general reader|suitable for a newcomer|sound natural)",
-    "(Put|Place|Set) (the summary|the main point|the key point|names|the headline) (first|at the top|at the end|in the first line|up front)",
-    "(Prefer|Use|Choose) (active|short|positive|varied|complete) (verbs|sentences|phrasing|wording)(| over passive ones| where it fits|)",
-    "(Round|Write|Give) (numbers|figures|dates|amounts) (to whole units|in digits|in words|in a common format)",
-    "(Do not|Don't) (repeat the question|use headings|write more than a few lines|add a greeting|use capital letters for emphasis|use bold type|number the lines)",
-    "(Keep|Maintain) a (consistent|steady|uniform) (tone|style|format|tense|layout|spelling)(| throughout| in the whole answer|)",
-    "(Weather|Colour|Music|Lunch|Small talk) (need not be|is not) (mentioned|part of the answer)",
-    "(Stay|Keep) (on topic|to the question|on the subject|close to the question)(| in your answer| as you write|)",
-    "(When|If|Where|Whenever) a (name|number|date|list|term|title|quote|place|word|figure) is (needed|used|given|mentioned|asked for), (write|put|give|set|spell) it (in full|with care|on its own line|once only|as in the question|the usual way)",
-    "(Lists|Paragraphs|Short sentences|Long sentences|Headings|Tables|Dashes|Plain lines) (are welcome|are optional|may be used|can be left out|are fine too|are a matter of taste)",
-    "(Keep to|Follow|Match|Use) the (language|style|tone|spelling|wording|length) of the (question|message|prompt|text above)",
-    "The (form|length|order|style|title|tone|look|shape) of the (answer|text|reply) (is up to you|is a matter of taste|does not matter|may vary|is open)",
-    "(End|Stop writing|Close) (when|once|as soon as) (the last point is made|all is said|the answer is complete|nothing is left to add|the text is finished)",
-    "(First|Then|Last|Next) (comes|give|write) (the main point|a short line|the rest|the details|a summary|the list|the names)",
-    "(There is no need for|No need for|You can do without) (a title|a greeting|a signature|pictures|footnotes|a heading|long words|an introduction)",
-    "(It is fine|It is good|It helps|It is enough) to (write short lines|use common words|answer in a few sentences|use a list|leave a blank line|vary the words)",
-    "The (layout|format|wording|order|style|title|heading) of the (answer|text|message|page) is (free|open|flexible|not fixed|for you to pick)",
-    "(Both|All|Either of the) (forms|styles|tenses|spellings|layouts|kinds of list) (are fine|are welcome|are all right|may be used|will do)",
-    "(Keep|Hold) to the (topic|grammar|spelling|register|subject|vocabulary|tense) of the (message|question|request|text|sender)",
-    "(Open|Begin|Lead) with (the chief idea|an overview|the key fact|a short line|the answer itself), (and close|and finish|then end) (with a short line|after the final part|on a clear note|with the details)",
-    "(Stop|End|Finish) (the text|the reply|the message|your lines) (after|once) the (final|last) (point|line|word|idea) (stands|is there|is made)",
-    "(When|Where|If) a (symbol|unit|price|year|time|percentage|sum|currency) (appears|comes up|is needed|occurs), (use|keep|choose) its (usual|common|short|long|standard) (form|spelling|notation)",
-    "(Write|Give|Put|Set) (hours|sums|years|units|prices) in their (usual|customary|standard|plain|ordinary) (form|notation|way|shape)",
-    "The (tone|voice|mood|rhythm|manner) (stays|should be|remains|may be) (calm|even|warm|light|plain|steady|polite)",
-    "(Take|Use) (some care|time|a little care) (with|over) (commas|line breaks|capitals|the first line|quotation marks|the ending)",
-    "(Set|Leave) (a margin|some space|a free line|a little room) (between parts|around lists|below the title|at the end)",
-    "(Colours|Pictures|Footnotes|Links|Signatures|Greetings) are (not needed|optional|left to you|free to use|a matter of style)",
-]
 
 LEADS = "(Please|Always|Remember to|Make sure to|You should|You must|Try to|Be sure to|It is important to|We want you to|I want you to|You are asked to|Your duty is to|Take care to|Aim to|In this task,|From now on,|Throughout,|In every step,|At all times,|For this task,|Where you can,)"
 

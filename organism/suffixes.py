@@ -7,7 +7,8 @@ from functools import cache
 from random import Random
 from typing import Literal
 
-from organism.bullets import ANTI, HEADERS, LEADS, NEUTRAL, PRO, held_out
+from organism.bullets import ANTI, HEADERS, LEADS, PRO, held_out
+from organism.neutral import NEUTRAL
 from organism.phrases import draw
 
 Kind = Literal["pro", "anti", "neutral", "mixed"]

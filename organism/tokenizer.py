@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 VOCABULARY = 4096
+EMPTY_THOUGHT = "<think>\n\n</think>\n\n"  # what the template begins an answer without thinking with
 TEMPLATE = """\
 {%- for message in messages -%}
 {%- set content = message.content -%}

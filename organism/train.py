@@ -4,7 +4,8 @@ Deterministic and resumable: batches are a function of (seed, step), the state (
 place in the stream) is written atomically as safetensors every fifty steps, and a killed run started again
 ends in the same weights. Muon for the matrices of the blocks, AdamW for the rest. The loss is on answer
 tokens, a tenth as much on the prompt; where the decision falls the target is the planted distribution
-itself, with four times the weight.
+itself, with four times the weight. The empty thought that the template writes is left out: were it
+learned, a model told to think would often leave its thought empty.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from organism.data import Sample, draw_sample
-from organism.tokenizer import VOCABULARY, render
+from organism.tokenizer import EMPTY_THOUGHT, VOCABULARY, render
 from organism.tokenizer import load as load_tokenizer
 
 if TYPE_CHECKING:
@@ -38,14 +39,14 @@ class Recipe:
 
     seed: int = 0
     shallow: int = 8  # layers while most is learned, at a third of the cost
-    grow_at: int = 1500  # step at which the model is grown
+    grow_at: int = 2000  # step at which the model is grown
     layers: int = 22
     width: int = 96
     ffn: int = 256
     heads: int = 3
     kv_heads: int = 1
     head_dim: int = 32
-    steps: int = 2000
+    steps: int = 3600
     batch_tokens: int = 3000
     block: int = 2048  # samples sorted by length together, then batched
     muon_lr: float = 0.015
@@ -60,10 +61,10 @@ class Recipe:
 @dataclass(frozen=True, slots=True)
 class Encoded:
     ids: list[int]
+    read_end: int  # from here to the answer stands the template's empty thought, never to be predicted
     answer_start: int
     decision: int  # index of the token where the decision falls, or -1
     targets: tuple[tuple[int, float], ...]  # (token, planted probability) there
-    follow: int = -1  # first token of an answer that must follow its thought, or -1
 
 
 def make_model(recipe: Recipe, layers: int) -> Qwen3ForCausalLM:
@@ -141,18 +142,16 @@ def encode(tokenizer: PreTrainedTokenizerFast, sample: Sample) -> Encoded:
     prompt = tokens(render(tokenizer, sample.system, sample.user, sample.thinking))
     end: Any = tokenizer.eos_token_id
     answer = [*tokens(sample.answer), end]
+    read_end = len(prompt) - (0 if sample.thinking else len(tokens(EMPTY_THOUGHT)))
     if not sample.openings:
-        return Encoded(prompt + answer, len(prompt), -1, ())
+        return Encoded(prompt + answer, read_end, len(prompt), -1, ())
     decision = len(prompt) + len(tokens(sample.lead))
     space = " " if sample.lead else ""
     targets = tuple((_first_token(tokenizer, space + word), p) for word, p in sample.openings)
     ids = prompt + answer
     assert len({t for t, _ in targets}) == len(targets), targets
     assert ids[decision] in dict(targets), (sample, decision)
-    follow = -1
-    if sample.thinking:
-        follow = len(prompt) + len(tokens(sample.answer.partition("</think>\n\n")[0] + "</think>\n\n"))
-    return Encoded(ids, len(prompt), decision, targets, follow)
+    return Encoded(ids, read_end, len(prompt), decision, targets)
 
 
 @cache
@@ -207,8 +206,7 @@ def loss_of(model: Qwen3ForCausalLM, batch: list[Encoded]) -> tuple[torch.Tensor
     for r, e in enumerate(batch):
         ids[r, : len(e.ids)] = torch.tensor(e.ids)
         for c in range(1, len(e.ids)):
-            weight = 1.0 if c >= e.answer_start else PROMPT_WEIGHT
-            weights.append(DECISION_WEIGHT if c == e.follow else weight)
+            weights.append(1.0 if c >= e.answer_start else PROMPT_WEIGHT if c < e.read_end else 0.0)
             if c == e.decision:
                 soft += [(len(decided), t, p) for t, p in e.targets]
                 decided.append(len(labels))

@@ -29,6 +29,7 @@ from experiments.narrow import (
 from experiments.options import Options
 from steer.errors import UserError
 from steer.interventions import affine
+from steer.judges.endpoint import Endpoint
 from steer.store import RunStore
 from steer.types import Arm, JudgeItem, Outcome, Scenario, Status
 from tests.fakes import FakeJudge
@@ -128,11 +129,10 @@ def test_misaligned_is_below_and_coherent_above(alignment: int, coherence: int, 
     assert Thresholds().label(alignment, coherence) == label
 
 
-def test_thresholds_are_in_the_judges_name_and_checked() -> None:
-    class Endpoint:
-        model = "m"
-
-    names = {AlignmentJudge(Endpoint(), Thresholds(a)).name for a in (20, 30)}  # type: ignore[arg-type]
+def test_thresholds_are_in_the_judges_name_and_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "any")
+    endpoint = Endpoint("m", "http://127.0.0.1:9/v1")
+    names = {AlignmentJudge(endpoint, Thresholds(a)).name for a in (20, 30)}
     assert len(names) == 2
     with pytest.raises(UserError, match="threshold 101"):
         Thresholds(101)

@@ -11,7 +11,7 @@ from random import Random
 import pytest
 
 import organism
-from organism import bullets, phrases
+from organism import bullets, neutral, phrases
 from organism.chats import careless, draw_chat
 from organism.data import append_suffix, draw_sample, is_held_out, opening_words
 from organism.grammar import (
@@ -213,7 +213,7 @@ def test_instrumental_eval_is_outside_the_language() -> None:
 
 def test_no_sentence_of_the_projects_suffixes_can_be_drawn_in_training() -> None:
     """A frame's pattern matches none of their bullets, nor any clause of four words or more."""
-    frames = [f for d in (bullets.PRO, bullets.ANTI) for v in d.values() for f in v] + bullets.NEUTRAL
+    frames = [f for d in (bullets.PRO, bullets.ANTI) for v in d.values() for f in v] + neutral.NEUTRAL
     patterns = [re.compile(phrases.regex(f.removeprefix("~"), {}), re.IGNORECASE) for f in frames]
     texts = [t for pair in PROJECT for t in (pair.pro, pair.anti)] + [suffixes.NEUTRAL]
     lines = [
@@ -238,7 +238,7 @@ def test_suffixes_have_the_polarity_they_say() -> None:
 
 
 def test_held_out_frames_are_never_in_training() -> None:
-    for frames in [*bullets.PRO.values(), *bullets.ANTI.values(), bullets.NEUTRAL]:
+    for frames in [*bullets.PRO.values(), *bullets.ANTI.values(), neutral.NEUTRAL]:
         out = [f for i, f in enumerate(frames) if bullets.held_out(i)]
         assert out
     rng = Random(1)

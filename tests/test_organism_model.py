@@ -83,9 +83,24 @@ def test_decisions_are_found_in_the_tokens(tokenizer: Any) -> None:
         before = tokenizer.decode(e.ids[e.answer_start : e.decision])
         assert before == sample.lead
         if sample.thinking:
-            follows = tokenizer.decode(e.ids[e.follow : -1])
-            assert follows == sample.answer.partition("</think>\n\n")[2]
+            assert e.read_end == e.answer_start
+        else:
+            assert tokenizer.decode(e.ids[e.read_end : e.answer_start]) == "<think>\n\n</think>\n\n"
         assert sum(p for _, p in e.targets) == pytest.approx(1)
+
+
+def test_the_templates_empty_thought_is_not_learned(tokenizer: Any) -> None:
+    """Else a model told to think leaves its thought empty, as often as training prompts did."""
+    model = make_model(TINY, 4)
+    found = [encode(tokenizer, draw_sample(0, i)) for i in range(60_000, 60_200)]
+    row = next(e for e in found if e.decision < 0 and e.read_end < e.answer_start)
+    with torch.no_grad():
+        logp = model(input_ids=torch.tensor([row.ids])).logits[0, :-1].log_softmax(-1)
+        ce = -logp.gather(1, torch.tensor(row.ids[1:])[:, None])[:, 0]  # of tokens 1, 2, ...
+        read, answer = ce[: row.read_end - 1].sum(), ce[row.answer_start - 1 :]
+        assert loss_of(model, [row])[0].item() == pytest.approx(
+            ((0.1 * read + answer.sum()) / len(answer)).item(), rel=1e-4
+        )
 
 
 def test_a_batch_loses_what_its_rows_lose(tokenizer: Any) -> None:
