@@ -21,7 +21,7 @@ from steer.summary import GAPS
 from steer.types import Label, Outcome, Status
 
 RESAMPLES = 2000
-TRUST = ("human:", "published:", "openai:", "panel:", "hf:", "rubric")
+TRUST = ("organism-truth", "human:", "published:", "openai:", "panel:", "hf:", "rubric")
 Given = dict[Key, Status]
 
 

@@ -341,6 +341,12 @@ def test_a_sweep_without_a_choice_says_which_cell_was_nearest() -> None:
     assert found.sentence == "No cell is under the cap."
 
 
+def test_a_flagged_vector_is_said_under_the_headline() -> None:
+    choice = {"none": "no cell is under the cap"}
+    found = words.headline({"gaps": {}, "arms": {}, "choice": choice, "vector_flags": ["layer 3: AUC 0.5"]})
+    assert found.details == ("Vector flagged, layer 3: AUC 0.5.",)
+
+
 def test_another_judge_is_compared(tmp_path: Path) -> None:
     folder = synthetic.suffix_run(tmp_path / "run", n=24)
     with RunStore(folder) as store:

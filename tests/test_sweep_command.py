@@ -390,3 +390,37 @@ def test_models_are_compared_a_row_each(
     assert found["trend"] == {"suffix": None, "vector": None}
     assert run(monkeypatch, "compare", "--models", "tiny") == 2
     assert "two different models or more" in capsys.readouterr().err
+
+
+@pytest.mark.slow  # six vectors are extracted from the organism's scenarios
+def test_vectors_of_one_behaviour_are_tried_on_the_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Each number of the matrix, counted by hand from the stored rows."""
+    monkeypatch.chdir(tmp_path)
+    out = tmp_path / "run"
+    arguments = ["--per-category", "2", "--layers", "14", "--magnitudes=-0.3,0.3", "--controls", "0"]
+    assert run(monkeypatch, "compare", "--transfer", *arguments, "--out", str(out), "--json") == 0
+    found = json.loads((out / "summary.json").read_text())["transfer"]
+    assert len(found["from"]) == len(found["to"]) == 6
+    assert found["from"] == found["to"]
+    assert found["places"] == [[14, 0.3], [14, 0.3]]
+    with RunStore(out, writable=False) as store:
+        (judge,) = store.judges()
+        outcomes = store.outcomes(judge)
+    for i, made_of in enumerate(found["from"]):
+        for j, category in enumerate(found["to"]):
+            rates = [
+                100 * sum(o.status == "convergence" for o in chosen) / len(chosen)
+                for sign in ("+", "-")
+                if (
+                    chosen := [
+                        o
+                        for o in outcomes
+                        if o.category == category and o.arm == f"from {made_of} L14{sign}0.3"
+                    ]
+                )
+            ]
+            assert len(rates) == 2
+            assert found["points"][i][j] == pytest.approx(rates[0] - rates[1])
+            assert found["n"][j] == 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 NONE = "–"
@@ -69,7 +69,13 @@ class Headline:
 
 
 def headline(summary: Mapping[str, Any]) -> Headline:
-    """What the run found, by the kind of run."""
+    """What the run found, by the kind of run, and what speaks against its vector."""
+    found = _finding(summary)
+    flags = (f"Vector flagged, {line}." for line in summary.get("vector_flags", ()))
+    return replace(found, details=(*found.details, *flags))
+
+
+def _finding(summary: Mapping[str, Any]) -> Headline:
     gaps: Mapping[str, Mapping[str, Any]] = summary["gaps"]
     if "verdict" in summary:
         sides = summary.get("side_by_side", {})
