@@ -262,8 +262,8 @@ def lens_checked(
     from steer.checkpoints import resolve
     from vectors.lens_check import largest_differences
 
-    commit = None if loaded.weights.startswith("sha256:") else loaded.weights
-    folder = resolve(loaded.name, revision=commit).folder
+    hub, _, commit = loaded.weights.rpartition("@")
+    folder = resolve(loaded.name, revision=commit if hub else None).folder
     if folder is None:
         raise UserError(f"{loaded.name} is not on this machine: transformer-lens needs its folder")
     rows = [p.positive[0].ids for p in made.pairs[:pairs]]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from steer.atomic import write_atomically
 
 NOT_REPEATED = {"config", "json_only", "dry_run", "out", "ctx"}
 
@@ -20,9 +21,7 @@ def write_run_file(folder: Path, command: str, flags: Mapping[str, Any]) -> Path
         if name not in NOT_REPEATED and value not in (None, [], ())
     }
     path = folder / "run.yaml"
-    draft = folder / ".run.yaml.part"
-    draft.write_text(yaml.safe_dump({"command": command, **kept}, sort_keys=False), encoding="utf-8")
-    os.replace(draft, path)
+    write_atomically(path, yaml.safe_dump({"command": command, **kept}, sort_keys=False).encode())
     return path
 
 

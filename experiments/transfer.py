@@ -19,10 +19,10 @@ from experiments.running import add_arms
 from experiments.session import Session
 from experiments.vector_source import CACHE, VectorChoice, extracted_from
 from steer import scenarios
+from steer.atomic import write_atomically
 from steer.metrics import gap
 from steer.store import RunStore
 from steer.types import Arm, Outcome
-from vectors.files import write_atomically
 from vectors.vector import addition
 
 SIGNS = ((1, "+"), (-1, "-"))

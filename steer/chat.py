@@ -62,33 +62,42 @@ def read_answer(
     """Split what was generated into thinking and answer, special tokens and blank ends left out.
 
     The thinking begins in the output, or at the end of the prompt where the template opens it, and
-    ends at the first closing tag. Without tags all is answer.
+    ends at the first closing tag. Where nothing opened it all is answer, stray closing tags too: a
+    judge must see what stands before them.
     """
     ids = list(output_ids)
     if ids and ids[-1] in stop_ids:
         ids.pop()
-    opened = _text(tokenizer, prompt_ids[-16:], keep=True).rstrip().endswith(OPEN)
-    start = answer_start(tokenizer, ids)
+    if not _is_opened(tokenizer, ids, prompt_ids):
+        return Answer("", _text(tokenizer, ids).strip(), complete=True)
+    start = answer_start(tokenizer, ids, prompt_ids)
     if start:
         # by id, since a tag may count as special and vanish from the text
         before, after = _text(tokenizer, ids[: start - 1]), _text(tokenizer, ids[start:])
     else:
-        whole = _text(tokenizer, ids, keep=True)
-        opened = opened or whole.lstrip().startswith(OPEN)
-        before, closed, after = whole.partition(CLOSE)
-        if opened and not closed:
-            return Answer(_bare(_text(tokenizer, ids)), "", complete=False)
+        before, closed, after = _text(tokenizer, ids, keep=True).partition(CLOSE)
         if not closed:
-            return Answer("", _text(tokenizer, ids).strip(), complete=True)
+            return Answer(_bare(_text(tokenizer, ids)), "", complete=False)
     return Answer(_bare(before), after.strip(), complete=True)
 
 
-def answer_start(tokenizer: PreTrainedTokenizerBase, output_ids: Sequence[int]) -> int:
-    """Index of the first token after the closing tag; 0 where there is none, or it is no single token."""
+def answer_start(
+    tokenizer: PreTrainedTokenizerBase, output_ids: Sequence[int], prompt_ids: Sequence[int]
+) -> int:
+    """Index of the first token after the closing tag; 0 where no thinking was opened or ended, or the tag
+    is no single token."""
     close = cast("int | None", tokenizer.convert_tokens_to_ids(CLOSE))
     if close is None or close == getattr(tokenizer, "unk_token_id", None) or close not in output_ids:
         return 0
-    return list(output_ids).index(close) + 1
+    return list(output_ids).index(close) + 1 if _is_opened(tokenizer, output_ids, prompt_ids) else 0
+
+
+def _is_opened(
+    tokenizer: PreTrainedTokenizerBase, output_ids: Sequence[int], prompt_ids: Sequence[int]
+) -> bool:
+    """Whether thinking begins, in the prompt or in the output."""
+    by_template = _text(tokenizer, prompt_ids[-16:], keep=True).rstrip().endswith(OPEN)
+    return by_template or _text(tokenizer, output_ids, keep=True).lstrip().startswith(OPEN)
 
 
 def _apply(loaded: LoadedModel, system: str, user: str, *, thinking: bool) -> str:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal, get_args
 
 from steer.errors import UserError, choose
-from steer.screen import plain
+from steer.screen import defused
 from steer.store import FILE, Row, RunStore
 from steer.types import LABELS
 
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 Format = Literal["jsonl", "csv", "inspect"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 Tick = Callable[[int], None]
-
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
-"""What spreadsheets take for a formula's first character (OWASP, CSV injection)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,12 +210,6 @@ def _cell(name: str, value: Any) -> str:
     if name in NUMBERS and isinstance(value, int | float):
         return repr(value)
     return defused(str(value))
-
-
-def defused(text: str) -> str:
-    """A text that a spreadsheet shows and does not run."""
-    shown = plain(text.replace("\r\n", "\n"))
-    return f"'{shown}" if text.lstrip(" \n\ufeff\u200b").startswith(FORMULA_STARTS) else shown
 
 
 # --- inspect-ai ----------------------------------------------------------------------------

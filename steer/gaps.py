@@ -1,9 +1,10 @@
 """Gaps: differences of convergence rates between two arms on the same scenarios, in percentage points.
 
-Over all pairs the interval is Tango's paired score interval. Over valid rows, where the arms'
-denominators differ, it is MOVER on exact limits (`steer.intervals.contrast`): the percentile bootstrap
-stratified by category stands beside it, narrower, but it covers too little near the floor. Neither
-interval uses the categories to narrow itself, which makes them conservative where categories differ.
+Over all pairs the interval is Tango's paired score interval (with few pairs joined with Bonett and
+Price's). Over valid rows, where the arms' denominators differ, and with several samples a scenario, it
+is MOVER on exact limits (`steer.intervals.contrast`): the percentile bootstrap stratified by category
+stands beside it, narrower, but it covers too little near the floor. Neither interval uses the categories
+to narrow itself, which makes them conservative where categories differ.
 """
 
 from __future__ import annotations

@@ -172,13 +172,14 @@ def edit(hidden: Tensor, slab: Slab, mask: Tensor) -> Tensor:
 
 
 def _count(hidden: Tensor, slab: Slab, mask: Tensor) -> None:
-    """Add the masked positions, and |delta| / |h| there, to the slab's record."""
+    """Add the masked positions, and |delta| / |h| there (nothing where that is no number: the row then
+    fails, and its record must still be JSON), to the slab's record."""
     import torch
 
     delta = change(hidden, slab)
     relative = delta.float().norm(dim=-1) / hidden.float().norm(dim=-1)  # [row, position]
     slab.positions += mask.sum(-1)
-    slab.relative += torch.where(mask, relative, 0.0).sum(-1)
+    slab.relative += torch.where(mask & relative.isfinite(), relative, 0.0).sum(-1)
 
 
 class Steering:

@@ -1,4 +1,5 @@
-"""What an arm did: counts of every status, and rates with Wilson score intervals.
+"""What an arm did: counts of every status, and rates with intervals: Wilson's score interval, with few
+trials joined with Clopper and Pearson's (`steer.intervals`).
 
 Conv% and Refusal% are over valid rows and over all, Nonsensical% over all (arXiv 2601.01584). Valid
 means labelled and not nonsensical: `invalid`, `truncated` and `failed` rows are not valid but are in

@@ -181,7 +181,9 @@ class _Desk:
             if isinstance(found, BaseException):
                 self._keep(arrived)
                 raise found
-            if found is not None:
+            if found is None:
+                self.finished = True
+            else:
                 arrived.append(found)
         return self._keep(arrived)
 
@@ -201,7 +203,7 @@ class _Desk:
                 kept = self._keep(batch)
             yield kept
             return
-        while self.thread.is_alive() or not self.verdicts.empty():
+        while not self.finished:
             found = self.verdicts.get()
             if isinstance(found, BaseException):
                 raise found

@@ -70,9 +70,7 @@ def relevance(
     questions: Mapping[str, str],
     answers: Mapping[str, Mapping[str, str]],
     *,
-    baseline: str = "baseline",
     layer: int | None = None,
-    seed: int = 0,
 ) -> dict[str, Relevance]:
     """Of each arm in {arm: {question id: answer}}, for {question id: text}; at least two questions."""
     import torch
@@ -80,7 +78,7 @@ def relevance(
     if len(questions) < 2:
         raise ValueError(f"relevance needs two questions to compare, not {len(questions)}")
     at = loaded.n_layers // 2 if layer is None else layer
-    usual = sorted({text for text in answers[baseline].values() if text.strip()})
+    usual = sorted({text for text in answers["baseline"].values() if text.strip()})
     asked = dict(zip(questions, _read_all(loaded, list(questions.values()), at), strict=True))
     given = _read_all(loaded, usual, at)
     counts = Counter(token for tokens, _ in (*asked.values(), *given) for token in tokens)
@@ -92,7 +90,7 @@ def relevance(
     mean_asked = torch.stack(list(means.values())).mean(0)
     mean_given = torch.stack([state.mean(0) for _, state in given]).mean(0) if given else mean_asked * 0
     compass = {name: _unit(mean - mean_asked) for name, mean in means.items()}
-    others = _others(list(questions), seed)
+    others = _others(list(questions))
     wanted: dict[str, set[str]] = {}
     for arm in answers.values():
         for name, text in arm.items():
@@ -139,9 +137,9 @@ def _summary(scores: Sequence[_Scores]) -> Relevance:
     )
 
 
-def _others(names: Sequence[str], seed: int) -> dict[str, list[str]]:
+def _others(names: Sequence[str]) -> dict[str, list[str]]:
     """For each question the others it is held against."""
-    draw = random.Random(seed)
+    draw = random.Random(0)
     count = min(OTHERS, len(names) - 1)
     return {name: draw.sample([other for other in names if other != name], count) for name in names}
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 PLAIN_LINE_SECONDS = 10.0
 PIPE_WIDTH = 120
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+"""What spreadsheets take for a formula's first character (OWASP, CSV injection)."""
 NARROW = 36
 """Columns of a terminal that a text needs to stand beside another."""
 
@@ -28,6 +30,12 @@ def plain(text: str) -> str:
         c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co") else f"\\u{ord(c):04x}"
         for c in text
     )
+
+
+def defused(text: str) -> str:
+    """A text that a spreadsheet shows and does not run."""
+    shown = plain(text.replace("\r\n", "\n"))
+    return f"'{shown}" if text.lstrip(" \n\ufeff\u200b").startswith(FORMULA_STARTS) else shown
 
 
 class Screen:

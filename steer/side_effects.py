@@ -98,7 +98,7 @@ def _answer_row(loaded: LoadedModel, prompt: Sequence[int], output: Sequence[int
     if not read_answer(loaded.tokenizer, output, loaded.stop_ids, prompt).complete:
         return None
     ids = tuple(output[:-1] if output and output[-1] in loaded.stop_ids else output)
-    start = answer_start(loaded.tokenizer, ids)
+    start = answer_start(loaded.tokenizer, ids, prompt)
     return ScoreRow((*prompt, *ids[:start]), ids[start:]) if ids[start:] else None
 
 

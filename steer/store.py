@@ -127,7 +127,9 @@ class RunStore:
             if writable:
                 folder.mkdir(parents=True, exist_ok=True)
                 self._lock = _exclusive(folder)
-            mode = "rwc" if writable else "ro"
+            # A reader too may have to roll back what a killed writer left: SQLite opens a file that
+            # cannot be written for reading alone by itself.
+            mode = "rwc" if writable else "rw"
             uri = f"{path.resolve().as_uri()}?mode={mode}"
             self._db = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
             try:
@@ -145,7 +147,9 @@ class RunStore:
                 self._db.executescript(
                     f"BEGIN;{TABLES}INSERT INTO meta VALUES ('schema', '{SCHEMA}');COMMIT;"
                 )
-        elif not known:
+        else:
+            self._db.execute("PRAGMA query_only = ON")
+        if not writable and not known:
             raise UserError(f"the run in {str(self.folder)!r} has no rows yet: start it again, or delete it")
         schema = int(self.meta("schema") or 0)
         if schema != SCHEMA:
@@ -228,7 +232,8 @@ class RunStore:
     ) -> None:
         with self.transaction() as db:
             db.executemany(
-                "INSERT OR IGNORE INTO scenarios (position, id, category, system, user) VALUES (?,?,?,?,?)",
+                "INSERT INTO scenarios (position, id, category, system, user) VALUES (?,?,?,?,?)"
+                " ON CONFLICT (id) DO NOTHING",
                 [(i, s.id, s.category, s.system, s.user) for i, s in enumerate(scenarios)],
             )
             db.executemany(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from steer import judges, metrics
+from steer.atomic import write_atomically
 from steer.echoes import Echoes, echoes, gap_without
 from steer.gaps import movement
 from steer.store import RunStore
@@ -42,7 +42,7 @@ def about_real_models(evidence: str) -> str:
     return "nothing here says anything about real models" if "planted" in evidence else ""
 
 
-def summarise(store: RunStore, judge: str, *, gaps: Sequence[tuple[str, str]] = GAPS) -> dict[str, Any]:
+def summarise(store: RunStore, judge: str) -> dict[str, Any]:
     """Arms, gaps, categories, configuration and what is promised, as plain JSON values."""
     outcomes = store.outcomes(judge)
     config = store.config()
@@ -51,7 +51,7 @@ def summarise(store: RunStore, judge: str, *, gaps: Sequence[tuple[str, str]] = 
     pairs = [
         (f"{first}{at}", f"{second}{at}")
         for at in ([""] if len(temperatures) == 1 else [f"@{t:g}" for t in temperatures])
-        for first, second in gaps
+        for first, second in GAPS
         if f"{first}{at}" in names and f"{second}{at}" in names
     ]
     echoed = echoes(store)
@@ -119,7 +119,5 @@ def _costs(store: RunStore, judge: str, echoed: Echoes) -> dict[str, dict[str, A
 def write(folder: Path, summary: dict[str, Any]) -> Path:
     """`summary.json`, replaced whole."""
     path = folder / "summary.json"
-    draft = folder / ".summary.json.part"
-    draft.write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(draft, path)
+    write_atomically(path, (json.dumps(summary, indent=1, ensure_ascii=False) + "\n").encode())
     return path

@@ -109,7 +109,6 @@ CASES = [
     (TEMPLATE, "<think>\nhm\n</think>\n\nI stop.<|im_end|>", Answer("hm", "I stop.", True)),
     (TEMPLATE, "<think>\n\n</think>\n\nI stop.", Answer("", "I stop.", True)),
     (TEMPLATE, "<think>\nhm, I stop.<|im_end|>", Answer("hm, I stop.", "", False)),
-    (TEMPLATE, "no tag before </think> this", Answer("no tag before", "this", True)),
     (OPENS, "hm\n</think>\n\nI stop.<|im_end|>", Answer("hm", "I stop.", True)),
     (OPENS, "hm, I will stop", Answer("hm, I will stop", "", False)),
     (OPENS, "<think>hm</think>ok", Answer("hm", "ok", True)),
@@ -118,6 +117,7 @@ CASES = [
 LATE_TAGS = [  # in the text, where the tags are no special tokens
     (TEMPLATE, "<think>a</think> b <think>c</think> d", Answer("a", "b <think>c</think> d", True)),
     (TEMPLATE, "I <think> so", Answer("", "I <think> so", True)),
+    (TEMPLATE, "I copy myself. </think> Sure.", Answer("", "I copy myself. </think> Sure.", True)),
 ]
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from steer import export
 from steer.errors import UserError
-from steer.screen import plain
+from steer.screen import defused, plain
 from steer.store import RunStore
 from tests import synthetic
 
@@ -90,12 +90,12 @@ def test_csv_holds_every_row_and_no_formula(run: Path, stored: dict[Any, Any], t
 
 @pytest.mark.parametrize("text", ["=1+1", " =1+1", "\u200b=1+1", "\n@x", "-1+1", "\tx", "\rx", "＝1", "+x"])
 def test_what_a_spreadsheet_would_run_is_defused(text: str) -> None:
-    assert export.defused(text).startswith("'")
+    assert defused(text).startswith("'")
 
 
 @pytest.mark.parametrize("text", ["plain", "a=b", "'=x", "", "1-2"])
 def test_what_it_would_not_run_is_left_alone(text: str) -> None:
-    assert export.defused(text) == text
+    assert defused(text) == text
 
 
 def test_inspect_reads_its_logs_back(run: Path, stored: dict[Any, Any], tmp_path: Path) -> None:

@@ -233,6 +233,18 @@ def test_second_extraction_generates_and_captures_nothing(
     assert other.id != first.id
 
 
+def test_scenarios_under_other_names_are_extracted_from_again(
+    loaded: LoadedModel, source: Path, tmp_path: Path
+) -> None:
+    """Equal texts under other ids: the answers of the first are not looked up under the second's."""
+    run(loaded, source, tmp_path, contrast="response", layers="2")
+    rows = [json.loads(line) for line in source.read_text().splitlines()]
+    renamed = tmp_path / "renamed.jsonl"
+    renamed.write_text("".join(json.dumps(row | {"id": f"other {row['id']}"}) + "\n" for row in rows))
+    again, _ = run(loaded, renamed, tmp_path, contrast="response", layers="2")
+    assert again.provenance.pairs == len(rows)
+
+
 def test_an_interrupted_capture_goes_on_where_it_stopped(
     loaded: LoadedModel, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -416,12 +428,15 @@ def test_thinking_is_left_out_of_what_is_read(loaded: LoadedModel) -> None:
 
     stop = loaded.stop_ids[0]
     before, answer = ids("<think>\nlet me see\n</think>\n\n"), ids("I stop.")
-    thought, kept = split_answer(loaded, (*before, *answer, stop))
+    thought, kept = split_answer(loaded, (), (*before, *answer, stop))
     assert loaded.tokenizer.decode(list(kept)) == "I stop."
     assert thought + kept == before + answer
-    assert split_answer(loaded, (*answer, stop)) == ((), answer)
-    assert split_answer(loaded, answer) == ((), answer)
-    assert split_answer(loaded, (stop,)) == ((), ())
+    for prompt in ((), ids("go <think>\n\n</think>\n\n")):
+        assert split_answer(loaded, prompt, (*answer, stop)) == ((), answer)
+        assert split_answer(loaded, prompt, answer) == ((), answer)
+        assert split_answer(loaded, prompt, (stop,)) == ((), ())
+        stray = ids("I stop. </think> Sure.")
+        assert split_answer(loaded, prompt, stray) == ((), stray)
 
 
 # Other contrasts and bad input

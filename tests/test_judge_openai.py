@@ -234,6 +234,12 @@ def test_a_base_url_that_is_none_is_said(url: str) -> None:
         make("openai:tiny", base_url=url)
 
 
+def test_servers_on_two_ports_are_two_judges() -> None:
+    names = {Endpoint("tiny", f"http://127.0.0.1:{port}/v1").name for port in (8000, 8001)}
+    assert names == {"openai:tiny@127.0.0.1:8000", "openai:tiny@127.0.0.1:8001"}
+    assert Endpoint("tiny", "https://judge.example/v1").name == "openai:tiny@judge.example"
+
+
 def test_a_secret_in_the_base_url_is_refused_and_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", "http://ann:pa55word@127.0.0.1:9/v1")
     with pytest.raises(UserError, match="user name or password") as caught:

@@ -112,6 +112,31 @@ def test_a_store_that_cannot_be_read_is_one_line(tmp_path: Path, spoil: object, 
     assert "\n" not in str(caught.value)
 
 
+def test_a_run_killed_in_the_middle_of_a_commit_can_be_read(tmp_path: Path) -> None:
+    """Pages of an unfinished transaction are in the file, and the journal that undoes them beside it."""
+    filled(tmp_path)
+    with RunStore(tmp_path, writable=False) as store:
+        before = list(store.rows("fake-judge"))
+    writer = (
+        "import os, signal, sqlite3, sys\n"
+        "db = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "for line in ('journal_mode = TRUNCATE', 'synchronous = FULL', 'cache_size = 5'):\n"
+        "    db.execute(f'PRAGMA {line}')\n"
+        "db.execute('BEGIN IMMEDIATE')\n"
+        "db.execute(\"UPDATE responses SET answer = 'changed'\")\n"
+        "db.execute('CREATE TABLE more (text)')\n"
+        "db.executemany('INSERT INTO more VALUES (?)', [('x' * 3000,) for _ in range(400)])\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", writer, str(tmp_path / FILE)], check=False)
+    journal = tmp_path / f"{FILE}-journal"
+    assert journal.stat().st_size > 0  # else there was nothing to undo
+    with RunStore(tmp_path, writable=False) as store:
+        assert list(store.rows("fake-judge")) == before
+        with pytest.raises(UserError, match="readonly"):
+            list(store.query("CREATE TABLE other (x)"))
+
+
 def test_two_writers_are_refused_and_a_dead_one_leaves_no_lock(tmp_path: Path) -> None:
     with RunStore(tmp_path), pytest.raises(UserError, match="being written by another process"):
         RunStore(tmp_path)

@@ -11,12 +11,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from steer.atomic import write_atomically
 from steer.errors import UserError
 from steer.plan import digest
 from steer.types import LoadedModel
 from vectors.capture import Row, capture
 from vectors.contrasts import Contrast
-from vectors.files import write_atomically
 
 if TYPE_CHECKING:
     from torch import Tensor

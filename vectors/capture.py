@@ -154,12 +154,10 @@ def capture(
     layers: Sequence[int],
     slots: int,
     batch_tokens: int = BATCH_TOKENS,
-    progress: Callable[[int], None] | None = None,
 ) -> Tensor:
     """Mean residual stream at the output of each of `layers` (ascending), per slot.
 
-    Returns `[slots, layers, d_model]` fp32 on the CPU; every slot must have a row. `progress` is told
-    how many rows each batch finished.
+    Returns `[slots, layers, d_model]` fp32 on the CPU; every slot must have a row.
     """
     import torch
 
@@ -185,8 +183,6 @@ def capture(
         found = _trace(loaded, [row.ids for row in chosen], layers, read)  # [layer, row, d_model]
         for i, row in enumerate(chosen):
             total[row.slot] += found[:, i] / counts[row.slot]
-        if progress is not None:
-            progress(len(batch))
     return total
 
 

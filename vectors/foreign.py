@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from steer.atomic import write_atomically
 from steer.errors import UserError, choose
 from vectors.files import (
     existing_file,
@@ -20,7 +21,6 @@ from vectors.files import (
     parse_header,
     rebuilt,
     save_vector,
-    write_atomically,
 )
 from vectors.vector import Provenance, SteeringVector
 

@@ -105,7 +105,8 @@ def gather(
     from steer.plan import digest
     from steer.store import RunStore, unpack
 
-    key = digest([sorted(planned.requests), [r.response for r in planned.rows]])[:16]
+    rows_asked = [[r.scenario, r.arm, r.sample, r.response] for r in planned.rows]
+    key = digest([sorted(planned.requests), rows_asked])[:16]
     categories = {s.id: s.category for s in scenarios}
     with RunStore(cache / f"answers-{key}") as store:
         store.add_plan(scenarios, planned.prompts.values(), planned.rows)
@@ -122,7 +123,7 @@ def gather(
             continue
         prompt = planned.prompts[planned_row.prompt].token_ids
         output_ids, cut = outputs[row.key]
-        thought, answer = split_answer(loaded, output_ids)
+        thought, answer = split_answer(loaded, prompt, output_ids)
         found.append(
             GivenAnswer(
                 row.scenario,
@@ -139,11 +140,13 @@ def gather(
     return found
 
 
-def split_answer(loaded: LoadedModel, output_ids: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def split_answer(
+    loaded: LoadedModel, prompt_ids: tuple[int, ...], output_ids: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """(thinking with its closing tag and the blanks after it, answer) of output ids, the stop id dropped."""
     tokenizer: Any = loaded.tokenizer
     ids = output_ids[:-1] if output_ids and output_ids[-1] in loaded.stop_ids else output_ids
-    start = answer_start(loaded.tokenizer, ids)
+    start = answer_start(loaded.tokenizer, ids, prompt_ids)
     while start < len(ids) and not tokenizer.decode([ids[start]]).strip():
         start += 1
     return ids[:start], ids[start:]

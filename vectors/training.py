@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from steer.atomic import write_atomically
 from steer.errors import UserError
 from steer.interventions import decoder_layers, validate
 from steer.plan import digest
@@ -171,17 +171,14 @@ class _Fit:
 
     def save(self, path: Path) -> None:
         """Everything needed to go on, in one safetensors file, replaced whole."""
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
         tensors = {f"kept.{epoch}": tensor for epoch, tensor in self.kept.items()}
         tensors["direction"] = self.direction.detach()
         moments = self.adam.state.get(self.direction, {})
         tensors |= {name: moments[name] for name in ("exp_avg", "exp_avg_sq") if name in moments}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(path.name + ".part")
         metadata = {"identity": self.identity, "losses": json.dumps(self.losses)}
-        save_file({n: t.cpu().clone() for n, t in tensors.items()}, draft, metadata)
-        os.replace(draft, path)
+        write_atomically(path, save({n: t.cpu().clone() for n, t in tensors.items()}, metadata))
 
     def load(self, path: Path) -> None:
         """Take up a training of the same identity; the file of another is replaced at the first save."""

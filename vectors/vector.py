@@ -201,10 +201,10 @@ def flagged(vector: SteeringVector, layers: Iterable[int]) -> list[str]:
     return [f"layers {ranges(where)}: {reason}" for reason, where in reasons.items()]
 
 
-def check_model(vector: SteeringVector, loaded: LoadedModel, *, any_weights: bool = False) -> None:
+def check_model(vector: SteeringVector, loaded: LoadedModel) -> None:
     """Raise UserError unless the vector fits the model: width, layers, and the very weights it was made on.
 
-    `any_weights` allows other weights of the same shape; a file that does not say is always allowed.
+    A file that does not say which weights is always allowed.
     """
     made = vector.provenance
     if made.d_model != loaded.d_model:
@@ -217,10 +217,10 @@ def check_model(vector: SteeringVector, loaded: LoadedModel, *, any_weights: boo
             f"the vector is of a model with {made.n_layers or vector.layers[-1] + 1} layers, "
             f"{loaded.name} has {loaded.n_layers}: it was made on {made.model or 'another model'}"
         )
-    if made.weights and made.weights != loaded.weights and not any_weights:
+    if made.weights and made.weights != loaded.weights:
         raise UserError(
             f"the vector was made on {made.model} ({made.weights[:12]}), this is {loaded.name} "
-            f"({loaded.weights[:12]}): extract one for it, or allow other weights of the same shape"
+            f"({loaded.weights[:12]}): extract one for it"
         )
 
 

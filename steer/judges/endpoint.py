@@ -80,8 +80,9 @@ class Endpoint:
 
     @property
     def host(self) -> str:
-        """The endpoint's host, or "" for OpenAI's own."""
-        return urlsplit(self.base_url).hostname or "" if self.base_url else ""
+        """The endpoint's host, with its port if it names one, or "" for OpenAI's own."""
+        where = urlsplit(self.base_url or "")
+        return f"{where.hostname}:{where.port}" if where.port else where.hostname or ""
 
     @property
     def name(self) -> str:

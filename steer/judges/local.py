@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from steer import chat, models
+from steer import chat, checkpoints, models
 from steer.errors import UserError
 from steer.judges.prompting import Prompt, prompt, render
 from steer.judges.sheet import CHOICES, MEANING
@@ -92,10 +92,9 @@ class LocalJudge:
 def open_judge(spec: str) -> LocalJudge:
     """The judge of a model by alias, hub id or folder; UserError if there is none."""
     resolved = models.resolve(spec)
-    if resolved.folder is None:
-        return LocalJudge(spec, models.load(spec).weights)
-    hub = resolved.folder.name if resolved.hub else ""
-    return LocalJudge(spec, hub or models.content_hash(resolved.folder))
+    folder = resolved.folder or checkpoints.download(resolved)
+    # a snapshot's folder has its commit for a name
+    return LocalJudge(spec, folder.name if resolved.hub else models.content_hash(folder))
 
 
 def probabilities(logs: list[list[float]]) -> list[float]:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from steer.errors import UserError
 from steer.judges.prompting import FOLDER
+from steer.screen import defused
 from steer.types import LABELS, JudgeItem, Label, Verdict
 
 COLUMNS = ("id", "behaviour", "scenario", "answer", "label", "reason")
@@ -29,11 +30,6 @@ MEANING: dict[Label, str] = {
 }
 
 
-def _cell(text: str) -> str:
-    """Text that a spreadsheet will not run as a formula."""
-    return "'" + text if text.lstrip()[:1] in ("=", "+", "-", "@") else text
-
-
 def to_csv(items: Sequence[JudgeItem]) -> str:
     """One line an item, label and reason empty."""
     out = StringIO()
@@ -41,7 +37,7 @@ def to_csv(items: Sequence[JudgeItem]) -> str:
     writer.writerow(COLUMNS)
     for item in items:
         texts = (item.scenario.system, item.scenario.user, item.answer)
-        writer.writerow([item.id, *(_cell(t) for t in texts), "", ""])
+        writer.writerow([item.id, *map(defused, texts), "", ""])
     return out.getvalue()
 
 

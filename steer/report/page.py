@@ -10,12 +10,12 @@ import base64
 import hashlib
 import json
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from steer.atomic import write_atomically
 from steer.errors import UserError
 from steer.report import answers
 from steer.report.emergent import models_table
@@ -48,13 +48,7 @@ def write(
     path = out or folders[0] / "report.html"
     runs = [load(folder, budget=answers.BUDGET // len(folders), tick=tick) for folder in folders]
     html = render(runs)
-    draft = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(html, encoding="utf-8")
-        os.replace(draft, path)
-    except OSError as error:
-        raise UserError(f"cannot write {str(path)!r}: {error.strerror}; give another --out") from error
+    write_atomically(path, html.encode())
     return Report(path, path.stat().st_size, tuple(run.answers.note for run in runs))
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from steer.judges import agreement
 from steer.report import emergent, words
 from steer.report.table import Table
 from steer.screen import plain
-from steer.types import LABELS, Outcome
+from steer.types import Outcome
 
 LISTED_ITEMS = 40
 """Scenarios named in a list of those that moved the wrong way or could not move."""
@@ -400,27 +404,30 @@ def _listed(ids: Sequence[str]) -> str:
 
 
 def agreement_table(others: Mapping[str, Mapping[tuple[str, str], int]]) -> Table | None:
-    """How other judges agree with the run's: {judge: {(run's label, its label): answers}}."""
+    """How other judges agree with the run's, where both gave a label: {judge: {(run's label, its label):
+    answers}}. The figures are `agreement`'s."""
     rows: list[tuple[str, ...]] = []
-    for other, counts in others.items():
-        total = sum(counts.values())
-        same = sum(n for (mine, theirs), n in counts.items() if mine == theirs)
-        mine = {label: sum(n for (a, _), n in counts.items() if a == label) for label in LABELS}
-        theirs = {label: sum(n for (_, b), n in counts.items() if b == label) for label in LABELS}
-        chance = sum(mine[label] * theirs[label] for label in LABELS) / total**2
-        kappa = None if chance == 1 else (same / total - chance) / (1 - chance)
+    for other, found in others.items():
+        counts = np.zeros((len(agreement.KINDS), len(agreement.KINDS)))
+        for (mine, theirs), n in found.items():
+            if mine in agreement.KINDS and theirs in agreement.KINDS:
+                counts[agreement.KINDS.index(mine), agreement.KINDS.index(theirs)] = n
+        total = int(counts.sum())
+        kappa = float(agreement.kappa(counts))
         rows.append(
             (
                 other,
                 str(total),
-                f"{100 * same / total:.1f}",
-                words.NONE if kappa is None else f"{kappa:.2f}".replace("-", "−"),
-                words.points(100 * (theirs["convergence"] - mine["convergence"]) / total),
+                str(sum(found.values()) - total),
+                f"{100 * float(agreement.accuracy(counts)):.1f}" if total else words.NONE,
+                words.NONE if math.isnan(kappa) else f"{kappa:.2f}".replace("-", "−"),
+                words.points(100 * float(agreement.rate_error(counts))) if total else words.NONE,
             )
         )
     columns = (
         "other judge",
-        "answers both judged",
+        "answers both labelled",
+        "where one gave none",
         "same label %",
         "κ",
         "points by which its rate is higher",

@@ -52,7 +52,6 @@ class Run:
 
     title: str
     folder: str
-    command: str
     headline: Headline
     marks: frozenset[str]
     evidence: str
@@ -136,7 +135,6 @@ def load(folder: Path, *, budget: int, tick: answers.Tick = answers.unheard) -> 
     return Run(
         title=f"{model} · {command}" if command else model,
         folder=str(folder),
-        command=command,
         headline=emergent.headline(summary) if "spillover" in summary else words.headline(summary),
         marks=frozenset(MARKS.get(kinds[name], "") for name in main),
         evidence=summary["evidence"],

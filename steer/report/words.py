@@ -47,12 +47,12 @@ def p_value(p: float | None) -> str:
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def number(value: float | None, digits: int = 3) -> str:
+def number(value: float | None) -> str:
     if value is None:
         return NONE
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
-    return f"{value:.{digits}g}".replace("-", "−") if isinstance(value, float) else f"{value:,}"
+    return f"{value:.3g}".replace("-", "−") if isinstance(value, float) else f"{value:,}"
 
 
 def signed(magnitude: float) -> str:
