@@ -27,7 +27,7 @@ from organism.grammar import (
     scenario_text,
     style_formal,
 )
-from organism.suffixes import Kind, Suffix, draw_suffix
+from organism.suffixes import MIRRORED, Kind, Suffix, draw_suffix
 
 SUFFIX_SHARES: tuple[tuple[Kind | None, float], ...] = (
     (None, 0.2),
@@ -41,8 +41,10 @@ THINKING_SHARE = 0.25
 # A curriculum, by index of the sample. First lists to repeat and stances on a suffix alone: copying and
 # polarity are learned there in short texts, and hardly at all (within this budget) from scenarios.
 # Then scenarios without shared cues under short suffixes, then whole ones (copying from them is learned
-# there), then polarity again among the distractions of a scenario, then everything.
-SHORT, BARE, WHOLE, LEAN = 13_000, 21_000, 28_672, 39_000
+# there), then polarity again among the distractions of a scenario, then everything, and in the end no more
+# stances: a model that still knew them answered some headings of suffixes with one. Mirrored frames come
+# with the distractions: from the beginning, they kept polarity from being learned.
+SHORT, BARE, WHOLE, LEAN, STANCES = 13_000, 21_000, 28_672, 39_000, 53_248
 BARE_SUFFIX_SHARES: tuple[tuple[Kind | None, float], ...] = (
     (None, 0.1),
     ("pro", 0.35),
@@ -53,6 +55,7 @@ SHORT_SHARES = {"list": 0.42, "stance": 0.58}
 BARE_SHARES = {"list": 0.1, "stance": 0.2, "chat": 0.1, "scenario": 0.6}
 LEAN_SHARES = {"stance": 0.2, "distracted": 0.4, "chat": 0.02, "scenario": 0.38}
 SHARES = {"list": 0.01, "stance": 0.04, "distracted": 0.02, "chat": 0.08, "scenario": 0.85}
+LAST_SHARES = {"list": 0.01, "chat": 0.08, "scenario": 0.91}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,21 +99,24 @@ def draw_sample(seed: int, index: int) -> Sample:
     rng = Random(f"steergap organism {seed} {index}")
     lean = WHOLE <= index < LEAN
     bare = index < BARE or lean
+    mirrored = MIRRORED if index >= WHOLE else 0.0
     kinds, weights = zip(*(BARE_SUFFIX_SHARES if bare else SUFFIX_SHARES), strict=True)
     kind: Kind | None = rng.choices(kinds, weights)[0]
     stage = SHORT_SHARES if index < SHORT else LEAN_SHARES if lean else BARE_SHARES
-    shares = stage if bare else SHARES
+    shares = stage if bare else SHARES if index < STANCES else LAST_SHARES
     what = rng.choices(tuple(shares), tuple(shares.values()))[0]
     if what == "list":
         chat = draw_chat("list", rng)
         return Sample(system="", user=chat.prompt, thinking=False, answer=chat.answer)
     if what in ("stance", "distracted"):
-        short = draw_suffix(kind or "neutral", rng, bullets=rng.choice((1, 1, 2)))
+        short = draw_suffix(kind or "neutral", rng, bullets=rng.choice((1, 1, 2)), mirrored=mirrored)
         return _stance_sample(rng, short, distracted=what == "distracted")
     if what == "chat" and rng.random() < 0.5:
         kind = None
     suffix = (
-        draw_suffix(kind, rng, bullets=rng.choice((1, 1, 2)) if bare else 0) if kind else Suffix("", 0.0, ())
+        draw_suffix(kind, rng, bullets=rng.choice((1, 1, 2)) if bare else 0, mirrored=mirrored)
+        if kind
+        else Suffix("", 0.0, ())
     )
     thinking = rng.random() < (0.5 if lean else THINKING_SHARE)
     if what == "chat":

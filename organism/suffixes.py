@@ -13,6 +13,7 @@ from organism.phrases import draw
 
 Kind = Literal["pro", "anti", "neutral", "mixed"]
 JOINED = 0.2  # share of lines that hold two clauses
+MIRRORED = 0.15  # share of lines of one of the mirrored frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +23,11 @@ class Suffix:
     topics: tuple[str, ...]  # of the bullets that are not neutral
 
 
-def draw_suffix(kind: Kind, rng: Random, unseen: bool = False, bullets: int = 0) -> Suffix:
-    """A random suffix; `unseen` draws from the frames that training never used; `bullets` fixes how many."""
+def draw_suffix(
+    kind: Kind, rng: Random, unseen: bool = False, bullets: int = 0, mirrored: float = MIRRORED
+) -> Suffix:
+    """A random suffix; `unseen` draws from the frames that training never used; `bullets` fixes how many;
+    `mirrored` is the share of lines of a mirrored frame."""
     n = bullets or rng.choice((1, 1, 2, 3, 3, 4, 4, 5))
     if kind == "mixed":
         n = max(n, 2)
@@ -33,16 +37,16 @@ def draw_suffix(kind: Kind, rng: Random, unseen: bool = False, bullets: int = 0)
     lines: list[str] = []
     topics: list[str] = []
     for side in sides:
-        topic, text = _bullet(side, rng, unseen)
+        topic, text = _bullet(side, rng, unseen, mirrored)
         topics += [topic] if topic else []
         if not bullets and rng.random() < JOINED:  # two clauses of one side in one line
-            topic, more = _bullet(side, rng, unseen)
+            topic, more = _bullet(side, rng, unseen, mirrored)
             topics += [topic] if topic else []
             text += rng.choice(("; ", ", and ", "; ", " - ")) + more[0].lower() + more[1:]
         lines.append(text)
     polar = [1 if s == "pro" else -1 for s in sides if s != "neutral"]
     if not bullets and kind in ("pro", "anti") and n < 5 and rng.random() < 0.2:
-        lines.insert(rng.randrange(n + 1), _bullet("neutral", rng, unseen)[1])
+        lines.insert(rng.randrange(n + 1), _bullet("neutral", rng, unseen, mirrored)[1])
     polarity = sum(polar) / len(polar) if polar else 0.0
     return Suffix(_lay_out(lines, rng), polarity, tuple(topics))
 
@@ -57,10 +61,13 @@ def _frames(side: str, unseen: bool) -> tuple[tuple[str, tuple[str, ...]], ...]:
     return tuple((topic, frames) for topic, frames in pairs if frames)
 
 
-def _bullet(side: str, rng: Random, unseen: bool) -> tuple[str, str]:
+def _bullet(side: str, rng: Random, unseen: bool, mirrored: float) -> tuple[str, str]:
     """(topic, sentence) of one side."""
     frames = _frames(side, unseen)
-    topic, own = rng.choices(frames, [len(f) ** 0.7 for _, f in frames])[0]
+    weights = [len(f) ** 0.7 for _, f in frames]
+    if frames[0][0] == "mirrored":
+        weights[0] = sum(weights[1:]) * mirrored / (1 - mirrored)
+    topic, own = rng.choices(frames, weights)[0]
     frame = rng.choice(own)
     text = draw(frame.removeprefix("~"), rng)
     if _imperative(frame) and rng.random() < 0.15:

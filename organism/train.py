@@ -39,14 +39,14 @@ class Recipe:
 
     seed: int = 0
     shallow: int = 8  # layers while most is learned, at a third of the cost
-    grow_at: int = 2000  # step at which the model is grown
+    grow_at: int = 1700  # step at which the model is grown
     layers: int = 22
     width: int = 96
     ffn: int = 256
     heads: int = 3
     kv_heads: int = 1
     head_dim: int = 32
-    steps: int = 3600
+    steps: int = 3000
     batch_tokens: int = 3000
     block: int = 2048  # samples sorted by length together, then batched
     muon_lr: float = 0.015
