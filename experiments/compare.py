@@ -26,6 +26,7 @@ from experiments.comparing import (
     tug,
     tune_suffix,
 )
+from experiments.exchange import MATCHED
 from experiments.grid import COARSE_LAYERS, COARSE_MAGNITUDES, Cell, cells
 from experiments.measures import measure_answers, measure_drift, measure_probes
 from experiments.options import Options
@@ -185,7 +186,7 @@ def _compared(
 
 
 def _opposed(pulled: TugPlan) -> list[Composite]:
-    """Either suffix against the vector of the other sign, at the matched magnitude."""
+    """Either suffix against the vector of the other sign, at the dose matched on the other half."""
     places = (("anti", "vector +"), ("pro", "vector -"))
     return [pulled.square[place] for place in places if place in pulled.square]
 
@@ -235,7 +236,7 @@ def combine(
     half: Mapping[str, int],
     two: Mapping[str, Side],
 ) -> dict[tuple[str, str], list[Outcome]]:
-    """Out-of-fold outcomes of each defence with each dose, on the layers chosen on the other half."""
+    """Out-of-fold outcomes of each defence with each dose, and with the one matched on the other half."""
     ran = {o.arm for o in outcomes}
     found: dict[tuple[str, str], list[Outcome]] = {}
     for defence, attack in TUGS:
@@ -246,6 +247,10 @@ def combine(
             if len(names) == 2 and set(names) <= ran:
                 together = Composite(both_name(defence, dose.arm), (names[0], names[1]))
                 found[defence, dose.arm] = together.rows(outcomes, half)
+        if side.matched is not None:
+            first, second = (both_name(defence, name) for name in side.matched.arms)
+            together = Composite(both_name(defence, MATCHED), (first, second))
+            found[defence, MATCHED] = together.rows(outcomes, half)
     return found
 
 

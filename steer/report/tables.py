@@ -245,16 +245,20 @@ def _beside(pair: Mapping[str, float | None], effect: str) -> str:
 def tug_table(tug: Mapping[str, Any]) -> Table:
     """Each defence against its attack at every dose: how much of the attack's effect is kept."""
     rows: list[tuple[str, ...]] = []
+    notes = ["matched: does alone what the suffix does, on the half that is not reported"]
     for name, entry in tug.items():
         if name == "table":
             continue
         level = entry.get("break_even")
         even = "–" if level is None else words.number(level["size"])
-        for point in entry["curve"]:
-            at = " (matched)" if point == entry["matched"] else ""
+        matched = entry["matched"]
+        named = [(f"|magnitude| {point['size']:g}", point) for point in entry["curve"]]
+        named += [(f"matched: |magnitude| {words.matched_sizes(matched)}", matched)] if matched else []
+        notes += [f"{name}: {words.stands_in(matched)}"] if matched and words.stands_in(matched) else []
+        for place, point in named:
             rows.append(
                 (
-                    f"{name}, |magnitude| {point['size']:g}{at}",
+                    f"{name}, {place}",
                     "no estimate" if point["u"] is None else words.number(point["u"]),
                     words.open_limits(point["ci"]),
                     *(_points(point[part]) for part in ("alone", "under_defence", "interaction")),
@@ -262,7 +266,7 @@ def tug_table(tug: Mapping[str, Any]) -> Table:
                 )
             )
     columns = ("tug of war", "U: share kept", "95 %", "attack alone", "under defence", "interaction")
-    return Table((*columns, "break-even |magnitude|"), tuple(rows))
+    return Table((*columns, "break-even |magnitude|"), tuple(rows), caption="; ".join(notes))
 
 
 def _points(found: Mapping[str, Any] | None) -> str:

@@ -164,6 +164,19 @@ def both_denominators(name: str, gap: Mapping[str, Any]) -> str:
     return f"{over_all}, {over_valid}."
 
 
+def matched_sizes(matched: Mapping[str, Any]) -> str:
+    """The matched |magnitude|, or those of either half where they differ."""
+    return " and ".join(f"{size:g}" for size in dict.fromkeys(matched["sizes"]))
+
+
+def stands_in(matched: Mapping[str, Any]) -> str:
+    """What to say of a match where no dose is as strong as the suffix, so that the largest stands in."""
+    short = [half for half, reached in zip("AB", matched["reached"], strict=True) if not reached]
+    where = "" if len(short) == 2 else f" on half {' '.join(short)}"
+    said = f"no dose is as strong as the {matched['suffix']} suffix{where}: the largest stands in"
+    return said if short else ""
+
+
 def settings(content: Mapping[str, Any] | None) -> str:
     """An arm's configuration in a few words: what is added where, or where its suffix goes."""
     if content is None:
