@@ -226,8 +226,8 @@ def print_transfer(screen: Screen, found: Mapping[str, Any]) -> None:
         [f"of {letter[start]}", *map(_transferred, row, limits)]
         for start, row, limits in zip(found["from"], found["points"], found["ci"], strict=True)
     ]
-    places = list(dict.fromkeys(f"layer {layer} ±{magnitude:g}" for layer, magnitude in found["places"]))
-    title = f"Transfer: points of + − −, {' and '.join(places)}, out of fold (report)"
+    places = " and ".join(words.places(found["places"]))
+    title = f"Transfer: points of + − −, {places}, out of fold (report)"
     screen.table(title, ["vector", *(f"on {letter[name]}" for name in found["to"])], rows)
     count = dict(zip(found["to"], found["n"], strict=True))
     screen.line("  " + "; ".join(f"{at}: {name}, n = {count.get(name, 0)}" for name, at in letter.items()))

@@ -319,8 +319,8 @@ def sweep_run(
             "from": list(CATEGORIES),
             "to": list(CATEGORIES),
             "points": [[float(number(i, j) % 50 - 5) for j in range(6)] for i in range(6)],
-            "layer": middle,
-            "magnitude": 0.2,
+            "ci": [[[float(number(i, j) % 50 - k) for k in (25, -15)] for j in range(6)] for i in range(6)],
+            "places": [[middle, 0.2], [middle, 0.3]],
         }
         costs = {"prompt_tokens": 4000, "seconds": 1.5, "extraction_generations": 0, "judge_calls": 2 * n}
         found["costs"] = {"suffix": costs | {"tuned_over": 3}, "vector": costs | {"tuned_over": len(grid)}}

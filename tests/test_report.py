@@ -116,6 +116,18 @@ def test_tables_hold_the_numbers_of_the_summary(opened: Opened, compare: Path) -
     assert f"{said.rstrip('.')} ({aside.rstrip('.')})".lower() == summary["verdict"].lower()
 
 
+def test_the_transfer_matrix_names_every_place_and_its_intervals(opened: Opened, compare: Path) -> None:
+    """It named the first half's cell for numbers of which half are of the other one's."""
+    found = view.read_summary(compare)["transfer"]
+    table = tables.transfer_table(found)
+    assert "layer 14 ±0.2 and layer 14 ±0.3" in table.caption
+    (low, high), value = found["ci"][1][2], found["points"][1][2]
+    shown = f"{value:+.1f} [{low:.1f}, {high:.1f}]".replace("-", "−")
+    assert table.rows[1][3] == shown
+    hover = opened.figure("transfer").evaluate("p => p.data[0].hovertext")
+    assert hover[-2][2] == shown.replace(" [", " points [")  # the first row is drawn at the top
+
+
 def test_a_click_on_a_cell_shows_that_cells_answers(opened: Opened, compare: Path) -> None:
     arm = synthetic.cell_name(18, -0.2)
     plot = opened.figure("heat:points")

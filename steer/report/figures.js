@@ -142,7 +142,7 @@ function inkOn(parts) {
 }
 
 // Heat maps: one group of cells (vector, span, operation) at a time.
-function heat(c, { x, y, z, text, arms, xtitle, ytitle, scale, range, outlines = [], height }) {
+function heat(c, { x, y, z, text, hover, arms, xtitle, ytitle, scale, range, outlines = [], height }) {
   const fit = x.length <= (narrow() ? 6 : 14);
   const cells = z.flatMap((row, j) => row.map((v, i) => [i, j, v])).filter(([, , v]) => v !== null && v !== undefined);
   const place = (v) => Math.min(1, Math.max(0, (v - range[0]) / (range[1] - range[0])));
@@ -153,7 +153,7 @@ function heat(c, { x, y, z, text, arms, xtitle, ytitle, scale, range, outlines =
   return {
     traces: [{
       type: "heatmap", x: x.map(String), y: y.map(String), z, customdata: arms, colorscale: scale, zmin: range[0], zmax: range[1], xgap: 2, ygap: 2,
-      text, hoverongaps: false,
+      text, hovertext: hover || text, hoverongaps: false, // %{text} below is hovertext where there is one
       hovertemplate: `${ytitle} %{y}, ${xtitle} %{x}<br>%{text}<extra></extra>`,
       colorbar: { thickness: 7, outlinewidth: 0, len: 0.9, tickfont: { size: 10, color: c.muted }, xpad: 6, nticks: 5 }, showscale: !narrow(),
     }, ...(fit ? [words] : [])],
@@ -428,10 +428,11 @@ draw.models = (_, c) => {
 };
 
 draw.transfer = (run, c) => {
-  const { from, to, points } = run.transfer;
+  const { from, to, points, ci } = run.transfer;
   const most = Math.max(1, ...points.flat().filter((v) => v !== null).map(Math.abs));
   const rows = from.map((_, i) => from.length - 1 - i);
   return heat(c, { x: to.map((t) => label(t, narrow() ? 7 : 14)), y: rows.map((i) => label(from[i], narrow() ? 10 : 20)), z: rows.map((i) => points[i]), text: rows.map((i) => points[i].map((v) => v === null ? "" : signed(Math.round(v)).replace(".0", ""))),
+    hover: rows.map((i) => points[i].map((v, j) => v === null ? "" : `${signed(v)} points${span(ci[i][j])}`)),
     xtitle: "measured on", ytitle: "vector of", scale: diverging(c), range: [-most, most], height: 110 + 38 * from.length });
 };
 

@@ -310,11 +310,12 @@ def _value(value: float | None, effect: str) -> str:
 
 def transfer_table(transfer: Mapping[str, Any]) -> Table:
     rows = tuple(
-        (name, *(words.points(v) for v in values))
-        for name, values in zip(transfer["from"], transfer["points"], strict=True)
+        (name, *map(words.with_limits, values, limits))
+        for name, values, limits in zip(transfer["from"], transfer["points"], transfer["ci"], strict=True)
     )
-    place = f"points of plus − minus, layer {transfer['layer']}, ±{transfer['magnitude']:g}"
-    return Table(("vector of \\ measured on", *transfer["to"]), rows, caption=place)
+    places = " and ".join(words.places(transfer["places"]))
+    caption = f"points of plus − minus with 95 % intervals, out of fold: {places}"
+    return Table(("vector of \\ measured on", *transfer["to"]), rows, caption=caption)
 
 
 def cost_table(costs: Mapping[str, Mapping[str, Any]]) -> Table:

@@ -164,6 +164,11 @@ def both_denominators(name: str, gap: Mapping[str, Any]) -> str:
     return f"{over_all}, {over_valid}."
 
 
+def places(cells: Sequence[Sequence[Any]]) -> list[str]:
+    """Cells [layer, |magnitude|], each once: layer 14 ±0.3."""
+    return list(dict.fromkeys(f"layer {layer} ±{magnitude:g}" for layer, magnitude in cells))
+
+
 def matched_sizes(matched: Mapping[str, Any]) -> str:
     """The matched |magnitude|, or those of either half where they differ."""
     return " and ".join(f"{size:g}" for size in dict.fromkeys(matched["sizes"]))
