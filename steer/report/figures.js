@@ -264,23 +264,25 @@ draw.dose = (run, c, _, host) => {
   }) };
 };
 
+// The three gaps of the vector and of each control in its place; the random directions' 95th percentile is shaded.
 draw.controls = (run, c) => {
-  const kinds = unique(run.controls.map((k) => k.kind));
-  const range = run.controls_range;
-  const shapes = [across(c, 0)];
-  if (range) shapes.push({ type: "rect", yref: "paper", y0: 0, y1: 1, x0: -range.abs_points_95, x1: range.abs_points_95, layer: "below", fillcolor: c.control, opacity: 0.22, line: { width: 0 } });
-  const chosen = ["plus", "minus"].filter((side) => run.choice && run.choice[side]);
-  const names = [...chosen.map((side) => `chosen, ${side}`), ...kinds.map((k) => ({ random: "random directions", label: "shuffled labels", concept: "another concept" })[k] || k)];
-  const marks = chosen.map((side, row) => {
-    const gap = run.choice[side];
-    const flip = gap.first === (run.arms.find((a) => a.kind === "baseline") || {}).name ? -1 : 1; // both sides against baseline
-    const x = gap.points_all === null ? null : flip * gap.points_all;
-    const ci = gap.ci_all && (flip < 0 ? [-gap.ci_all[1], -gap.ci_all[0]] : gap.ci_all);
-    return { row, arm: flip < 0 ? gap.second : gap.first, x, ci, color: c.vector, symbol: "circle", size: 12, hover: `chosen, ${side}<br>${signed(x)} points${span(ci)}` };
+  const controls = run.controls_out_of_fold;
+  const kinds = unique(controls.map((k) => k.kind));
+  const titles = { "plus-minus": "+ against −", plus: "+ against baseline", minus: "baseline against −" };
+  const names = [], marks = [], shapes = [across(c, 0)];
+  for (const [gap, name] of Object.entries(titles)) {
+    const { points_all, ci_all } = run.choice[gap];
+    marks.push({ row: names.length, x: points_all, ci: ci_all, color: c.vector, symbol: "circle", size: 12, hover: `the vector, ${name}<br>${signed(points_all)} points${span(ci_all)}` });
+    controls.forEach((one, i) => marks.push({ row: names.length + 1 + kinds.indexOf(one.kind), x: one[gap].points, color: c.base, symbol: "circle", open: true, size: 8,
+      shift: ((i % 5) - 2) * 0.08, hover: `${label(one.control)}, ${name}<br>${signed(one[gap].points)} points${span(one[gap].ci)}` }));
+    names.push(`vector, ${name}`, ...kinds.map((k) => ({ random: "random directions", label: "shuffled labels", concept: "another concept" })[k] || k));
+  }
+  const total = names.length;
+  Object.keys(titles).forEach((gap, i) => {
+    const bound = run.beyond_random[gap].abs_points_95, first = i * (1 + kinds.length);
+    if (bound !== null) shapes.push({ type: "rect", y0: total - first - 0.6, y1: total - first - 1.4 - kinds.length, x0: -bound, x1: bound, layer: "below", fillcolor: c.control, opacity: 0.22, line: { width: 0 } });
   });
-  run.controls.forEach((one, i) => marks.push({ row: chosen.length + kinds.indexOf(one.kind), arm: one.arm, x: one.points_all, color: c.base, symbol: "circle", open: true, size: 8,
-    shift: ((i % 5) - 2) * 0.08, hover: `${label(one.arm)}<br>${signed(one.points_all)} points${span(one.ci_all)}` }));
-  return estimates(c, names, marks, { title: title(c, "points against baseline") }, { shapes });
+  return estimates(c, names, marks, { title: title(c, "points") }, { shapes, rowHeight: 30 });
 };
 
 // A line with its band: points are {x, y, ci}.

@@ -27,7 +27,7 @@ def all_tables(
         tables["all_arms"] = arm_table(summary, names)
     if summary.get("cells"):
         tables["cells"] = cell_table(summary)
-    if summary.get("controls"):
+    if summary.get("controls_out_of_fold"):
         tables["controls"] = control_table(summary)
     if "side_by_side" in summary:
         tables["side_by_side"] = side_table(summary["side_by_side"])
@@ -151,19 +151,25 @@ def cell_table(summary: Mapping[str, Any]) -> Table:
 
 
 def control_table(summary: Mapping[str, Any]) -> Table:
-    rows = tuple(
-        (
-            c["arm"],
-            c["kind"],
-            str(c["layer"]),
-            words.signed(c["magnitude"]),
-            words.points(c["points_all"]),
-            words.limits(c["ci_all"]),
+    """Vector and controls out of fold: each half's scenarios at the cell that the other half chose."""
+    choice, bounds = summary["choice"], summary["beyond_random"]
+    vector = (words.with_limits(choice[gap]["points_all"], choice[gap]["ci_all"]) for gap in words.GAPS)
+    rows = [("the vector", "", *vector)]
+    rows += [
+        (c["control"], c["kind"], *(words.with_limits(c[gap]["points"], c[gap]["ci"]) for gap in words.GAPS))
+        for c in summary["controls_out_of_fold"]
+    ]
+    if bounds["directions"]:
+        limits = (bounds[gap]["abs_points_95"] for gap in words.GAPS)
+        rows.append(
+            (
+                f"|random|, 95th percentile of {bounds['directions']}",
+                "",
+                *(words.NONE if limit is None else f"{limit:.1f}" for limit in limits),
+            )
         )
-        for c in summary["controls"]
-    )
-    columns = ("control", "kind", "layer", "magnitude", "points against baseline", "95 %")
-    return Table(columns, rows, tuple(c["arm"] for c in summary["controls"]))
+    caption = "points of all with 95 % intervals, out of fold"
+    return Table(("in the vector's place", "kind", *words.GAPS.values()), tuple(rows), caption=caption)
 
 
 SIDE_NAMES = {

@@ -164,6 +164,25 @@ def both_denominators(name: str, gap: Mapping[str, Any]) -> str:
     return f"{over_all}, {over_valid}."
 
 
+GAPS = {
+    "plus-minus": "+ against −",
+    "plus": "+ against baseline",
+    "minus": "baseline against −",
+}
+"""The three gaps of a chosen vector, and of a control in its place."""
+
+ENOUGH = 20
+"""Random directions from which on a 95th percentile means something."""
+
+
+def beyond(found: Mapping[str, Any]) -> str:
+    """Per gap, whether the vector's whole interval lies beyond the random directions' 95th percentile."""
+    said = {True: "beyond", False: "not beyond", None: "no estimate against"}
+    n = found["directions"]
+    few = "" if n >= ENOUGH else f"; {n} are few for a percentile, --controls {ENOUGH} runs enough"
+    return ", ".join(f"{title} {said[found[gap]['beyond']]}" for gap, title in GAPS.items()) + few
+
+
 def places(cells: Sequence[Sequence[Any]]) -> list[str]:
     """Cells [layer, |magnitude|], each once: layer 14 ±0.3."""
     return list(dict.fromkeys(f"layer {layer} ±{magnitude:g}" for layer, magnitude in cells))
