@@ -144,7 +144,6 @@ def _compare(
         "kappa_convergence_ci": boot.interval(lambda c: stats.kappa(stats.collapse(c))),
         "rate_error_points_ci": boot.interval(lambda c: 100 * stats.rate_error(c)),
         "unusable": sum(s == "invalid" for s in judge.values()),
-        "reference_unusable": sum(s == "invalid" for s in reference.values()),
         "arms": {arm: by(0, arm) | boot.arm(arm) for arm in arms},
         "categories": {c: by(1, c) for c in dict.fromkeys(category.values())},
         "gaps": {

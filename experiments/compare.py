@@ -38,7 +38,7 @@ from experiments.sweep_choice import SweepChoice
 from experiments.sweep_plan import print_plan
 from experiments.transfer import transfer as run_transfer
 from experiments.transfer import transfer_arms
-from experiments.tug_arms import COLUMNS, ROWS, TUGS, TugPlan, at_layer, plan_tug
+from experiments.tug_arms import COLUMNS, ROWS, TUGS, TugPlan, at_layer, kind_of, plan_tug
 from experiments.vector_source import VectorChoice, vector_for
 from experiments.vector_sweep import choose_cells, chosen_arms, run_controls, sweep_magnitudes
 from experiments.vector_sweep import summarise as summarise_sweep
@@ -153,18 +153,13 @@ def _compared(
 
     found = summarise_sweep(session, store, grid, chosen, controls, choice.sweep)
     found["arm_kinds"] |= {arm.name: "suffix" for arm in suffixes[1:]}
-    found["arm_kinds"] |= {arm.name: "both" for arm in tug_arms}
+    found["arm_kinds"] |= {arm.name: kind_of(arm) for arm in tug_arms}
     outcomes = store.outcomes(judge)
     tuned = tune_suffix(outcomes, suffix_pairs(), chosen.half, choice.cap)
     if isinstance(tuned, CrossFit):
         found["out_of_fold"] |= described(_tuned(tuned), outcomes, chosen.half, found["arms"])
     found["out_of_fold"] |= described(_opposed(pulled), outcomes, chosen.half, found["arms"])
     found["side_by_side"] = side_by_side(outcomes, chosen.fit, tuned, suffix_pairs())
-    found["suffix_tuning"] = (
-        str(tuned)
-        if isinstance(tuned, NothingChosen)
-        else [{"plus": c.candidate.plus, "minus": c.candidate.minus} for c in tuned.chosen]
-    )
     found["exchange"] = exchange(two, found["arms"], dose_effects(found["arms"], grid, chosen.fit, two))
     combined = combine(outcomes, grid, chosen.fit, chosen.half, two)
     found["tug"] = tug(outcomes, two, combined)

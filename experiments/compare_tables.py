@@ -42,7 +42,7 @@ def print_comparison(screen: Screen, summary: dict[str, Any], folder: Path) -> N
     print_controls(screen, summary)
     kinds = summary["arm_kinds"]
     suffixes = [
-        n for n in summary["arms"] if kinds.get(n) in ("baseline", "suffix") and "paraphrase" not in n
+        n for n in summary["arms"] if kinds.get(n) in ("baseline", "suffix") and not words.is_variant(n)
     ]
     print_effects(screen, summary, suffixes)
     print_exchange(screen, summary)

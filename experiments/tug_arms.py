@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from experiments.choice import CrossFit
 from experiments.comparing import Side, both_name
@@ -68,6 +69,13 @@ def plan_tug(
         user = replace(builder, name=f"{builder.name} & {attack} by user", suffix=bases[attack].suffix)
         plan.arms[user.name] = user
     return plan
+
+
+def kind_of(arm: Arm) -> Literal["suffix", "control", "both"]:
+    """What an arm of the tug of war holds; one without a suffix is the random direction's alone."""
+    if not arm.additions:
+        return "suffix"
+    return "both" if arm.suffix or arm.system_suffix else "control"
 
 
 def suffix_bases(suffixes: SuffixSet) -> dict[str, Arm]:

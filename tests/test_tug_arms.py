@@ -8,7 +8,7 @@ from experiments.choice import Cap, CrossFit, cross_fit, halves, symmetric
 from experiments.choice import MeasuredCell as Measured
 from experiments.comparing import sides
 from experiments.grid import cells
-from experiments.tug_arms import TugPlan, plan_tug
+from experiments.tug_arms import TugPlan, kind_of, plan_tug
 from experiments.vector_source import Control, VectorChoice
 from steer.suffixes import DEFAULT, NEUTRAL, SuffixSet
 from steer.types import SPANS
@@ -51,3 +51,11 @@ def test_the_square_holds_the_dose_that_the_other_half_matched() -> None:
 
 def test_a_side_with_nothing_to_match_has_no_column() -> None:
     assert {column for _, column in plan().square} == {"no vector", "vector +", "random"}
+
+
+def test_an_arm_is_of_the_kind_of_what_it_holds() -> None:
+    """All of them were once called both, a lone suffix and a lone random direction too."""
+    arms = plan().arms
+    kinds = {"pro by builder": "suffix", "anti by builder & pro by user": "suffix"}
+    kinds |= {"random0 L1+0.4": "control", "pro & random0 L1+0.4": "both", "anti & L1+0.2": "both"}
+    assert {name: kind_of(arms[name]) for name in kinds} == kinds

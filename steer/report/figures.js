@@ -42,8 +42,8 @@ const LOOKS = {
 };
 const look = (arm, c) => ({ color: c[(LOOKS[arm.kind] || LOOKS.control)[0]], symbol: (LOOKS[arm.kind] || LOOKS.control)[1] });
 
-// Baseline and the suffixes that were asked for; rewordings of them would only crowd a figure.
-const plainArms = (run) => run.arms.filter((a) => ["baseline", "suffix"].includes(a.kind) && !/paraphrase/.test(a.name)).slice(0, 6);
+// Baseline and the suffixes that were asked for; other wordings and placings would only crowd a figure.
+const plainArms = (run) => run.arms.filter((a) => ["baseline", "suffix"].includes(a.kind) && !/paraphrase| by builder/.test(a.name)).slice(0, 6);
 
 const axis = (c, more) => ({
   fixedrange: true, gridcolor: c.rule, zeroline: false, linecolor: c.rule, tickcolor: c.rule, ticklen: 4,

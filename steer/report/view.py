@@ -150,6 +150,7 @@ def load(folder: Path, *, budget: int, tick: answers.Tick = answers.unheard) -> 
             if kinds[name] == "suffix"
             and (content := contents.get(words.base_name(name)))
             and content["suffix"]
+            and not content["system_suffix"]
         ),
         repeat=f"python cli.py {command} --config {folder / 'run.yaml'}",
         run_file=_text(folder / "run.yaml"),

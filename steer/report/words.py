@@ -226,6 +226,11 @@ def base_name(arm: str) -> str:
     return arm.rsplit("@", 1)[0]
 
 
+def is_variant(arm: str) -> bool:
+    """Whether a suffix arm is another wording or placing of one that stands beside it."""
+    return "paraphrase" in arm or " by builder" in arm
+
+
 def kind_of(summary: Mapping[str, Any], arm: str) -> str:
     """The arm's kind; a run that tells no kinds has a baseline and suffixes alone."""
     base = base_name(arm)
