@@ -28,9 +28,9 @@ Given = dict[Key, Status]
 def agreement(folder: Path, *, reference: str | None = None, screen: Screen) -> dict[str, Any]:
     """Compare every judge of a run with `reference`, print the tables and return the figures.
 
-    reference: default a person, else published labels, else an endpoint, in this order. Judges of
-    the thinking are left out. Rates are fractions, gaps and errors percentage points. Raises
-    UserError for a run with fewer than two judges.
+    reference: default the organism's truth, else a person, published labels, an endpoint, a panel, an
+    `hf:` judge, `rubric`, in this order (`TRUST`). Judges of the thinking are left out. Rates are
+    fractions, gaps and errors percentage points. Raises UserError for a run with fewer than two judges.
     """
     with RunStore(folder, writable=False) as store:
         names = [name for name in store.judges() if "+thinking" not in name]
@@ -144,7 +144,6 @@ def _compare(
         "kappa_convergence_ci": boot.interval(lambda c: stats.kappa(stats.collapse(c))),
         "rate_error_points_ci": boot.interval(lambda c: 100 * stats.rate_error(c)),
         "unusable": sum(s == "invalid" for s in judge.values()),
-        "reference_unusable": sum(s == "invalid" for s in reference.values()),
         "arms": {arm: by(0, arm) | boot.arm(arm) for arm in arms},
         "categories": {c: by(1, c) for c in dict.fromkeys(category.values())},
         "gaps": {

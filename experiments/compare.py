@@ -26,6 +26,7 @@ from experiments.comparing import (
     tug,
     tune_suffix,
 )
+from experiments.exchange import MATCHED
 from experiments.grid import COARSE_LAYERS, COARSE_MAGNITUDES, Cell, cells
 from experiments.measures import measure_answers, measure_drift, measure_probes
 from experiments.options import Options
@@ -37,7 +38,7 @@ from experiments.sweep_choice import SweepChoice
 from experiments.sweep_plan import print_plan
 from experiments.transfer import transfer as run_transfer
 from experiments.transfer import transfer_arms
-from experiments.tug_arms import COLUMNS, ROWS, TUGS, TugPlan, at_layer, plan_tug
+from experiments.tug_arms import COLUMNS, ROWS, TUGS, TugPlan, at_layer, kind_of, plan_tug
 from experiments.vector_source import VectorChoice, vector_for
 from experiments.vector_sweep import choose_cells, chosen_arms, run_controls, sweep_magnitudes
 from experiments.vector_sweep import summarise as summarise_sweep
@@ -152,18 +153,13 @@ def _compared(
 
     found = summarise_sweep(session, store, grid, chosen, controls, choice.sweep)
     found["arm_kinds"] |= {arm.name: "suffix" for arm in suffixes[1:]}
-    found["arm_kinds"] |= {arm.name: "both" for arm in tug_arms}
+    found["arm_kinds"] |= {arm.name: kind_of(arm) for arm in tug_arms}
     outcomes = store.outcomes(judge)
     tuned = tune_suffix(outcomes, suffix_pairs(), chosen.half, choice.cap)
     if isinstance(tuned, CrossFit):
         found["out_of_fold"] |= described(_tuned(tuned), outcomes, chosen.half, found["arms"])
     found["out_of_fold"] |= described(_opposed(pulled), outcomes, chosen.half, found["arms"])
     found["side_by_side"] = side_by_side(outcomes, chosen.fit, tuned, suffix_pairs())
-    found["suffix_tuning"] = (
-        str(tuned)
-        if isinstance(tuned, NothingChosen)
-        else [{"plus": c.candidate.plus, "minus": c.candidate.minus} for c in tuned.chosen]
-    )
     found["exchange"] = exchange(two, found["arms"], dose_effects(found["arms"], grid, chosen.fit, two))
     combined = combine(outcomes, grid, chosen.fit, chosen.half, two)
     found["tug"] = tug(outcomes, two, combined)
@@ -185,7 +181,7 @@ def _compared(
 
 
 def _opposed(pulled: TugPlan) -> list[Composite]:
-    """Either suffix against the vector of the other sign, at the matched magnitude."""
+    """Either suffix against the vector of the other sign, at the dose matched on the other half."""
     places = (("anti", "vector +"), ("pro", "vector -"))
     return [pulled.square[place] for place in places if place in pulled.square]
 
@@ -235,7 +231,7 @@ def combine(
     half: Mapping[str, int],
     two: Mapping[str, Side],
 ) -> dict[tuple[str, str], list[Outcome]]:
-    """Out-of-fold outcomes of each defence with each dose, on the layers chosen on the other half."""
+    """Out-of-fold outcomes of each defence with each dose, and with the one matched on the other half."""
     ran = {o.arm for o in outcomes}
     found: dict[tuple[str, str], list[Outcome]] = {}
     for defence, attack in TUGS:
@@ -246,6 +242,10 @@ def combine(
             if len(names) == 2 and set(names) <= ran:
                 together = Composite(both_name(defence, dose.arm), (names[0], names[1]))
                 found[defence, dose.arm] = together.rows(outcomes, half)
+        if side.matched is not None:
+            first, second = (both_name(defence, name) for name in side.matched.arms)
+            together = Composite(both_name(defence, MATCHED), (first, second))
+            found[defence, MATCHED] = together.rows(outcomes, half)
     return found
 
 

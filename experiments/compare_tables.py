@@ -17,6 +17,7 @@ from experiments.sweep_tables import (
     rate_text,
 )
 from experiments.tables import evidence, print_footer
+from steer.report import words
 from steer.screen import Screen, p_value, percent
 
 EFFECT_NAMES = {
@@ -41,7 +42,7 @@ def print_comparison(screen: Screen, summary: dict[str, Any], folder: Path) -> N
     print_controls(screen, summary)
     kinds = summary["arm_kinds"]
     suffixes = [
-        n for n in summary["arms"] if kinds.get(n) in ("baseline", "suffix") and "paraphrase" not in n
+        n for n in summary["arms"] if kinds.get(n) in ("baseline", "suffix") and not words.is_variant(n)
     ]
     print_effects(screen, summary, suffixes)
     print_exchange(screen, summary)
@@ -127,9 +128,10 @@ def print_tug(screen: Screen, summary: dict[str, Any]) -> None:
         matched = entry["matched"]
         rows: list[list[str]] = []
         for point in entry["curve"]:
-            at = ", matched" if matched is not None and point["size"] == matched["size"] else ""
-            at += "" if point["coherent"] else ", over the cap"
+            at = "" if point["coherent"] else ", over the cap"
             rows.append([f"vector at {point['size']:g}{at}", *_pull(point)])
+        if matched is not None:
+            rows.append([f"vector, matched: {words.matched_sizes(matched)}", *_pull(matched)])
         for key, label in (
             ("builder_against_vector", "by builder: vector, matched"),
             ("builder_against_user", "by builder: suffix by user"),
@@ -138,14 +140,14 @@ def print_tug(screen: Screen, summary: dict[str, Any]) -> None:
                 rows.append([label, *_pull(entry[key])])
         columns = [f"{name} against", "U: effect kept", "alone, points", "under the defence", "interaction"]
         screen.table("Tug of war, out of fold (report)" + evidence(summary), columns, rows)
-        if matched is not None:
-            attack = "pro" if entry["defence"] == "anti" else "anti"
-            whole = summary["exchange"][attack]["whole"]
-            alone, aim = (
-                _points(x) for x in (matched["alone"] and matched["alone"]["points"], whole["distance"])
-            )
-            note = "" if whole["size"] is not None else "; no dose reaches that, so the largest stands in"
-            screen.line(f"  matched: alone, the vector does {alone} points, the {attack} suffix {aim}{note}")
+        if matched is None:
+            screen.line("  matched: nothing; on a half the suffix has no effect or no dose is under the cap")
+        else:
+            alone, suffix = matched["alone"] and matched["alone"]["points"], matched["suffix"]
+            said = f"alone, the vector does {_points(alone)} points, the {suffix} suffix "
+            said += _points(matched["suffix_points"])
+            note = f"; {words.stands_in(matched)}" if words.stands_in(matched) else ""
+            screen.line(f"  matched on the half that is not reported: {said}{note}")
         if "break_even" in entry:
             screen.line(f"  break-even |magnitude|, back at the baseline: {_size(entry['break_even'])}")
     screen.line(
@@ -161,11 +163,11 @@ def _pull(point: Mapping[str, Any]) -> list[str]:
 
 
 def _points(value: float | None) -> str:
-    return "–" if value is None else f"{abs(value):.1f}"
+    return "–" if value is None else f"{value:+.1f}"
 
 
 def print_square(screen: Screen, summary: dict[str, Any]) -> None:
-    """Every suffix with every vector at matched solo effect."""
+    """Every suffix with every vector at matched solo effect, if there was one to match."""
     square = {(one["suffix"], one["vector"]): one for one in summary["tug_square"]}
     suffixes = list(dict.fromkeys(suffix for suffix, _ in square))
     vectors = list(dict.fromkeys(vector for _, vector in square))
@@ -179,7 +181,10 @@ def print_square(screen: Screen, summary: dict[str, Any]) -> None:
         ]
         for suffix in suffixes
     ]
-    title = "Converged %, of all: suffix and vector together, at matched solo effect (report)"
+    matched = [one["matched"] for name, one in summary["tug"].items() if name != "table" and one["matched"]]
+    at = "; ".join(["at matched solo effect", *filter(None, map(words.stands_in, matched))])
+    at = at if matched else "no effect to match"
+    title = f"Converged %, of all: suffix and vector together, {at} (report)"
     screen.table(title + evidence(summary), ["", *vectors], rows)
 
 
@@ -221,8 +226,8 @@ def print_transfer(screen: Screen, found: Mapping[str, Any]) -> None:
         [f"of {letter[start]}", *map(_transferred, row, limits)]
         for start, row, limits in zip(found["from"], found["points"], found["ci"], strict=True)
     ]
-    places = list(dict.fromkeys(f"layer {layer} ±{magnitude:g}" for layer, magnitude in found["places"]))
-    title = f"Transfer: points of + − −, {' and '.join(places)}, out of fold (report)"
+    places = " and ".join(words.places(found["places"]))
+    title = f"Transfer: points of + − −, {places}, out of fold (report)"
     screen.table(title, ["vector", *(f"on {letter[name]}" for name in found["to"])], rows)
     count = dict(zip(found["to"], found["n"], strict=True))
     screen.line("  " + "; ".join(f"{at}: {name}, n = {count.get(name, 0)}" for name, at in letter.items()))

@@ -13,10 +13,12 @@ from typing import Any
 from experiments.choice import Candidate, Cap, CrossFit, MeasuredCell, NothingChosen, cross_fit
 from experiments.contrasts import gap_difference, mean_gap
 from experiments.exchange import (
+    MATCHED,
     Dose,
+    Matched,
     Reached,
     exchange_rate,
-    nearest_dose,
+    match_doses,
     out_of_fold_doses,
     side_effect_at,
 )
@@ -37,7 +39,10 @@ SIDE_EFFECTS = ("nonsensical_all", "refusal_valid", "fluency", "drift")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Side:
-    """One direction of the dose curve: out-of-fold arms of growing magnitude, and their outcomes."""
+    """One direction of the dose curve: out-of-fold arms of growing magnitude, and their outcomes.
+
+    matched: the doses that do what the suffix does, chosen out of fold too; its rows are among the outcomes.
+    """
 
     suffix: str
     sign: int
@@ -45,13 +50,7 @@ class Side:
     doses: tuple[Dose, ...]
     reached: Reached
     half_reached: Reached
-
-    @property
-    def matched(self) -> Dose | None:
-        """The dose whose solo effect is nearest to the suffix's; where none reaches it, the largest one."""
-        found = nearest_dose(self.doses, self.reached)
-        coherent = [dose for dose in self.doses if dose.coherent]
-        return found or max(coherent, key=lambda dose: dose.size, default=None)
+    matched: Matched | None
 
 
 def tune_suffix(
@@ -120,7 +119,10 @@ def sides(
             )
             for share in (1.0, 0.5)
         )
-        found[suffix] = Side(suffix, sign, tuple(rows), tuple(doses), reached, half_reached)
+        matched = match_doses(outcomes, cells, fit, half, cap, suffix=suffix, sign=sign)
+        if matched is not None:
+            rows += matched.rows(outcomes, half)
+        found[suffix] = Side(suffix, sign, tuple(rows), tuple(doses), reached, half_reached, matched)
     return found
 
 
@@ -165,8 +167,8 @@ def tug(
 ) -> dict[str, Any]:
     """How much of a defence an attack undoes, at matched solo effect and over magnitude.
 
-    combined: (defence suffix arm, dose name) -> outcomes of both together, out of fold, under an arm
-    name of `both_name`.
+    combined: (defence suffix arm, dose name or `MATCHED`) -> outcomes of both together, out of fold,
+    under an arm name of `both_name`.
     """
     result: dict[str, Any] = {}
     for defence, attack in (("anti", "pro"), ("pro", "anti")):
@@ -191,10 +193,7 @@ def tug(
                     over="all",
                 )
                 entry["curve"].append({"size": dose.size, "coherent": dose.coherent, **asdict(pulled)})
-        matched = side.matched
-        entry["matched"] = next(
-            (point for point in entry["curve"] if matched and point["size"] == matched.size), None
-        )
+        entry["matched"] = _matched_tug(rows, side, defence, combined.get((defence, MATCHED)))
         if both:
             level = break_even(rows, both, baseline="baseline", defence=defence, sign=side.sign, over="all")
             entry["break_even"] = asdict(level)
@@ -202,12 +201,31 @@ def tug(
     return result
 
 
+def _matched_tug(
+    rows: Sequence[Outcome], side: Side, defence: str, together: Sequence[Outcome] | None
+) -> dict[str, Any] | None:
+    """U at the matched dose; suffix_points: the suffix's own effect, which it was matched to."""
+    if side.matched is None or together is None:
+        return None
+    pulled = tug_of_war(
+        [*rows, *together],
+        baseline="baseline",
+        attack=MATCHED,
+        defence=defence,
+        both=both_name(defence, MATCHED),
+        over="all",
+    )
+    aim = side.reached.distance
+    points = None if aim is None else side.sign * aim
+    return asdict(side.matched) | {"suffix": side.suffix, "suffix_points": points} | asdict(pulled)
+
+
 def builder_tug(
     outcomes: Sequence[Outcome], found: Mapping[str, Side], by_builder: Mapping[str, Sequence[Outcome]]
 ) -> dict[str, dict[str, Any]]:
     """The defence in the builder's system message, against the vector and against the user's suffix.
 
-    The vector is at the matched dose.
+    The vector is at the matched dose, the user's suffix alone is what that was matched to.
     by_builder: defence suffix -> outcomes of "DEFENCE by builder & dose". Like `tug`, by "DEFENCE defends".
     """
     result: dict[str, dict[str, Any]] = {}
@@ -216,7 +234,7 @@ def builder_tug(
         rows = [*outcomes, *side.outcomes, *by_builder.get(defence, ())]
         attacks = {"builder_against_user": (attack, f"{builder} & {attack} by user")}
         if side.matched is not None and defence in by_builder:
-            attacks["builder_against_vector"] = (side.matched.arm, f"{builder} & dose")
+            attacks["builder_against_vector"] = (MATCHED, f"{builder} & dose")
         result[f"{defence} defends"] = {
             name: asdict(
                 tug_of_war(rows, baseline="baseline", attack=arm, defence=builder, both=both, over="all")
@@ -226,9 +244,9 @@ def builder_tug(
     return result
 
 
-def both_name(defence: str, dose: str) -> str:
-    """The out-of-fold arm of a suffix and a dose together."""
-    return f"{defence} & {dose}"
+def both_name(suffix: str, steered: str) -> str:
+    """The arm of a suffix and of a steered arm, or a dose of several out of fold, together."""
+    return f"{suffix} & {steered}"
 
 
 def frontier(

@@ -69,7 +69,7 @@ class GapDifference:
     """The gap of `first` minus the gap of `second`.
 
     p: exact sign-flip test of the scenarios' differences, convergence against everything else over
-    rows that all four arms have; p_valid: over rows valid in all four.
+    rows that all four arms have.
     """
 
     first: Pair
@@ -78,8 +78,6 @@ class GapDifference:
     over_all: Estimate | None
     over_valid: Estimate | None
     p: float | None
-    rows_valid: int
-    p_valid: float | None
 
 
 def gap_difference(outcomes: Sequence[Outcome], first: Pair, second: Pair) -> GapDifference:
@@ -92,7 +90,7 @@ def gap_difference(outcomes: Sequence[Outcome], first: Pair, second: Pair) -> Ga
     table = tabulate(outcomes, list(weights))
     columns = np.array(list(weights.values()))
     change = (table.has("convergence") * columns).sum(1)
-    present, valid = ~table.has("missing").any(1), table.has(*VALID).all(1)
+    present = ~table.has("missing").any(1)
     by_over = {
         over: weighted(paired_rates(*shared_counts(table, over)), columns.tolist())
         for over in ("all", "valid")
@@ -104,8 +102,6 @@ def gap_difference(outcomes: Sequence[Outcome], first: Pair, second: Pair) -> Ga
         over_all=by_over["all"],
         over_valid=by_over["valid"],
         p=sign_flip_p(table.count(change * present)) if present.any() else None,
-        rows_valid=int(valid.sum()),
-        p_valid=sign_flip_p(table.count(change * valid)) if valid.any() else None,
     )
 
 

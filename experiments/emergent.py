@@ -229,7 +229,7 @@ def interventions(
         *random_arms(site, recipe, choice.controls),
     ]
     if choice.lora is not None:
-        made += lora_arms(session, pairs, site, choice.lora)
+        made += lora_arms(session, pairs, neutral, site, choice.lora)
     if choice.grid:
         made += _grid(session, choice, pairs, neutral, site, spaces)
     return made, spaces

@@ -21,6 +21,9 @@ from steer.outcomes import tabulate
 from steer.resampling import bootstrap_weights, resampled_rates
 from steer.types import Outcome
 
+MATCHED = "matched dose"
+"""The out-of-fold arm of the doses that `match_doses` chose on either half."""
+
 STEPS = 240
 """Points of the magnitude axis at which the interval is tested, besides the doses themselves."""
 
@@ -32,6 +35,23 @@ class Dose:
     arm: str
     size: float
     coherent: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """The cells whose own effect is nearest to a suffix's: chosen on a half, reported on the other.
+
+    arms, sizes: cell and |magnitude| by the half that chose. reached: by half, whether any dose is as
+    strong as the suffix there; where none is, the largest stands in.
+    """
+
+    arms: tuple[str, str]
+    sizes: tuple[float, float]
+    reached: tuple[bool, bool]
+
+    def rows(self, outcomes: Sequence[Outcome], half: Mapping[str, int]) -> list[Outcome]:
+        """Each half's scenarios under the cell of the other half, as the arm `MATCHED`."""
+        return relabel(outcomes, MATCHED, {scenario: self.arms[1 - h] for scenario, h in half.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,12 +197,47 @@ def out_of_fold_doses(
     return rows, doses
 
 
+def match_doses(
+    outcomes: Sequence[Outcome],
+    cells: Sequence[MeasuredCell],
+    fit: CrossFit,
+    half: Mapping[str, int],
+    cap: Cap,
+    *,
+    suffix: str,
+    sign: int,
+) -> Matched | None:
+    """On each half, the dose of its chosen layer that does what the suffix does there, of all rows.
+
+    None where a half has nothing to match (its suffix has no effect that way) or no dose under the cap.
+    """
+    found: list[tuple[Dose, bool]] = []
+    for number, chosen in enumerate(fit.chosen):
+        scenarios = members(half, number)
+        rows = [row for row in outcomes if row.scenario in scenarios]
+        doses = [
+            Dose(cell.arm, abs(cell.magnitude), is_coherent(rows, cell, scenarios, cap))
+            for cell in cells
+            if cell.layer == chosen.candidate.layer and cell.magnitude * sign > 0
+        ]
+        reached = exchange_rate(rows, doses, baseline="baseline", suffix=suffix, sign=sign, over="all")
+        dose = nearest_dose(doses, reached)
+        if dose is None:
+            return None
+        found.append((dose, reached.size is not None))
+    (first, first_reached), (second, second_reached) = found
+    return Matched((first.arm, second.arm), (first.size, second.size), (first_reached, second_reached))
+
+
 def nearest_dose(doses: Sequence[Dose], reached: Reached) -> Dose | None:
-    """The coherent dose closest to where the target is reached: the matched solo effect of a tug of war."""
+    """The coherent dose closest to where the target is reached, the largest where none reaches it.
+
+    None where there is nothing to reach: an effect of nothing, or the other way, is matched by no dose.
+    """
     coherent = [dose for dose in doses if dose.coherent]
-    if reached.size is None or not coherent:
+    if reached.distance is None or reached.distance <= 0 or not coherent:
         return None
-    size = reached.size
+    size = max(dose.size for dose in coherent) if reached.size is None else reached.size
     return min(coherent, key=lambda dose: (abs(dose.size - size), dose.size))
 
 

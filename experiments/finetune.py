@@ -1,7 +1,8 @@
 """LoRA fine-tuning on the very pairs that a trained vector is made from, by peft; the weights stay frozen.
 
 Adapters after 1, 2, 4, ... epochs are folders of their own, which arms name. Deterministic; continues
-after the last whole epoch. The loss is `vectors.objective.pair_loss`: that of the trained vector.
+after the last whole epoch. The loss is that of the trained vector, its KL term included
+(`vectors.objective`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from steer.errors import UserError
 from steer.interventions import decoder_layers
 from steer.plan import digest
 from steer.types import LoadedModel
-from vectors.objective import Example, Objective, pair_loss, with_reference
+from vectors.objective import Example, Objective, divergence, pair_loss, with_reference
 from vectors.training import kept_epochs, shuffled_batch
 
 if TYPE_CHECKING:
@@ -57,23 +58,29 @@ def finetune(
     lora: Lora,
     folder: Path,
     *,
+    neutral: Sequence[Example] = (),
     progress: Callable[[int, int, float], None] | None = None,
 ) -> dict[int, Path]:
     """{epochs: adapter folder} under `folder`/IDENTITY; what is there already is not trained again.
 
+    neutral: as for `vectors.training.train`; needed when kl > 0.
     progress: told (steps done, steps in all, loss). Raises UserError when the loss is not finite; the
     adapters of whole epochs stay.
     """
     adapters.require_peft()
     if not examples:
         raise UserError("nothing to fine-tune on: no item was given")
+    if objective.kl and not neutral:
+        raise UserError(f"kl {objective.kl:g} needs neutral prompts, and there are none")
     found = digest(
         {
             "weights": loaded.weights,
             "dtype": loaded.dtype,
             "lora": asdict(lora),
             "loss": objective.loss,
+            "kl": objective.kl,
             "examples": [[e.prompt_ids, e.unwanted_ids, e.wanted_ids] for e in examples],
+            "neutral": [[e.prompt_ids, e.unwanted_ids] for e in neutral] if objective.kl else [],
         }
     )
     home = folder / found[:16]
@@ -81,7 +88,7 @@ def finetune(
     if not all((path / adapters.NOTE).is_file() for path in made.values()):
         asked = {name: p.requires_grad for name, p in loaded.module.named_parameters()}
         try:
-            _train(loaded, examples, objective, lora, home, found, progress)
+            _train(loaded, examples, neutral, objective, lora, home, found, progress)
         finally:
             adapters.take_off(loaded.module)
             for name, p in loaded.module.named_parameters():
@@ -92,6 +99,7 @@ def finetune(
 def _train(
     loaded: LoadedModel,
     examples: Sequence[Example],
+    neutral: Sequence[Example],
     objective: Objective,
     lora: Lora,
     home: Path,
@@ -123,6 +131,10 @@ def _train(
         for place in range(per_epoch):
             chosen = shuffled_batch(examples, lora.batch, lora.seed, epoch, place)
             loss = pair_loss(loaded, chosen, None, objective)
+            if objective.kl:
+                quiet = shuffled_batch(neutral, lora.batch, lora.seed, epoch, place)
+                away = divergence(loaded, quiet, None, objective, unsteered=adapted.disable_adapter())
+                loss = loss + objective.kl * away
             adam.zero_grad()
             loss.backward()
             sizes = [p.grad.norm() for p in trained.values() if p.grad is not None]

@@ -202,7 +202,9 @@ def random_arms(site: Site, recipe: Recipe, count: int) -> list[Intervention]:
     ]
 
 
-def lora_arms(session: Session, pairs: Sequence[Example], site: Site, lora: Lora) -> list[Intervention]:
+def lora_arms(
+    session: Session, pairs: Sequence[Example], neutral: Sequence[Example], site: Site, lora: Lora
+) -> list[Intervention]:
     """Adapters fitted to the same pairs by the same loss, after 1, 2, 4, ... epochs."""
     steps = -(-len(pairs) // lora.batch) * lora.epochs
     objective = site.trained.training.objective
@@ -213,6 +215,7 @@ def lora_arms(session: Session, pairs: Sequence[Example], site: Site, lora: Lora
             objective,
             lora,
             CACHE / "lora",
+            neutral=neutral,
             progress=lambda _done, _total, _loss: tick("lora", 1),
         )
     last = kept_epochs(lora.epochs)[-1]

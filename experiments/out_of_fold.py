@@ -17,9 +17,6 @@ from steer.metrics import arm_metrics, gaps
 from steer.types import Outcome
 
 PERCENTILE = 95
-ENOUGH = 20
-"""Random directions from which on a 95th percentile means something."""
-
 GAPS = ("plus-minus", "plus", "minus")
 SIDE_EFFECTS = ("fluency", "compression", "distinct3", "drift", "capability", "over_refusal")
 

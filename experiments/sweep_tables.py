@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from experiments.out_of_fold import ENOUGH
 from experiments.tables import evidence, print_footer, print_gaps
+from steer.report import words
 from steer.screen import Screen, interval, p_value, percent
 
 SHADES = " ░▒▓█"
@@ -162,7 +162,7 @@ def print_controls(screen: Screen, summary: dict[str, Any]) -> None:
     controls = summary.get("controls_out_of_fold")
     if not controls:
         return
-    gaps = ("plus-minus", "plus", "minus")
+    gaps = tuple(words.GAPS)
     choice, aside = summary["choice"], _aside(summary)
     rows = [["the vector", "", *(gap_text(choice[name], "all") for name in gaps)]]
     rows += [
@@ -179,21 +179,12 @@ def print_controls(screen: Screen, summary: dict[str, Any]) -> None:
         rows.append(
             [f"|random|, 95th percentile of {n}", "", *(f"{b:.1f}" if b is not None else "–" for b in bounds)]
         )
-    columns = [
-        "in the vector's place (report)",
-        "kind",
-        "+ against −",
-        "+ against baseline",
-        "baseline against −",
-    ]
+    columns = ["in the vector's place (report)", "kind", *words.GAPS.values()]
     screen.table("Effect and controls, points of all, 95 % intervals" + evidence(summary), columns, rows)
     if n:
-        words = {True: "beyond", False: "not beyond", None: "no estimate against"}
-        said = ", ".join(
-            f"{label} {words[found[name]['beyond']]}" for name, label in zip(gaps, columns[2:], strict=True)
+        screen.line(
+            f"the vector's interval and the random directions' 95th percentile: {words.beyond(found)}"
         )
-        few = "" if n >= ENOUGH else f"; {n} are few for a percentile, --controls {ENOUGH} runs enough"
-        screen.line(f"the vector's interval and the random directions' 95th percentile: {said}{few}")
 
 
 def _control_text(found: Mapping[str, Any]) -> str:

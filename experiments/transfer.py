@@ -78,8 +78,6 @@ def transfer(
             "ci": [[one.ci_all for one in row] for row in found],
             "n": [one.pairs for one in found[0]],
             "places": [list(place) for place in places],
-            "layer": places[0][0],
-            "magnitude": places[0][1],
             "role": "report",
         }
 

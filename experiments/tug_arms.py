@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from experiments.choice import CrossFit
-from experiments.comparing import Side
+from experiments.comparing import Side, both_name
 from experiments.grid import Cell, cell_name
 from experiments.out_of_fold import Composite
 from experiments.vector_source import Control, VectorChoice
@@ -37,10 +38,6 @@ def at_layer(grid: Sequence[Cell], layer: int | None, magnitude: float) -> Cell 
     return next((c for c in grid if c.layer == layer and c.magnitude == magnitude), None)
 
 
-def both_arm(suffix: str, steered: Arm) -> str:
-    return f"{suffix} & {steered.name}"
-
-
 def plan_tug(
     suffixes: SuffixSet,
     grid: Sequence[Cell],
@@ -52,7 +49,7 @@ def plan_tug(
     """The square at matched solo effect; each defence at every dose; builder against user, either order."""
     bases = suffix_bases(suffixes)
     plan = TugPlan()
-    columns = _columns(grid, fit, two, random, choice)
+    columns = _columns(grid, two, random, choice)
     for row, base in bases.items():
         plan.arms[base.name] = base
         plan.square[row, NO_VECTOR] = Composite(f"{row}, {NO_VECTOR}", (base.name, base.name))
@@ -74,6 +71,13 @@ def plan_tug(
     return plan
 
 
+def kind_of(arm: Arm) -> Literal["suffix", "control", "both"]:
+    """What an arm of the tug of war holds; one without a suffix is the random direction's alone."""
+    if not arm.additions:
+        return "suffix"
+    return "both" if arm.suffix or arm.system_suffix else "control"
+
+
 def suffix_bases(suffixes: SuffixSet) -> dict[str, Arm]:
     """Row of the square -> its arm without a vector."""
     pair = suffixes.pair
@@ -90,34 +94,27 @@ def _together(base: Arm, steered: Arm) -> Arm:
     """A suffix arm with a steered arm's additions; the baseline with them is the steered arm."""
     if base.name == "baseline":
         return steered
-    return replace(base, name=both_arm(base.name, steered), additions=steered.additions)
+    return replace(base, name=both_name(base.name, steered.name), additions=steered.additions)
 
 
 def _columns(
-    grid: Sequence[Cell],
-    fit: CrossFit,
-    two: Mapping[str, Side],
-    random: Control | None,
-    choice: VectorChoice,
+    grid: Sequence[Cell], two: Mapping[str, Side], random: Control | None, choice: VectorChoice
 ) -> dict[str, tuple[Arm, Arm]]:
-    """Column -> the steered arms at the matched magnitude, on either fold's layer."""
+    """Column -> the steered arms at the doses that either half matched, on its layer."""
     found: dict[str, tuple[Arm, Arm]] = {}
-    layers = [fold.candidate.layer for fold in fit.chosen]
+    by_name = {cell.arm.name: cell for cell in grid}
     for column, suffix in (("vector +", "pro"), ("vector -", "anti")):
-        side = two[suffix]
-        if side.matched is None:
+        matched = two[suffix].matched
+        if matched is None:
             continue
-        size = side.sign * side.matched.size
-        pair = [cell.arm for layer in layers if (cell := at_layer(grid, layer, size)) is not None]
-        if len(pair) == 2:
-            found[column] = (pair[0], pair[1])
+        first, second = (by_name[name] for name in matched.arms)
+        found[column] = (first.arm, second.arm)
         if random is not None and "random" not in found:
-            made = [_random_arm(random, layer, size, choice) for layer in layers if layer is not None]
-            if len(made) == 2:
-                found["random"] = (made[0], made[1])
+            found["random"] = (_random_arm(random, first, choice), _random_arm(random, second, choice))
     return found
 
 
-def _random_arm(control: Control, layer: int, size: float, choice: VectorChoice) -> Arm:
-    edit = addition(control.vector, layer, size, span=choice.span)
-    return Arm(cell_name(layer, size, f"{control.name} "), additions=(edit,))
+def _random_arm(control: Control, cell: Cell, choice: VectorChoice) -> Arm:
+    """The control in a cell's place."""
+    edit = addition(control.vector, cell.layer, cell.magnitude, span=choice.span)
+    return Arm(cell_name(cell.layer, cell.magnitude, f"{control.name} "), additions=(edit,))

@@ -11,8 +11,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from experiments.choice import (
     Cap,
     CrossFit,
@@ -41,8 +39,6 @@ from steer.store import RunStore
 from steer.types import Arm, Outcome
 from vectors.capture import parse_layers
 from vectors.vector import SteeringVector, flagged
-
-CONTROL_PERCENTILE = 95
 
 Placed = tuple[Control, int, float, Arm]
 """A control at a layer and magnitude, and the arm that runs it."""
@@ -190,8 +186,6 @@ def summarise(
         **{cell.arm.name: "cell" for cell in grid},
         **dict.fromkeys(controls, "control"),
     }
-    found["controls"] = control_gaps(outcomes, controls)
-    found["controls_range"] = controls_range(found["controls"])
     found["choice"] = describe_choice(outcomes, chosen, choice.cap)
     if isinstance(chosen.fit, CrossFit):
         pairs = control_pairs(chosen.fit, controls)
@@ -235,25 +229,6 @@ def control_pairs(fit: CrossFit, controls: dict[str, Placed]) -> list[ControlPai
         return Composite(f"{name} {'+' if sign > 0 else '-'}", (first, second))
 
     return [ControlPair(name, kind, signed(name, 1), signed(name, -1)) for name, kind in kinds.items()]
-
-
-def control_gaps(outcomes: Sequence[Outcome], controls: dict[str, Placed]) -> list[dict[str, Any]]:
-    """Each control's gap against the baseline."""
-    found = gaps(outcomes, [(name, "baseline") for name in controls])
-    return [
-        {"arm": name, "kind": control.kind, "layer": layer, "magnitude": magnitude}
-        | {"points_all": g.points_all, "ci_all": g.ci_all, "points_valid": g.points_valid}
-        for (name, (control, layer, magnitude, _)), g in zip(controls.items(), found, strict=True)
-    ]
-
-
-def controls_range(controls: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The 95th percentile of the random directions' |points| over all items."""
-    sizes = [abs(c["points_all"]) for c in controls if c["kind"] == "random" and c["points_all"] is not None]
-    return {
-        "n": len(sizes),
-        "abs_points_95": float(np.percentile(sizes, CONTROL_PERCENTILE)) if sizes else None,
-    }
 
 
 def describe_choice(outcomes: Sequence[Outcome], chosen: Chosen, cap: Cap) -> dict[str, Any]:

@@ -28,6 +28,17 @@ def table(arms: Mapping[str, str], *, per_category: int = 2) -> list[Outcome]:
     ]
 
 
+def by_half(half: Mapping[str, int], arms: Mapping[str, tuple[int, int]]) -> list[Outcome]:
+    """Arms by their number of convergent scenarios on either half, always the first ones; one category."""
+    order = [[s for s in sorted(half) if half[s] == number] for number in (0, 1)]
+    return [
+        Outcome(arm, scenario, "c0", 0, "convergence" if i < count else "no_convergence")
+        for arm, counts in arms.items()
+        for members, count in zip(order, counts, strict=True)
+        for i, scenario in enumerate(members)
+    ]
+
+
 def nested(arms: Mapping[str, int], *, scenarios: int = 100) -> list[Outcome]:
     """Arms by their number of convergent scenarios, always the first ones: no change but the net one."""
     return table({arm: "C" * n + "N" * (scenarios - n) for arm, n in arms.items()}, per_category=scenarios)

@@ -15,7 +15,8 @@ from typing import Any, cast
 from experiments import comparing
 from experiments.choice import Cap, CrossFit
 from experiments.grid import Cell, cell_name
-from experiments.vector_sweep import choose_cells, control_gaps, controls_range, describe_choice
+from experiments.out_of_fold import Composite, ControlPair, beyond_random, control_effects
+from experiments.vector_sweep import choose_cells, describe_choice
 from steer import metrics, summary
 from steer.store import PlanRow, Prompt, RunStore, StoredResponse
 from steer.types import Applied, Arm, Label, Response, Scenario, Verdict
@@ -249,11 +250,13 @@ def sweep_run(
     kinds = dict.fromkeys(suffixes, "suffix") | {"baseline": "baseline"}
     kinds |= {cell.arm.name: "cell" for cell in grid}
     middle = layers[len(layers) // 2]
-    controls: dict[str, tuple[Any, int, float, Any]] = {}
-    for kind in ("random", "random", "random", "label", "concept"):
-        for m in (-0.2, 0.2):
-            name = cell_name(middle, m, f"{kind} {len(controls) // 2} ")
-            controls[name] = (SimpleNamespace(kind=kind), middle, m, None)
+    controls: list[ControlPair] = []
+    for i, kind in enumerate(("random", "random", "random", "label", "concept")):
+        own = {m: cell_name(middle, m, f"{kind} {i} ") for m in (0.2, -0.2)}
+        plus = Composite(f"{kind} {i} +", (own[0.2], own[0.2]))
+        minus = Composite(f"{kind} {i} -", (own[-0.2], own[-0.2]))
+        controls.append(ControlPair(f"{kind} {i}", kind, plus, minus))
+        for m, name in own.items():
             rates[name] = (0.5 + 0.03 * (number(name) % 5 - 2), 0.01)
             contents[name] = arm_config("", [addition(middle, m)])
             kinds[name] = "control"
@@ -294,9 +297,9 @@ def sweep_run(
         }
         for cell, gap in zip(grid, against, strict=True)
     ]
-    found["controls"] = control_gaps(outcomes, controls)
-    found["controls_range"] = controls_range(found["controls"])
     found["choice"] = describe_choice(outcomes, chosen, cap)
+    found["controls_out_of_fold"] = control_effects(controls, outcomes, chosen.half)
+    found["beyond_random"] = beyond_random(found["choice"], found["controls_out_of_fold"])
     for name in (*SUFFIX_ARMS, *found["choice"]["chosen_arms"]):
         found["arms"][name] |= {"capability": 0.9, "over_refusal": 0.05}
     if command == "compare":
@@ -319,8 +322,8 @@ def sweep_run(
             "from": list(CATEGORIES),
             "to": list(CATEGORIES),
             "points": [[float(number(i, j) % 50 - 5) for j in range(6)] for i in range(6)],
-            "layer": middle,
-            "magnitude": 0.2,
+            "ci": [[[float(number(i, j) % 50 - k) for k in (25, -15)] for j in range(6)] for i in range(6)],
+            "places": [[middle, 0.2], [middle, 0.3]],
         }
         costs = {"prompt_tokens": 4000, "seconds": 1.5, "extraction_generations": 0, "judge_calls": 2 * n}
         found["costs"] = {"suffix": costs | {"tuned_over": 3}, "vector": costs | {"tuned_over": len(grid)}}

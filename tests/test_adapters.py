@@ -20,6 +20,7 @@ from steer.plan import plan
 from steer.types import Arm, Limits, LoadedModel, Request, Scenario, ScoreRow
 from tests.engine_cases import addition, tiny_model
 from tests.test_training import examples, fingerprint, objective
+from vectors.objective import Example
 
 pytest.importorskip("peft")
 LORA = Lora(rank=2, epochs=2, batch=4, learning_rate=0.02)
@@ -132,6 +133,41 @@ def test_training_lowers_the_loss_and_leaves_the_weights_alone(family: LoadedMod
         family, examples(8), objective(), lora, tmp_path, progress=lambda *_: pytest.fail("again")
     )
     assert again == made
+
+
+def drift(loaded: LoadedModel, adapter: str, rows: list[Example]) -> float:
+    """KL(without || with the adapter) a continuation token, a row at a time with the model's own logits."""
+
+    def logs(row: Example) -> torch.Tensor:
+        ids = torch.tensor([[*row.prompt_ids, *row.unwanted_ids[:-1]]])
+        with torch.inference_mode():
+            return loaded.module(ids).logits[0, len(row.prompt_ids) - 1 :].double().log_softmax(-1)
+
+    total = 0.0
+    for row in rows:
+        plain = logs(row)
+        with adapters.active(loaded.module, adapter):
+            adapted = logs(row)
+        total += float((plain.exp() * (plain - adapted)).sum(-1).mean())
+    return total / len(rows)
+
+
+def test_the_kl_term_holds_an_adapter_to_the_unsteered_model(family: LoadedModel, tmp_path: Path) -> None:
+    """Adapters were once trained without it, beside vectors that were trained with it."""
+    neutral, one = examples(3, seed=9), replace(LORA, epochs=1, batch=8)
+    first: dict[float, list[float]] = {0.0: [], 5.0: []}
+    away: dict[float, float] = {}
+    for kl, losses in first.items():
+        made = finetune(family, examples(8), objective(kl=kl), LORA, tmp_path, neutral=neutral)
+        away[kl] = drift(family, str(made[2]), neutral)
+        report = lambda _d, _t, loss, losses=losses: losses.append(loss)  # noqa: E731
+        finetune(
+            family, examples(8), objective(kl=kl), one, tmp_path / "one", neutral=neutral, progress=report
+        )
+    assert first[5.0] == pytest.approx(first[0.0], abs=1e-5)  # an adapter begins as no change at all
+    assert away[5.0] < 0.7 * away[0.0]
+    with pytest.raises(UserError, match="kl 1 needs neutral prompts"):
+        finetune(family, examples(8), objective(kl=1.0), LORA, tmp_path)
 
 
 class Killed(BaseException):

@@ -114,6 +114,34 @@ def test_a_cell_over_the_cap_is_not_chosen_however_large_its_gap():
     assert chosen(Cap(nonsense=0.0)) == "b+"
 
 
+def test_a_cap_of_zero_allows_nothing() -> None:
+    """It once switched the cap off: a drift of 50 nats a token was chosen under it."""
+    rows = table({"+": "CCCC", "-": "NNNN", "still +": "CNNN", "still -": "NNNN"})
+    scenarios = {row.scenario for row in rows}
+    moved, still = Candidate("+", "-", drift=50.0), Candidate("still +", "still -", drift=0.0)
+    found = choose(rows, [moved, still], scenarios, Cap(0.1, 0.0))
+    assert isinstance(found, Chosen)
+    assert found.candidate == still
+    assert isinstance(choose(rows, [moved], scenarios, Cap(0.1, 0.0)), NothingChosen)
+
+
+@pytest.mark.parametrize(
+    ("nonsense", "drift", "message"),
+    [
+        (-0.1, None, r"cap on nonsense -0\.1: .*from 0 to 1"),
+        (10, None, r"cap on nonsense 10: .*10 percent is 0\.1"),
+        (float("nan"), None, "cap on nonsense nan"),
+        (0.1, -1.0, "cap on drift -1: .*from 0"),
+        (0.1, float("nan"), "cap on drift nan"),
+        (0.1, float("inf"), "cap on drift inf"),
+    ],
+)
+def test_a_cap_that_would_cap_nothing_is_refused(nonsense: float, drift: float | None, message: str) -> None:
+    with pytest.raises(UserError, match=message) as error:
+        Cap(nonsense, drift)
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize("letter", ["X", "i", "t", "f"])
 def test_every_way_of_not_being_valid_counts_towards_the_cap(letter: str):
     rows = table({"+": "CCCC" + letter, "-": "NNNNN"})

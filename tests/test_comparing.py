@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 
 import pytest
 
 from experiments.choice import Cap, CrossFit, cross_fit, halves, symmetric
 from experiments.choice import MeasuredCell as Measured
+from experiments.compare_tables import print_square, print_tug
 from experiments.comparing import both_name, exchange, frontier, side_by_side, sides, tug, tune_suffix
+from experiments.exchange import MATCHED
+from steer.report import tables
+from steer.screen import Screen
 from steer.types import Outcome
 from tests.outcome_tables import nested
 
@@ -101,8 +106,69 @@ def test_tug_of_war_at_the_matched_dose_and_over_magnitude(
     by_size = {point["size"]: point for point in found["curve"]}
     assert by_size[0.2]["u"] == pytest.approx((30 - 20) / (75 - 50))
     assert by_size[0.2]["interaction"]["points"] == pytest.approx((30 - 20) - (75 - 50))
-    assert found["matched"]["size"] == 0.2
     assert found["break_even"]["size"] == pytest.approx(0.2 + 0.1 * (50 - 30) / (60 - 30))
+
+
+def matched_tug(counts: dict[str, int]) -> dict[str, Any]:
+    """The tug of war of `counts`, the defences with the matched doses at 40, as a summary holds it."""
+    rows = nested(COUNTS | counts, scenarios=N)
+    half = halves({o.scenario: o.category for o in rows}, seed=0)
+    fit = cross_fit(rows, symmetric(CELLS), half, CAP, plus="vector +", minus="vector -")
+    assert isinstance(fit, CrossFit)
+    two = sides(rows, CELLS, fit, half, CAP)
+    together = {
+        (defence, MATCHED): nested({both_name(defence, MATCHED): 40}, scenarios=N)
+        for defence in ("anti", "pro")
+    }
+    square = [
+        {"suffix": "pro", "vector": "vector -", "rate_all": 0.4, "rate_all_ci": (0.3, 0.5)},
+    ]
+    return {"tug": tug(rows, two, together), "tug_square": square, "evidence": ""}
+
+
+def shown(found: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> str:
+    print_tug(Screen(), found)
+    print_square(Screen(), found)
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_the_matched_dose_says_what_either_does_alone(
+    half: dict[str, int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the sign that it moves: the vector that pulls down once read as one that pulls up."""
+    found = matched_tug({})
+    matched = found["tug"]["pro defends"]["matched"]
+    # Cell X converges on the first COUNTS[X] scenarios; each scenario counts under the other half's cell.
+    lowered = sum(i < COUNTS[matched["arms"][1 - half[f"s{i:03}"]]] for i in range(N))
+    assert matched["suffix_points"] == pytest.approx(20 - 50)
+    assert matched["alone"]["points"] == pytest.approx(lowered - 50)
+    assert matched["u"] == pytest.approx((40 - 80) / (lowered - 50))
+    said = shown(found, capsys)
+    assert f"the vector does {lowered - 50:+.1f} points, the anti suffix -30.0" in said
+    assert "the vector does +" in said
+    assert "the pro suffix +30.0" in said
+    assert "stands in" not in said
+    assert "together, at matched solo effect (report)" in said
+
+
+def test_a_suffix_without_an_effect_is_matched_by_no_dose(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its largest dose once stood in as "matched solo effect"."""
+    found = matched_tug({"pro": 50, "anti": 60})
+    assert [found["tug"][f"{name} defends"]["matched"] for name in ("anti", "pro")] == [None, None]
+    assert "matched solo effect" not in shown(found, capsys)
+    assert not any("matched" in row[0] for row in tables.tug_table(found["tug"]).rows)
+
+
+def test_the_largest_dose_stands_in_only_with_a_word(capsys: pytest.CaptureFixture[str]) -> None:
+    found = matched_tug({"pro": 100})
+    said = shown(found, capsys)
+    caveat = "no dose is as strong as the pro suffix: the largest stands in"
+    assert f"together, at matched solo effect; {caveat} (report)" in said
+    assert f"the pro suffix +50.0; {caveat}" in said
+    page = tables.tug_table(found["tug"])
+    assert f"anti defends: {caveat}" in page.caption
+    assert "pro defends: no dose" not in page.caption
+    assert "anti defends, matched: |magnitude| 0.3" in [row[0] for row in page.rows]
 
 
 def test_the_frontier_marks_what_nothing_beats(outcomes: list[Outcome]) -> None:

@@ -26,16 +26,13 @@ def test_a_difference_of_gaps_by_hand():
     found = gap_difference(rows, ("pro", "anti"), ("plus", "minus"))
     # The last scenario is missing from one arm: seven rows. Per scenario (pro-anti) - (plus-minus):
     changes = [1 - 0, 1 - 1, 1 - 0, 0 - 1, 0, 0 - 1, 0 - 0]
-    assert (found.rows, found.rows_valid) == (7, 6)
+    assert found.rows == 7
     assert found.over_all is not None
     assert found.over_all.points == pytest.approx(100 * sum(changes) / 7)
     assert found.over_valid is not None
     assert found.over_valid.points == pytest.approx(100 * ((5 / 6 - 2 / 7) - (4 / 7 - 1 / 7)))
     flips = [abs(np.dot(s, changes)) >= abs(sum(changes)) for s in itertools.product((-1, 1), repeat=7)]
     assert found.p == pytest.approx(np.mean(flips))
-    kept = [c for i, c in enumerate(changes) if i != 5]
-    flips = [abs(np.dot(s, kept)) >= abs(sum(kept)) for s in itertools.product((-1, 1), repeat=6)]
-    assert found.p_valid == pytest.approx(np.mean(flips))
 
 
 def test_gaps_that_share_an_arm_are_the_gap_of_the_other_two():

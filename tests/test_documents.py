@@ -54,6 +54,7 @@ NOT_RUN = {
     "pytest -m slow tests/test_files.py": "the slow suite runs it",
     "pip install -e '.[inspect]'": "needs a network",
     "python -m benchmarks.coverage": "hours: run by hand, its results are recorded",
+    "python -m benchmarks.calibration": "the same; tests/test_calibration.py runs a part of it",
     "python -m organism.shipped --more 600 --seed 5 --out FILE": "tests/test_organism.py covers it",
     "python -m organism.train --seed 0 --export organism/weights": "hours of training",
     "python -m organism.check --json organism/figures/seed0.json": "an hour: run by hand when weights change",

@@ -11,9 +11,11 @@ from experiments.choice import Cap, CrossFit, MeasuredCell, cross_fit, halves, s
 from experiments.contrasts import rates_of
 from experiments.exchange import (
     Dose,
+    Matched,
     Reached,
     exchange_rate,
     first_crossing,
+    match_doses,
     nearest_dose,
     out_of_fold_doses,
     side_effect_at,
@@ -23,7 +25,7 @@ from experiments.tug import break_even, tug_of_war
 from steer.intervals import contrast_interval
 from steer.resampling import RESAMPLES, bootstrap_weights
 from steer.types import Outcome
-from tests.outcome_tables import nested, table
+from tests.outcome_tables import by_half, nested, table
 
 DOSES = [Dose("v1", 0.1), Dose("v2", 0.2), Dose("v3", 0.3)]
 
@@ -180,13 +182,36 @@ def test_doses_come_from_the_layer_chosen_on_the_other_half():
 
 
 def test_the_matched_dose_and_its_side_effects():
-    found = Reached(0.16, None, None, None, None)
+    found = Reached(0.16, None, None, None, 20.0)
     assert nearest_dose(DOSES, found) == DOSES[1]
     assert nearest_dose([Dose("v1", 0.1), Dose("v2", 0.2, coherent=False)], found) == Dose("v1", 0.1)
-    assert nearest_dose(DOSES, Reached(None, None, None, None, None)) is None
+    assert nearest_dose(DOSES, Reached(None, None, None, None, 20.0)) == DOSES[2]
+    for nothing in (None, 0.0, -5.0):
+        assert nearest_dose(DOSES, Reached(None, None, None, None, nothing)) is None
     drift = {"v1": 0.2, "v2": 0.4, "v3": 2.0}
     assert side_effect_at(DOSES, drift, 0.25, at_zero=0.0) == pytest.approx(1.2)
     assert side_effect_at(DOSES, drift, 0.05, at_zero=0.0) == pytest.approx(0.1)
+
+
+def test_a_dose_is_matched_on_the_half_that_does_not_report_it():
+    """Half 0 needs 0.2 to do what the suffix does there, half 1 needs 0.4: each goes to the other half."""
+    half = halves({f"s{i:03}": "c0" for i in range(20)}, seed=0)
+    counts = {"baseline": (4, 4), "pro": (6, 8), "anti": (4, 2)}
+    counts |= {"L1+0.2": (6, 6), "L1+0.4": (9, 8), "L1-0.2": (2, 3), "L1-0.4": (1, 3)}
+    cells = [MeasuredCell(name, 1, float(name[2:]), 0.1) for name in counts if name.startswith("L")]
+    rows = by_half(half, counts)
+    fit = cross_fit(rows, symmetric(cells), half, Cap(), plus="+", minus="-")
+    assert isinstance(fit, CrossFit)
+    found = match_doses(rows, cells, fit, half, Cap(), suffix="pro", sign=1)
+    assert found == Matched(("L1+0.2", "L1+0.4"), (0.2, 0.4), (True, True))
+    reported = found.rows(rows, half)
+    assert sum(row.status == "convergence" for row in reported) == 9 + 6
+    # The anti suffix does nothing on half 0: nothing is matched, whatever it does on half 1.
+    assert match_doses(rows, cells, fit, half, Cap(), suffix="anti", sign=-1) is None
+    # With an effect on either, half 1's doses fall short of it: its largest stands in.
+    rows = by_half(half, counts | {"anti": (2, 1)})
+    found = match_doses(rows, cells, fit, half, Cap(), suffix="anti", sign=-1)
+    assert found == Matched(("L1-0.2", "L1-0.4"), (0.2, 0.4), (True, False))
 
 
 def tug(counts: dict[str, int]):

@@ -10,11 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from experiments import sweep_tables
 from steer import summary as summaries
 from steer.errors import UserError
 from steer.report import answers, tables, view, words, write
+from steer.screen import Screen
 from steer.store import RunStore
 from steer.types import Scenario, Verdict
 from tests import synthetic
@@ -114,6 +117,41 @@ def test_tables_hold_the_numbers_of_the_summary(opened: Opened, compare: Path) -
         assert [low, high] == pytest.approx([100 * v for v in arm["rate_all_ci"]], abs=0.051)
     said, aside = (opened.page.locator(tag).inner_text().replace("−", "-") for tag in ("h1", ".head .aside"))
     assert f"{said.rstrip('.')} ({aside.rstrip('.')})".lower() == summary["verdict"].lower()
+
+
+def test_page_and_terminal_say_the_same_of_the_controls(
+    opened: Opened, compare: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The page once took its percentile of single arms on all scenarios, the terminal out of fold."""
+    summary = view.read_summary(compare)
+    sweep_tables.print_controls(Screen(), summary)
+    terminal = " ".join(capsys.readouterr().out.split())
+    gaps = ("plus-minus", "plus", "minus")
+    random = [c for c in summary["controls_out_of_fold"] if c["kind"] == "random"]
+    bounds = [float(np.percentile([abs(c[gap]["points"]) for c in random], 95)) for gap in gaps]
+    table = tables.control_table(summary)
+    assert list(table.rows[-1][2:]) == [f"{bound:.1f}" for bound in bounds]
+    assert "|random|, 95th percentile of 3 " + " ".join(table.rows[-1][2:]) in terminal
+    drawn = opened.figure("controls").evaluate(
+        "p => p.layout.shapes.filter((s) => s.type === 'rect').map((s) => s.x1)"
+    )
+    assert drawn == pytest.approx(bounds)
+    said = terminal.partition("the vector's interval and the random directions' 95th percentile: ")[2]
+    section = opened.page.locator("section:has(> h2:text-is('Controls'))").inner_text()
+    assert said
+    assert said in section
+
+
+def test_the_transfer_matrix_names_every_place_and_its_intervals(opened: Opened, compare: Path) -> None:
+    """It named the first half's cell for numbers of which half are of the other one's."""
+    found = view.read_summary(compare)["transfer"]
+    table = tables.transfer_table(found)
+    assert "layer 14 ±0.2 and layer 14 ±0.3" in table.caption
+    (low, high), value = found["ci"][1][2], found["points"][1][2]
+    shown = f"{value:+.1f} [{low:.1f}, {high:.1f}]".replace("-", "−")
+    assert table.rows[1][3] == shown
+    hover = opened.figure("transfer").evaluate("p => p.data[0].hovertext")
+    assert hover[-2][2] == shown.replace(" [", " points [")  # the first row is drawn at the top
 
 
 def test_a_click_on_a_cell_shows_that_cells_answers(opened: Opened, compare: Path) -> None:

@@ -6,14 +6,15 @@
     kl > 0       adds kl * mean KL(p_0 || p_v), nats a token, on neutral prompts and their continuations
 
 p_v is the model with v = magnitude * norm * d/|d| added by the very edit (`steer.interventions`) and span
-that are used at test, p_0 the model without. It does not know optimisers or files.
+that are used at test, p_0 the model without; an adapter minimises the same, p_v then being the model with
+the adapter. It does not know optimisers or files.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -74,7 +75,7 @@ def loss_of(
     """The loss of a batch, a scalar differentiable in `direction` [d_model] (its length does not matter)."""
     delta = objective.magnitude * objective.norm * direction / direction.norm()
     loss = pair_loss(loaded, batch, delta, objective)
-    return loss + objective.kl * _divergence(loaded, neutral, delta, objective) if neutral else loss
+    return loss + objective.kl * divergence(loaded, neutral, delta, objective) if neutral else loss
 
 
 def pair_loss(
@@ -169,14 +170,22 @@ def _added(
         handle.remove()
 
 
-def _divergence(
-    loaded: LoadedModel, neutral: Sequence[Example], delta: Tensor, objective: Objective
+def divergence(
+    loaded: LoadedModel,
+    neutral: Sequence[Example],
+    delta: Tensor | None,
+    objective: Objective,
+    *,
+    unsteered: AbstractContextManager[Any] | None = None,
 ) -> Tensor:
-    """Mean over rows of KL(unsteered || steered) a continuation token, in nats."""
+    """Mean over rows of KL(unsteered || steered) a continuation token, in nats.
+
+    unsteered: inside it the model is the unsteered one, where an adapter steers it instead of `delta`.
+    """
     import torch
 
     rows = [(e.prompt_ids, e.unwanted_ids) for e in neutral]
-    with torch.no_grad():
+    with torch.no_grad(), unsteered or nullcontext():
         plain = _log_softmax(loaded, rows, None, objective)
     steered = _log_softmax(loaded, rows, delta, objective)
     kl = [(p.exp() * (p - q)).sum(-1).mean() for p, q in zip(plain, steered, strict=True)]

@@ -42,8 +42,8 @@ const LOOKS = {
 };
 const look = (arm, c) => ({ color: c[(LOOKS[arm.kind] || LOOKS.control)[0]], symbol: (LOOKS[arm.kind] || LOOKS.control)[1] });
 
-// Baseline and the suffixes that were asked for; rewordings of them would only crowd a figure.
-const plainArms = (run) => run.arms.filter((a) => ["baseline", "suffix"].includes(a.kind) && !/paraphrase/.test(a.name)).slice(0, 6);
+// Baseline and the suffixes that were asked for; other wordings and placings would only crowd a figure.
+const plainArms = (run) => run.arms.filter((a) => ["baseline", "suffix"].includes(a.kind) && !/paraphrase| by builder/.test(a.name)).slice(0, 6);
 
 const axis = (c, more) => ({
   fixedrange: true, gridcolor: c.rule, zeroline: false, linecolor: c.rule, tickcolor: c.rule, ticklen: 4,
@@ -142,7 +142,7 @@ function inkOn(parts) {
 }
 
 // Heat maps: one group of cells (vector, span, operation) at a time.
-function heat(c, { x, y, z, text, arms, xtitle, ytitle, scale, range, outlines = [], height }) {
+function heat(c, { x, y, z, text, hover, arms, xtitle, ytitle, scale, range, outlines = [], height }) {
   const fit = x.length <= (narrow() ? 6 : 14);
   const cells = z.flatMap((row, j) => row.map((v, i) => [i, j, v])).filter(([, , v]) => v !== null && v !== undefined);
   const place = (v) => Math.min(1, Math.max(0, (v - range[0]) / (range[1] - range[0])));
@@ -153,7 +153,7 @@ function heat(c, { x, y, z, text, arms, xtitle, ytitle, scale, range, outlines =
   return {
     traces: [{
       type: "heatmap", x: x.map(String), y: y.map(String), z, customdata: arms, colorscale: scale, zmin: range[0], zmax: range[1], xgap: 2, ygap: 2,
-      text, hoverongaps: false,
+      text, hovertext: hover || text, hoverongaps: false, // %{text} below is hovertext where there is one
       hovertemplate: `${ytitle} %{y}, ${xtitle} %{x}<br>%{text}<extra></extra>`,
       colorbar: { thickness: 7, outlinewidth: 0, len: 0.9, tickfont: { size: 10, color: c.muted }, xpad: 6, nticks: 5 }, showscale: !narrow(),
     }, ...(fit ? [words] : [])],
@@ -264,23 +264,25 @@ draw.dose = (run, c, _, host) => {
   }) };
 };
 
+// The three gaps of the vector and of each control in its place; the random directions' 95th percentile is shaded.
 draw.controls = (run, c) => {
-  const kinds = unique(run.controls.map((k) => k.kind));
-  const range = run.controls_range;
-  const shapes = [across(c, 0)];
-  if (range) shapes.push({ type: "rect", yref: "paper", y0: 0, y1: 1, x0: -range.abs_points_95, x1: range.abs_points_95, layer: "below", fillcolor: c.control, opacity: 0.22, line: { width: 0 } });
-  const chosen = ["plus", "minus"].filter((side) => run.choice && run.choice[side]);
-  const names = [...chosen.map((side) => `chosen, ${side}`), ...kinds.map((k) => ({ random: "random directions", label: "shuffled labels", concept: "another concept" })[k] || k)];
-  const marks = chosen.map((side, row) => {
-    const gap = run.choice[side];
-    const flip = gap.first === (run.arms.find((a) => a.kind === "baseline") || {}).name ? -1 : 1; // both sides against baseline
-    const x = gap.points_all === null ? null : flip * gap.points_all;
-    const ci = gap.ci_all && (flip < 0 ? [-gap.ci_all[1], -gap.ci_all[0]] : gap.ci_all);
-    return { row, arm: flip < 0 ? gap.second : gap.first, x, ci, color: c.vector, symbol: "circle", size: 12, hover: `chosen, ${side}<br>${signed(x)} points${span(ci)}` };
+  const controls = run.controls_out_of_fold;
+  const kinds = unique(controls.map((k) => k.kind));
+  const titles = { "plus-minus": "+ against −", plus: "+ against baseline", minus: "baseline against −" };
+  const names = [], marks = [], shapes = [across(c, 0)];
+  for (const [gap, name] of Object.entries(titles)) {
+    const { points_all, ci_all } = run.choice[gap];
+    marks.push({ row: names.length, x: points_all, ci: ci_all, color: c.vector, symbol: "circle", size: 12, hover: `the vector, ${name}<br>${signed(points_all)} points${span(ci_all)}` });
+    controls.forEach((one, i) => marks.push({ row: names.length + 1 + kinds.indexOf(one.kind), x: one[gap].points, color: c.base, symbol: "circle", open: true, size: 8,
+      shift: ((i % 5) - 2) * 0.08, hover: `${label(one.control)}, ${name}<br>${signed(one[gap].points)} points${span(one[gap].ci)}` }));
+    names.push(`vector, ${name}`, ...kinds.map((k) => ({ random: "random directions", label: "shuffled labels", concept: "another concept" })[k] || k));
+  }
+  const total = names.length;
+  Object.keys(titles).forEach((gap, i) => {
+    const bound = run.beyond_random[gap].abs_points_95, first = i * (1 + kinds.length);
+    if (bound !== null) shapes.push({ type: "rect", y0: total - first - 0.6, y1: total - first - 1.4 - kinds.length, x0: -bound, x1: bound, layer: "below", fillcolor: c.control, opacity: 0.22, line: { width: 0 } });
   });
-  run.controls.forEach((one, i) => marks.push({ row: chosen.length + kinds.indexOf(one.kind), arm: one.arm, x: one.points_all, color: c.base, symbol: "circle", open: true, size: 8,
-    shift: ((i % 5) - 2) * 0.08, hover: `${label(one.arm)}<br>${signed(one.points_all)} points${span(one.ci_all)}` }));
-  return estimates(c, names, marks, { title: title(c, "points against baseline") }, { shapes });
+  return estimates(c, names, marks, { title: title(c, "points") }, { shapes, rowHeight: 30 });
 };
 
 // A line with its band: points are {x, y, ci}.
@@ -428,10 +430,11 @@ draw.models = (_, c) => {
 };
 
 draw.transfer = (run, c) => {
-  const { from, to, points } = run.transfer;
+  const { from, to, points, ci } = run.transfer;
   const most = Math.max(1, ...points.flat().filter((v) => v !== null).map(Math.abs));
   const rows = from.map((_, i) => from.length - 1 - i);
   return heat(c, { x: to.map((t) => label(t, narrow() ? 7 : 14)), y: rows.map((i) => label(from[i], narrow() ? 10 : 20)), z: rows.map((i) => points[i]), text: rows.map((i) => points[i].map((v) => v === null ? "" : signed(Math.round(v)).replace(".0", ""))),
+    hover: rows.map((i) => points[i].map((v, j) => v === null ? "" : `${signed(v)} points${span(ci[i][j])}`)),
     xtitle: "measured on", ytitle: "vector of", scale: diverging(c), range: [-most, most], height: 110 + 38 * from.length });
 };
 

@@ -31,7 +31,7 @@ def all_tables(
         tables["all_arms"] = arm_table(summary, names)
     if summary.get("cells"):
         tables["cells"] = cell_table(summary)
-    if summary.get("controls"):
+    if summary.get("controls_out_of_fold"):
         tables["controls"] = control_table(summary)
     if "side_by_side" in summary:
         tables["side_by_side"] = side_table(summary["side_by_side"])
@@ -155,19 +155,25 @@ def cell_table(summary: Mapping[str, Any]) -> Table:
 
 
 def control_table(summary: Mapping[str, Any]) -> Table:
-    rows = tuple(
-        (
-            c["arm"],
-            c["kind"],
-            str(c["layer"]),
-            words.signed(c["magnitude"]),
-            words.points(c["points_all"]),
-            words.limits(c["ci_all"]),
+    """Vector and controls out of fold: each half's scenarios at the cell that the other half chose."""
+    choice, bounds = summary["choice"], summary["beyond_random"]
+    vector = (words.with_limits(choice[gap]["points_all"], choice[gap]["ci_all"]) for gap in words.GAPS)
+    rows = [("the vector", "", *vector)]
+    rows += [
+        (c["control"], c["kind"], *(words.with_limits(c[gap]["points"], c[gap]["ci"]) for gap in words.GAPS))
+        for c in summary["controls_out_of_fold"]
+    ]
+    if bounds["directions"]:
+        limits = (bounds[gap]["abs_points_95"] for gap in words.GAPS)
+        rows.append(
+            (
+                f"|random|, 95th percentile of {bounds['directions']}",
+                "",
+                *(words.NONE if limit is None else f"{limit:.1f}" for limit in limits),
+            )
         )
-        for c in summary["controls"]
-    )
-    columns = ("control", "kind", "layer", "magnitude", "points against baseline", "95 %")
-    return Table(columns, rows, tuple(c["arm"] for c in summary["controls"]))
+    caption = "points of all with 95 % intervals, out of fold"
+    return Table(("in the vector's place", "kind", *words.GAPS.values()), tuple(rows), caption=caption)
 
 
 SIDE_NAMES = {
@@ -204,8 +210,9 @@ def side_table(sides: Mapping[str, Any]) -> Table:
         cells = [
             words.with_limits(*side_estimate(one or {}, o)) for one, o in ((found, "all"), (valid, "valid"))
         ]
-        rows.append((title, *cells, words.p_value(found.get("p"))))
-    return Table(("gap, points, paired", "of all, 95 %", "of valid, 95 %", "p"), tuple(rows))
+        rows.append((title, *cells, words.p_value(found.get("p_holm", found.get("p")))))
+    columns = ("gap, points, paired", "of all, 95 %", "of valid, 95 %", "p (Holm; differences: own)")
+    return Table(columns, tuple(rows))
 
 
 def exchange_table(exchange: Mapping[str, Any]) -> Table:
@@ -249,16 +256,20 @@ def _beside(pair: Mapping[str, float | None], effect: str) -> str:
 def tug_table(tug: Mapping[str, Any]) -> Table:
     """Each defence against its attack at every dose: how much of the attack's effect is kept."""
     rows: list[tuple[str, ...]] = []
+    notes = ["matched: does alone what the suffix does, on the half that is not reported"]
     for name, entry in tug.items():
         if name == "table":
             continue
         level = entry.get("break_even")
         even = "–" if level is None else words.number(level["size"])
-        for point in entry["curve"]:
-            at = " (matched)" if point == entry["matched"] else ""
+        matched = entry["matched"]
+        named = [(f"|magnitude| {point['size']:g}", point) for point in entry["curve"]]
+        named += [(f"matched: |magnitude| {words.matched_sizes(matched)}", matched)] if matched else []
+        notes += [f"{name}: {words.stands_in(matched)}"] if matched and words.stands_in(matched) else []
+        for place, point in named:
             rows.append(
                 (
-                    f"{name}, |magnitude| {point['size']:g}{at}",
+                    f"{name}, {place}",
                     "no estimate" if point["u"] is None else words.number(point["u"]),
                     words.open_limits(point["ci"]),
                     *(_points(point[part]) for part in ("alone", "under_defence", "interaction")),
@@ -266,7 +277,7 @@ def tug_table(tug: Mapping[str, Any]) -> Table:
                 )
             )
     columns = ("tug of war", "U: share kept", "95 %", "attack alone", "under defence", "interaction")
-    return Table((*columns, "break-even |magnitude|"), tuple(rows))
+    return Table((*columns, "break-even |magnitude|"), tuple(rows), caption="; ".join(notes))
 
 
 def _points(found: Mapping[str, Any] | None) -> str:
@@ -310,11 +321,12 @@ def _value(value: float | None, effect: str) -> str:
 
 def transfer_table(transfer: Mapping[str, Any]) -> Table:
     rows = tuple(
-        (name, *(words.points(v) for v in values))
-        for name, values in zip(transfer["from"], transfer["points"], strict=True)
+        (name, *map(words.with_limits, values, limits))
+        for name, values, limits in zip(transfer["from"], transfer["points"], transfer["ci"], strict=True)
     )
-    place = f"points of plus − minus, layer {transfer['layer']}, ±{transfer['magnitude']:g}"
-    return Table(("vector of \\ measured on", *transfer["to"]), rows, caption=place)
+    places = " and ".join(words.places(transfer["places"]))
+    caption = f"points of plus − minus with 95 % intervals, out of fold: {places}"
+    return Table(("vector of \\ measured on", *transfer["to"]), rows, caption=caption)
 
 
 def cost_table(costs: Mapping[str, Mapping[str, Any]]) -> Table:

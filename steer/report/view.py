@@ -17,8 +17,8 @@ from steer.types import STATUSES, Outcome
 
 PASSED_ON = (
     "cells",
-    "controls",
-    "controls_range",
+    "controls_out_of_fold",
+    "beyond_random",
     "choice",
     "side_by_side",
     "tug",
@@ -41,7 +41,6 @@ ARM_NUMBERS = (
     "over_refusal",
 )
 
-FEW_CONTROLS = 20
 MARKS = {"baseline": "base", "suffix": "suffix", "cell": "vector", "both": "both", "adapter": "both"}
 """The colour of each kind of arm that the legend names."""
 
@@ -149,6 +148,7 @@ def load(folder: Path, *, budget: int, tick: answers.Tick = answers.unheard) -> 
             if kinds[name] == "suffix"
             and (content := contents.get(words.base_name(name)))
             and content["suffix"]
+            and not content["system_suffix"]
         ),
         repeat=f"python cli.py {command} --config {folder / 'run.yaml'}",
         run_file=_text(folder / "run.yaml"),
@@ -211,13 +211,9 @@ def _notes(summary: Mapping[str, Any]) -> dict[str, str]:
         )
     elif choice and "none" in choice:
         notes["choice"] = choice["none"]
-    found = summary.get("controls_range")
-    if found and found["abs_points_95"] is not None:
-        few = " So few arms say little about the rare ones." if found["n"] < FEW_CONTROLS else ""
-        notes["controls"] = (
-            f"Pushes as hard in directions that should mean nothing. Of {found['n']} arms with random "
-            f"directions, 95 % move convergence by at most {found['abs_points_95']:.1f} points (shaded).{few}"
-        )
+    found = summary.get("beyond_random")
+    if found and found["directions"]:
+        notes["controls"] = f"The vector's interval and the random directions: {words.beyond(found)}."
     if "notes" in summary:
         notes["emergent"] = "\n".join(summary["notes"])
     return notes

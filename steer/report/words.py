@@ -164,6 +164,43 @@ def both_denominators(name: str, gap: Mapping[str, Any]) -> str:
     return f"{over_all}, {over_valid}."
 
 
+GAPS = {
+    "plus-minus": "+ against −",
+    "plus": "+ against baseline",
+    "minus": "baseline against −",
+}
+"""The three gaps of a chosen vector, and of a control in its place."""
+
+ENOUGH = 20
+"""Random directions from which on a 95th percentile means something."""
+
+
+def beyond(found: Mapping[str, Any]) -> str:
+    """Per gap, whether the vector's whole interval lies beyond the random directions' 95th percentile."""
+    said = {True: "beyond", False: "not beyond", None: "no estimate against"}
+    n = found["directions"]
+    few = "" if n >= ENOUGH else f"; {n} are few for a percentile, --controls {ENOUGH} runs enough"
+    return ", ".join(f"{title} {said[found[gap]['beyond']]}" for gap, title in GAPS.items()) + few
+
+
+def places(cells: Sequence[Sequence[Any]]) -> list[str]:
+    """Cells [layer, |magnitude|], each once: layer 14 ±0.3."""
+    return list(dict.fromkeys(f"layer {layer} ±{magnitude:g}" for layer, magnitude in cells))
+
+
+def matched_sizes(matched: Mapping[str, Any]) -> str:
+    """The matched |magnitude|, or those of either half where they differ."""
+    return " and ".join(f"{size:g}" for size in dict.fromkeys(matched["sizes"]))
+
+
+def stands_in(matched: Mapping[str, Any]) -> str:
+    """What to say of a match where no dose is as strong as the suffix, so that the largest stands in."""
+    short = [half for half, reached in zip("AB", matched["reached"], strict=True) if not reached]
+    where = "" if len(short) == 2 else f" on half {' '.join(short)}"
+    said = f"no dose is as strong as the {matched['suffix']} suffix{where}: the largest stands in"
+    return said if short else ""
+
+
 def settings(content: Mapping[str, Any] | None) -> str:
     """An arm's configuration in a few words: what is added where, or where its suffix goes."""
     if content is None:
@@ -187,6 +224,11 @@ def settings(content: Mapping[str, Any] | None) -> str:
 def base_name(arm: str) -> str:
     """The arm's own name: rows at several temperatures are named ARM@TEMPERATURE."""
     return arm.rsplit("@", 1)[0]
+
+
+def is_variant(arm: str) -> bool:
+    """Whether a suffix arm is another wording or placing of one that stands beside it."""
+    return "paraphrase" in arm or " by builder" in arm
 
 
 def kind_of(summary: Mapping[str, Any], arm: str) -> str:
