@@ -41,6 +41,7 @@ from experiments.tug_arms import COLUMNS, ROWS, TUGS, TugPlan, at_layer, plan_tu
 from experiments.vector_source import VectorChoice, vector_for
 from experiments.vector_sweep import choose_cells, chosen_arms, run_controls, sweep_magnitudes
 from experiments.vector_sweep import summarise as summarise_sweep
+from steer import judges
 from steer import summary as summaries
 from steer.store import RunStore
 from steer.suffixes import PARAPHRASES
@@ -86,11 +87,14 @@ def run_compare(session: Session, choice: CompareChoice) -> tuple[dict[str, Any]
     )
     if options.dry_run:
         return {"plan": numbers}, None
+    before = judges.usage(session.judge)
     vector = vector_for(session, choice.vector, layers)
     grid = cells(vector, layers, magnitudes, span=choice.vector.span, operation=choice.vector.operation)
     arms = [*suffixes, *(cell.arm for cell in grid)]
     config = {"vector": vector.id, "cap": asdict(choice.cap), "controls": choice.vector.controls}
-    folder, store = run_arms(session, "compare", arms, **config, transfer=choice.transfer)
+    folder, store = run_arms(
+        session, "compare", arms, before=before, **config, transfer=choice.transfer
+    )
     with store:
         found = _compared(session, store, choice, vector, grid, suffixes)
         found["vector_flags"] = flagged(vector, layers)

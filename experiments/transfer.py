@@ -20,6 +20,7 @@ from experiments.session import Session
 from experiments.vector_source import CACHE, VectorChoice, extracted_from
 from steer import scenarios
 from steer.metrics import gap
+from steer.pipeline import accounted
 from steer.store import RunStore
 from steer.types import Arm, Outcome
 from vectors.files import write_atomically
@@ -53,7 +54,8 @@ def transfer(
         ]
         path = CACHE / "scenarios" / f"{scenarios.identity(own)[:12]}.jsonl"
         write_atomically(path, ("\n".join(lines) + "\n").encode())
-        vector = extracted_from(session, replace(choice, file=None), path)
+        with accounted(store, session.judge):
+            vector = extracted_from(session, replace(choice, file=None), path)
         signed: list[Composite] = []
         for sign, name in SIGNS:
             names: list[str] = []

@@ -34,6 +34,7 @@ from experiments.sweep_choice import SweepChoice
 from experiments.sweep_plan import print_plan
 from experiments.sweep_tables import print_sweep
 from experiments.vector_source import Control, VectorChoice, control_arms, controls_for, vector_for
+from steer import judges
 from steer import summary as summaries
 from steer.errors import UserError
 from steer.metrics import gaps
@@ -76,11 +77,12 @@ def run_sweep(session: Session, choice: SweepChoice) -> tuple[dict[str, Any], Pa
     )
     if options.dry_run:
         return {"plan": plan}, None
+    before = judges.usage(session.judge)
     vector = vector_for(session, choice.vector, layers)
     grid = cells(vector, layers, magnitudes, span=choice.vector.span, operation=choice.vector.operation)
     arms = [*suffixes, *(cell.arm for cell in grid)]
     config = {"vector": vector.id, "cap": asdict(choice.cap), "controls": choice.vector.controls}
-    folder, store = run_arms(session, "vector-sweep", arms, **config)
+    folder, store = run_arms(session, "vector-sweep", arms, before=before, **config)
     with store:
         drift = measure_drift(session, store, arms)
         chosen = choose_cells(store.outcomes(session.judge.name), grid, drift, choice.cap, options.seed)

@@ -233,6 +233,38 @@ def test_second_extraction_generates_and_captures_nothing(
     assert other.id != first.id
 
 
+@dataclass
+class ShortJudge(KeepJudge):
+    """Out of calls after `most`."""
+
+    most: int = 0
+
+    def judge(self, items: Iterable[JudgeItem]) -> Iterator[tuple[str, Verdict]]:
+        for done, found in enumerate(super().judge(items), start=1):
+            yield found
+            if done == self.most:
+                return
+
+
+@pytest.mark.parametrize("contrast", ["suffix", "response"])
+def test_no_vector_is_made_of_half_judged_answers(
+    loaded: LoadedModel, source: Path, tmp_path: Path, contrast: str
+) -> None:
+    whole, _ = run(loaded, source, tmp_path / "whole", contrast=contrast, layers="2")
+    for _ in range(9):
+        try:
+            made, _ = run(
+                loaded, source, tmp_path / "cut", contrast=contrast, layers="2", judge=ShortJudge(most=9)
+            )
+            break
+        except UserError as error:
+            assert "the judge stopped at --max-calls with" in str(error)
+            assert not (tmp_path / "cut" / "v.safetensors").exists()
+    else:
+        pytest.fail("repeating the command does not go on")
+    assert made.id == whole.id
+
+
 def test_an_interrupted_capture_goes_on_where_it_stopped(
     loaded: LoadedModel, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,8 @@ import json
 import random
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,11 @@ import pytest
 import torch
 
 import cli
-from experiments import session
+from experiments import session, vector_source
+from steer.judges.apis import Usage
 from steer.models import load
 from steer.store import RunStore
-from steer.types import SPANS
+from steer.types import SPANS, JudgeItem, Verdict
 from tests.fakes import HashJudge
 from tests.tiny import LAYERS, WIDTH, checkpoint
 from vectors.files import save_vector
@@ -212,6 +214,42 @@ def test_a_sweep_killed_at_k_rows_and_resumed_is_the_undisturbed_one(
         assert k <= len(store.done()) < whole
     assert run(monkeypatch, *arguments) == 0
     assert summary_of(tmp_path / "killed") == summary_of(sweep)
+
+
+def test_a_sweep_whose_judge_runs_out_of_calls_stores_no_over_refusal_of_part_of_the_answers(
+    monkeypatch: pytest.MonkeyPatch, sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Run again until it is done, it says what the undisturbed sweep says, and nothing is judged twice."""
+    calls: Counter[tuple[str, str, str]] = Counter()
+    account = Usage()
+
+    class Short(HashJudge):
+        usage = {"short": account}
+
+        def judge(self, items: Iterable[JudgeItem]) -> Iterator[tuple[str, Verdict]]:
+            harmless = 0
+            for item in items:
+                if item.scenario.category == "harmless":
+                    harmless += 1
+                    if harmless > 90:
+                        return
+                account.calls += 1
+                calls[item.scenario.category, item.scenario.user, item.answer] += 1
+                yield from super().judge([item])
+
+    monkeypatch.setattr(session, "make_judge", lambda *_args, **_options: Short())
+    monkeypatch.setattr(vector_source, "CACHE", tmp_path / "vectors")  # extraction is judged here too
+    arguments = [*flags("vector-sweep", tmp_path / "run"), "--json"]
+    for _ in range(9):
+        if run(monkeypatch, *arguments) == 0:
+            break
+        assert "stopped at --max-calls with" in capsys.readouterr().err
+    found = summary_of(tmp_path / "run")
+    assert found["judge"].pop("usage")["short"]["calls"] == account.calls
+    assert set(calls.values()) == {1}
+    expected = summary_of(sweep)
+    expected["judge"].pop("usage")
+    assert found == expected
 
 
 def test_the_plan_says_what_it_takes_and_a_dry_run_stops_there(
