@@ -127,7 +127,7 @@ def compare(
     elif models:
         from experiments.compare_models import compare_models
 
-        conclude(ctx, options, compare_models(models.split(","), options, choice), None)
+        conclude(ctx, options, *compare_models(models.split(","), options, choice))
     else:
         conclude(ctx, options, *run(options, choice))
 
