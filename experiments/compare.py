@@ -38,7 +38,7 @@ from experiments.sweep_plan import print_plan
 from experiments.transfer import transfer as run_transfer
 from experiments.transfer import transfer_arms
 from experiments.tug_arms import COLUMNS, ROWS, TUGS, TugPlan, at_layer, plan_tug
-from experiments.vector_source import VectorChoice, vector_for
+from experiments.vector_source import Control, VectorChoice, control_ids, controls_for, vector_for
 from experiments.vector_sweep import choose_cells, chosen_arms, run_controls, sweep_magnitudes
 from experiments.vector_sweep import summarise as summarise_sweep
 from steer import judges
@@ -91,12 +91,11 @@ def run_compare(session: Session, choice: CompareChoice) -> tuple[dict[str, Any]
     vector = vector_for(session, choice.vector, layers)
     grid = cells(vector, layers, magnitudes, span=choice.vector.span, operation=choice.vector.operation)
     arms = [*suffixes, *(cell.arm for cell in grid)]
-    config = {"vector": vector.id, "cap": asdict(choice.cap), "controls": choice.vector.controls}
-    folder, store = run_arms(
-        session, "compare", arms, before=before, **config, transfer=choice.transfer
-    )
+    beside = controls_for(session, choice.vector, vector)
+    config = {"vector": vector.id, "cap": asdict(choice.cap), "controls": control_ids(beside)}
+    folder, store = run_arms(session, "compare", arms, before=before, **config, transfer=choice.transfer)
     with store:
-        found = _compared(session, store, choice, vector, grid, suffixes)
+        found = _compared(session, store, choice, vector, beside, grid, suffixes)
         found["vector_flags"] = flagged(vector, layers)
         summaries.write(folder, found)
     if not options.quiet:
@@ -128,6 +127,7 @@ def _compared(
     store: RunStore,
     choice: CompareChoice,
     vector: SteeringVector,
+    beside: Sequence[Control],
     grid: Sequence[Cell],
     suffixes: Sequence[Arm],
 ) -> dict[str, Any]:
@@ -137,7 +137,7 @@ def _compared(
     if isinstance(chosen.fit, NothingChosen):
         measure_answers(session, store)
         return summarise_sweep(session, store, grid, chosen, {}, choice.sweep)
-    controls = run_controls(session, store, choice.vector, vector, chosen.fit)
+    controls = run_controls(session, store, choice.vector, beside, chosen.fit)
     two = sides(store.outcomes(judge), chosen.measured, chosen.fit, chosen.half, choice.cap)
     random = next((control for control, *_ in controls.values() if control.kind == "random"), None)
     pulled = plan_tug(session.suffixes, grid, chosen.fit, two, random, choice.vector)

@@ -115,6 +115,11 @@ def controls_for(session: Session, choice: VectorChoice, vector: SteeringVector)
     return found
 
 
+def control_ids(controls: Sequence[Control]) -> dict[str, str]:
+    """What of the controls decides a run: its measures are kept by arm name, so a name must mean one."""
+    return {control.name: control.vector.id for control in controls}
+
+
 def control_arms(
     controls: Sequence[Control], layers: Sequence[int], magnitudes: Sequence[float], choice: VectorChoice
 ) -> dict[str, tuple[Control, int, float, Arm]]:

@@ -33,7 +33,14 @@ from experiments.suffix import suffix_arms
 from experiments.sweep_choice import SweepChoice
 from experiments.sweep_plan import print_plan
 from experiments.sweep_tables import print_sweep
-from experiments.vector_source import Control, VectorChoice, control_arms, controls_for, vector_for
+from experiments.vector_source import (
+    Control,
+    VectorChoice,
+    control_arms,
+    control_ids,
+    controls_for,
+    vector_for,
+)
 from steer import judges
 from steer import summary as summaries
 from steer.errors import UserError
@@ -41,7 +48,7 @@ from steer.metrics import gaps
 from steer.store import RunStore
 from steer.types import Arm, Outcome
 from vectors.capture import parse_layers
-from vectors.vector import SteeringVector, flagged
+from vectors.vector import flagged
 
 CONTROL_PERCENTILE = 95
 
@@ -81,14 +88,15 @@ def run_sweep(session: Session, choice: SweepChoice) -> tuple[dict[str, Any], Pa
     vector = vector_for(session, choice.vector, layers)
     grid = cells(vector, layers, magnitudes, span=choice.vector.span, operation=choice.vector.operation)
     arms = [*suffixes, *(cell.arm for cell in grid)]
-    config = {"vector": vector.id, "cap": asdict(choice.cap), "controls": choice.vector.controls}
+    beside = controls_for(session, choice.vector, vector)
+    config = {"vector": vector.id, "cap": asdict(choice.cap), "controls": control_ids(beside)}
     folder, store = run_arms(session, "vector-sweep", arms, before=before, **config)
     with store:
         drift = measure_drift(session, store, arms)
         chosen = choose_cells(store.outcomes(session.judge.name), grid, drift, choice.cap, options.seed)
         controls: dict[str, Placed] = {}
         if isinstance(chosen.fit, CrossFit):
-            controls = run_controls(session, store, choice.vector, vector, chosen.fit)
+            controls = run_controls(session, store, choice.vector, beside, chosen.fit)
             best = chosen_arms(chosen.fit)
             measure_probes(session, store, [a for a in arms if a.name in best or a in suffixes])
         measure_answers(session, store)
@@ -141,7 +149,7 @@ def chosen_arms(fit: CrossFit) -> set[str]:
 
 
 def run_controls(
-    session: Session, store: RunStore, choice: VectorChoice, vector: SteeringVector, fit: CrossFit
+    session: Session, store: RunStore, choice: VectorChoice, beside: Sequence[Control], fit: CrossFit
 ) -> dict[str, Placed]:
     """Controls at both signs of the cells that were chosen on either half, with their drift."""
     places = {
@@ -151,7 +159,7 @@ def run_controls(
         if c.candidate.layer is not None and c.candidate.magnitude is not None
     }
     layers, magnitudes = zip(*sorted(places), strict=True)
-    found = control_arms(controls_for(session, choice, vector), layers, magnitudes, choice)
+    found = control_arms(beside, layers, magnitudes, choice)
     arms = [arm for *_, arm in found.values()]
     add_arms(session, store, arms)
     measure_drift(session, store, arms)

@@ -128,8 +128,7 @@ def over_refusal(
         return answer is not None and refused[digest([request, answer])]
 
     return {
-        arm: sum(counts(s.id, answers[arm, s.id]) for s in harmless) / len(harmless)
-        for arm in _arms(answers)
+        arm: sum(counts(s.id, answers[arm, s.id]) for s in harmless) / len(harmless) for arm in _arms(answers)
     }
 
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
+import yaml
 
 import cli
-from experiments import session, vector_source
+from experiments import compare_models, session, vector_source
 from steer.judges.apis import Usage
 from steer.models import load
 from steer.store import RunStore
@@ -224,7 +226,7 @@ def test_a_sweep_whose_judge_runs_out_of_calls_stores_no_over_refusal_of_part_of
     account = Usage()
 
     class Short(HashJudge):
-        usage = {"short": account}
+        usage: ClassVar = {"short": account}
 
         def judge(self, items: Iterable[JudgeItem]) -> Iterator[tuple[str, Verdict]]:
             harmless = 0
@@ -240,16 +242,27 @@ def test_a_sweep_whose_judge_runs_out_of_calls_stores_no_over_refusal_of_part_of
     monkeypatch.setattr(session, "make_judge", lambda *_args, **_options: Short())
     monkeypatch.setattr(vector_source, "CACHE", tmp_path / "vectors")  # extraction is judged here too
     arguments = [*flags("vector-sweep", tmp_path / "run"), "--json"]
-    for _ in range(9):
+    assert run(monkeypatch, *arguments) == 2
+    assert "stopped at --max-calls with" in capsys.readouterr().err
+    for _ in range(8):
         if run(monkeypatch, *arguments) == 0:
             break
-        assert "stopped at --max-calls with" in capsys.readouterr().err
     found = summary_of(tmp_path / "run")
     assert found["judge"].pop("usage")["short"]["calls"] == account.calls
     assert set(calls.values()) == {1}
     expected = summary_of(sweep)
     expected["judge"].pop("usage")
     assert found == expected
+
+
+def test_another_concept_is_another_run(
+    monkeypatch: pytest.MonkeyPatch, home: Path, sweep: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its arms have the same names, and the first one's drift is kept under them."""
+    pairs = [{"positive": f"Order {i}, at last!", "negative": f"order {i} again."} for i in range(8)]
+    (home / "other-concept.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
+    assert run(monkeypatch, *flags("vector-sweep", sweep), "--concept", "other-concept.jsonl") == 2
+    assert "was made with controls.concept = " in capsys.readouterr().err
 
 
 def test_the_plan_says_what_it_takes_and_a_dry_run_stops_there(
@@ -400,6 +413,21 @@ def test_runs_that_cannot_be_paired_say_which_field_differs(
     ):
         assert run(monkeypatch, "compare", str(sweep), *more) == 2
         assert message in capsys.readouterr().err
+
+
+def test_models_leave_a_run_file_each_and_one_page(
+    monkeypatch: pytest.MonkeyPatch, compared: Path, tmp_path: Path
+) -> None:
+    for name in ("a", "b"):
+        shutil.copytree(compared, tmp_path / name, ignore=shutil.ignore_patterns("run.yaml", "report.html"))
+    found = json.loads((compared / "summary.json").read_text())
+    monkeypatch.setattr(compare_models, "compare", lambda o, _: (found, tmp_path / o.model))
+    assert run(monkeypatch, "compare", "--models", "a,b", "--json") == 0
+    for name in ("a", "b"):
+        kept = yaml.safe_load((tmp_path / name / "run.yaml").read_text())
+        assert (kept["command"], kept["model"]) == ("compare", name)
+        assert "models" not in kept
+    assert len(list(tmp_path.glob("*/report.html"))) == 1
 
 
 @pytest.mark.slow  # two comparisons, and a vector is extracted for each
