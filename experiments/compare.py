@@ -35,6 +35,7 @@ from experiments.session import Session, open_session
 from experiments.suffix import suffix_arms
 from experiments.sweep_choice import SweepChoice
 from experiments.sweep_plan import print_plan
+from experiments.transfer import recipe as transfer_recipe
 from experiments.transfer import transfer as run_transfer
 from experiments.transfer import transfer_arms
 from experiments.tug_arms import COLUMNS, ROWS, TUGS, TugPlan, at_layer, plan_tug
@@ -68,6 +69,8 @@ class CompareChoice:
 def compare(options: Options, choice: CompareChoice) -> tuple[dict[str, Any], Path | None]:
     """Open a session and run the comparison: see `run_compare`."""
     sweep_magnitudes(options, choice.sweep)  # a mistyped grid is answered before a model is loaded
+    if choice.transfer:
+        transfer_recipe(choice.vector)
     return run_compare(open_session(options), choice)
 
 
