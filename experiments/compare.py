@@ -34,12 +34,19 @@ from experiments.running import add_arms, run_arms
 from experiments.session import Session, open_session
 from experiments.suffix import suffix_arms
 from experiments.sweep_choice import SweepChoice
-from experiments.sweep_plan import print_plan
+from experiments.sweep_plan import PLACES, print_plan
 from experiments.transfer import recipe as transfer_recipe
 from experiments.transfer import transfer as run_transfer
-from experiments.transfer import transfer_arms
+from experiments.transfer import transfer_answers, transfer_arms
 from experiments.tug_arms import COLUMNS, ROWS, TUGS, TugPlan, at_layer, plan_tug
-from experiments.vector_source import Control, VectorChoice, control_ids, controls_for, vector_for
+from experiments.vector_source import (
+    Control,
+    VectorChoice,
+    control_ids,
+    controls_for,
+    extraction_answers,
+    vector_for,
+)
 from experiments.vector_sweep import choose_cells, chosen_arms, run_controls, sweep_magnitudes
 from experiments.vector_sweep import summarise as summarise_sweep
 from steer import judges
@@ -81,11 +88,14 @@ def run_compare(session: Session, choice: CompareChoice) -> tuple[dict[str, Any]
     layers = parse_layers(choice.layers, session.loaded.n_layers)
     halves({s.id: s.category for s in session.scenarios}, seed=options.seed)  # too few: say so now
     suffixes = [*suffix_arms(session.suffixes), *paraphrase_arms()]
+    extraction = extraction_answers(session, choice.vector)
     numbers = print_plan(
         session,
         cells=len(layers) * len(magnitudes),
         suffixes=len(suffixes),
         controls=choice.vector.controls,
+        probed=2 * PLACES,  # chosen cells, and suffixes against them
+        extraction=extraction + (transfer_answers(session, choice.vector) if choice.transfer else 0),
         together=_most_together(len(magnitudes)) + (transfer_arms(session) if choice.transfer else 0),
     )
     if options.dry_run:

@@ -42,6 +42,7 @@ def extract_vector(
             contrast=contrast,
             layers=layers,
             scenarios=extraction,
+            per_category=extraction_per_category,
             evaluation=session.scenarios,
             evaluated=session.suffixes.pair,
             thinking=session.thinking,

@@ -13,7 +13,8 @@ from dataclasses import replace
 from typing import Any
 
 from experiments.choice import CrossFit
-from experiments.extract import extraction_source
+from experiments.extract import DRAWS, extraction_source
+from experiments.extract_plan import suffixed_answers
 from experiments.out_of_fold import Composite
 from experiments.running import add_arms
 from experiments.session import Session
@@ -37,6 +38,12 @@ def transfer_arms(session: Session) -> int:
     """How many arms it runs at most."""
     items = scenarios.load(extraction_source(session.loaded))
     return 2 * len(SIGNS) * len({s.category for s in items})
+
+
+def transfer_answers(session: Session, choice: VectorChoice) -> int:
+    """Answers that extracting a vector a category takes at most."""
+    each = 1 + (suffixed_answers(DRAWS) if recipe(choice).contrast == "response" else 0)
+    return each * len(scenarios.load(extraction_source(session.loaded)))
 
 
 def recipe(choice: VectorChoice) -> VectorChoice:

@@ -31,7 +31,7 @@ from experiments.running import add_arms, run_arms
 from experiments.session import Session, open_session
 from experiments.suffix import suffix_arms
 from experiments.sweep_choice import SweepChoice
-from experiments.sweep_plan import print_plan
+from experiments.sweep_plan import PLACES, print_plan
 from experiments.sweep_tables import print_sweep
 from experiments.vector_source import (
     Control,
@@ -39,6 +39,7 @@ from experiments.vector_source import (
     control_arms,
     control_ids,
     controls_for,
+    extraction_answers,
     vector_for,
 )
 from steer import judges
@@ -80,7 +81,12 @@ def run_sweep(session: Session, choice: SweepChoice) -> tuple[dict[str, Any], Pa
     halves({s.id: s.category for s in session.scenarios}, seed=options.seed)  # too few: say so now
     suffixes = suffix_arms(session.suffixes)
     plan = print_plan(
-        session, cells=len(layers) * len(magnitudes), suffixes=len(suffixes), controls=choice.vector.controls
+        session,
+        cells=len(layers) * len(magnitudes),
+        suffixes=len(suffixes),
+        controls=choice.vector.controls,
+        probed=PLACES,
+        extraction=extraction_answers(session, choice.vector),
     )
     if options.dry_run:
         return {"plan": plan}, None

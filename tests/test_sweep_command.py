@@ -268,15 +268,22 @@ def test_another_concept_is_another_run(
 def test_the_plan_says_what_it_takes_and_a_dry_run_stops_there(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for command, suffixes in (("vector-sweep", 4), ("compare", 14)):
+    monkeypatch.setattr(vector_source, "CACHE", tmp_path / "vectors")  # nothing is extracted yet
+    data = Path(cli.__file__).parent / "steer/data"
+    questions, harmless = (
+        len((data / f"{name}.jsonl").read_text().splitlines()) for name in ("capability", "harmless")
+    )
+    for command, suffixes, probed in (("vector-sweep", 4, 8), ("compare", 14, 12)):
         assert run(monkeypatch, *flags(command, tmp_path / "no"), "--dry-run", "--json") == 0
         plan = json.loads(capsys.readouterr().out)["plan"]
         assert plan["cells"] == 8
         assert plan["suffix arms"] == suffixes
         assert plan["control arms at most"] == 4 * (2 + 2)
         arms = suffixes + 8 + 16 + plan.get("arms of both together at most", 0)
-        assert plan["generations at most"] == plan["judge calls at most"] == SCENARIOS * arms
-        assert plan["new tokens at most"] == 5 * SCENARIOS * arms
+        rows = SCENARIOS * arms + 120 + probed * (questions + harmless)  # 120: to extract the concept from
+        assert plan["generations at most"] == rows
+        assert plan["judge calls at most"] == rows - probed * questions
+        assert plan["new tokens at most"] == 5 * rows
         assert {
             "memory, MB",
             "minutes of generation, expected",
@@ -301,6 +308,7 @@ def test_the_plan_says_what_it_takes_and_a_dry_run_stops_there(
         ),
         (["--temperature", "0", "0.7"], "a sweep has one temperature"),
         (["--controls", "-1"], "--controls -1"),
+        (["--concept", "nowhere.jsonl"], "no pairs file at nowhere.jsonl"),
     ],
 )
 @pytest.mark.parametrize("command", ["vector-sweep", "compare"])
