@@ -181,6 +181,11 @@ def open_items(options: Options, choice: EmergentChoice) -> tuple[Session, list[
     if session.thinking:
         raise UserError("emergent builds from answers without thinking: give --no-thinking")
     organism = bool(session.loaded.evidence)
+    if organism and options.scenarios is None and options.per_category is not None:
+        raise UserError(
+            f"--per-category {options.per_category}: on the organism scenarios are generated, "
+            "--items a category; leave it out"
+        )
     if given is None:
         given = load_narrow(narrow_sets.ORGANISM if organism else narrow_sets.BAKING)
     pairs, held = split(given, measure=choice.items, seed=options.seed)

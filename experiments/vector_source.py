@@ -9,13 +9,13 @@ from typing import Literal
 
 from experiments.extract import DRAWS, extract, extraction_source, own_answers
 from experiments.extract_plan import answer_tokens, suffixed_answers
-from experiments.options import Options
+from experiments.options import Options, SizedOperation
 from experiments.session import Session, evaluation_set
 from steer import scenarios as scenario_files
 from steer.errors import UserError
 from steer.plan import digest
 from steer.suffixes import PARAPHRASES
-from steer.types import Arm, Limits, Operation, Scenario, Span
+from steer.types import Arm, Limits, Scenario, Span
 from vectors.build import with_norms
 from vectors.contrasts import FORMALITY, STATEMENTS, extraction_scenarios, read_lines
 from vectors.controls import other_concept, random_isotropic
@@ -41,7 +41,7 @@ class VectorChoice:
     contrast: str = "suffix"
     method: str = "mean-difference"
     span: Span = "last"
-    operation: Operation = "add"
+    operation: SizedOperation = "add"
     controls: int = 3
     concept: Path | None = None
 

@@ -121,11 +121,6 @@ def sweep_magnitudes(options: Options, choice: SweepChoice) -> tuple[float, ...]
             f"--temperature {' '.join(f'{t:g}' for t in options.temperatures)}: a sweep has one temperature; "
             "give one, and repeat the command for another"
         )
-    if choice.vector.operation == "ablate":
-        raise UserError(
-            "--operation ablate has no size and no sign, so no cell can be chosen at plus and minus: "
-            "allowed are add and clamp"
-        )
     found = parse_magnitudes(choice.magnitudes)
     if not any(-magnitude in found for magnitude in found):
         raise UserError(

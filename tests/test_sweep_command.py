@@ -299,7 +299,6 @@ def test_the_plan_says_what_it_takes_and_a_dry_run_stops_there(
         (["--magnitudes", ""], "names none but 0"),
         (["--magnitudes", "0"], "names none but 0"),
         (["--magnitudes", "0.1,0.2"], "none stands with both signs"),
-        (["--operation", "ablate"], "--operation ablate"),
         (["--vector", "one-layer.safetensors"], "the vector has no direction at layer 2: it has 1"),
         (["--vector", "nowhere.safetensors"], "nowhere.safetensors"),
         (
