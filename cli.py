@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from experiments.flags import experiment, recipe, vector_choice
+from experiments.flags import experiment, recipe, refuse_all_but, vector_choice
 from experiments.grid import COARSE_LAYERS, COARSE_MAGNITUDES, DEFAULT_MAGNITUDES
 from experiments.options import JudgeSees, Options
 from steer.errors import UserError
@@ -15,6 +15,12 @@ from steer.screen import plain
 
 INTERRUPTED = 130
 """What a shell calls a process that Ctrl-C ended; typer returns it instead of raising."""
+
+NOT_IN_A_TALK = (
+    *("scenarios", "per_category", "context", "protocol", "samples", "force"),
+    *("judge_sees", "out", "dry_run", "json_only"),
+)
+"""Shared flags of what is run on scenarios and leaves a folder."""
 
 app = typer.Typer(
     help="How far does a prompt suffix move a language model, how far a steering vector, "
@@ -111,6 +117,12 @@ def compare(
     from experiments.compare import compare as run
     from experiments.vector_source import VectorChoice
 
+    if runs:
+        from experiments.compare_runs import compare_runs
+
+        refuse_all_but(ctx, ("runs", "judge", "json_only"), what="finished runs")
+        conclude(ctx, options, compare_runs(runs, options), None)
+        return
     choice = CompareChoice(
         layers=layers,
         magnitudes=magnitudes,
@@ -118,16 +130,10 @@ def compare(
         cap=Cap(nonsense=cap_nonsense, drift=cap_drift),
         transfer=transfer,
     )
-    if runs:
-        if models or transfer:
-            raise UserError("finished runs take no --models and no --transfer: leave those or the runs out")
-        from experiments.compare_runs import compare_runs
-
-        conclude(ctx, options, compare_runs(runs, options), None)
-    elif models:
+    if models:
         from experiments.compare_models import compare_models
 
-        conclude(ctx, options, compare_models(models.split(","), options, choice), None)
+        conclude(ctx, options, *compare_models(models.split(","), options, choice))
     else:
         conclude(ctx, options, *run(options, choice))
 
@@ -208,7 +214,7 @@ def emergent(
     epilog="Example: python cli.py extract --contrast suffix --method mean-difference --layers all "
     "--out v.safetensors"
 )
-@experiment()
+@experiment(without=("per_category", "context", "judge_sees", "temperature", "samples"))
 def extract(
     ctx: typer.Context,
     options: Options,
@@ -404,7 +410,7 @@ def export(
 
 
 @app.command(epilog="Example: python cli.py chat --vector v.safetensors --layer 12 --magnitude 0.2")
-@experiment()
+@experiment(without=NOT_IN_A_TALK)
 def chat(
     ctx: typer.Context,
     options: Options,
@@ -417,7 +423,7 @@ def chat(
     from experiments.session import open_session
     from experiments.vector_source import VectorChoice, vector_for
 
-    session = open_session(options)
+    session = open_session(options, items=())
     found = None if vector is None else vector_for(session, VectorChoice(file=vector))
     run(session, found, layer=layer, magnitude=magnitude, read=lambda: input("> "))
 
@@ -460,12 +466,14 @@ def steergap(
 
 
 def spread(arguments: list[str], flag: str = "--temperature") -> list[str]:
-    """Let one flag take several values: `--temperature 0 0.7` becomes two flags."""
+    """Let one flag take several values: `--temperature 0 0.7` becomes two flags. UserError for none."""
     out: list[str] = []
     taking = False
-    for argument in arguments:
+    for place, argument in enumerate(arguments):
         if argument == flag:
             taking = True
+            if not any(map(_is_number, arguments[place + 1 : place + 2])):
+                raise UserError(f"{flag} without a number: allowed are numbers from 0; give at least one")
             continue
         if taking and _is_number(argument):
             out += [flag, argument]

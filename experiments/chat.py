@@ -66,6 +66,8 @@ def chat(
 
     Every message starts afresh: what was said before is not sent again.
     """
+    if len(session.options.temperatures) > 1:
+        raise UserError(f"--temperature {session.options.temperatures}: a talk has one; give one")
     screen = session.screen
     dials = Dials(layer, magnitude)
     checked(dials, session, vector)  # a layer that the vector lacks is said before anyone types

@@ -35,13 +35,22 @@ from experiments.running import add_arms, run_arms
 from experiments.session import Session, open_session
 from experiments.suffix import suffix_arms
 from experiments.sweep_choice import SweepChoice
-from experiments.sweep_plan import print_plan
+from experiments.sweep_plan import PLACES, print_plan
+from experiments.transfer import recipe as transfer_recipe
 from experiments.transfer import transfer as run_transfer
-from experiments.transfer import transfer_arms
+from experiments.transfer import transfer_answers, transfer_arms
 from experiments.tug_arms import COLUMNS, ROWS, TUGS, TugPlan, at_layer, kind_of, plan_tug
-from experiments.vector_source import VectorChoice, vector_for
+from experiments.vector_source import (
+    Control,
+    VectorChoice,
+    control_ids,
+    controls_for,
+    extraction_answers,
+    vector_for,
+)
 from experiments.vector_sweep import choose_cells, chosen_arms, run_controls, sweep_magnitudes
 from experiments.vector_sweep import summarise as summarise_sweep
+from steer import judges
 from steer import summary as summaries
 from steer.store import RunStore
 from steer.suffixes import PARAPHRASES
@@ -68,6 +77,8 @@ class CompareChoice:
 def compare(options: Options, choice: CompareChoice) -> tuple[dict[str, Any], Path | None]:
     """Open a session and run the comparison: see `run_compare`."""
     sweep_magnitudes(options, choice.sweep)  # a mistyped grid is answered before a model is loaded
+    if choice.transfer:
+        transfer_recipe(choice.vector)
     return run_compare(open_session(options), choice)
 
 
@@ -78,22 +89,27 @@ def run_compare(session: Session, choice: CompareChoice) -> tuple[dict[str, Any]
     layers = parse_layers(choice.layers, session.loaded.n_layers)
     halves({s.id: s.category for s in session.scenarios}, seed=options.seed)  # too few: say so now
     suffixes = [*suffix_arms(session.suffixes), *paraphrase_arms()]
+    extraction = extraction_answers(session, choice.vector)
     numbers = print_plan(
         session,
         cells=len(layers) * len(magnitudes),
         suffixes=len(suffixes),
         controls=choice.vector.controls,
+        probed=2 * PLACES,  # chosen cells, and suffixes against them
+        extraction=extraction + (transfer_answers(session, choice.vector) if choice.transfer else 0),
         together=_most_together(len(magnitudes)) + (transfer_arms(session) if choice.transfer else 0),
     )
     if options.dry_run:
         return {"plan": numbers}, None
+    before = judges.usage(session.judge)
     vector = vector_for(session, choice.vector, layers)
     grid = cells(vector, layers, magnitudes, span=choice.vector.span, operation=choice.vector.operation)
     arms = [*suffixes, *(cell.arm for cell in grid)]
-    config = {"vector": vector.id, "cap": asdict(choice.cap), "controls": choice.vector.controls}
-    folder, store = run_arms(session, "compare", arms, **config, transfer=choice.transfer)
+    beside = controls_for(session, choice.vector, vector)
+    config = {"vector": vector.id, "cap": asdict(choice.cap), "controls": control_ids(beside)}
+    folder, store = run_arms(session, "compare", arms, before=before, **config, transfer=choice.transfer)
     with store:
-        found = _compared(session, store, choice, vector, grid, suffixes)
+        found = _compared(session, store, choice, vector, beside, grid, suffixes)
         found["vector_flags"] = flagged(vector, layers)
         summaries.write(folder, found)
     if not options.quiet:
@@ -125,6 +141,7 @@ def _compared(
     store: RunStore,
     choice: CompareChoice,
     vector: SteeringVector,
+    beside: Sequence[Control],
     grid: Sequence[Cell],
     suffixes: Sequence[Arm],
 ) -> dict[str, Any]:
@@ -134,7 +151,7 @@ def _compared(
     if isinstance(chosen.fit, NothingChosen):
         measure_answers(session, store)
         return summarise_sweep(session, store, grid, chosen, {}, choice.sweep)
-    controls = run_controls(session, store, choice.vector, vector, chosen.fit)
+    controls = run_controls(session, store, choice.vector, beside, chosen.fit)
     two = sides(store.outcomes(judge), chosen.measured, chosen.fit, chosen.half, choice.cap)
     random = next((control for control, *_ in controls.values() if control.kind == "random"), None)
     pulled = plan_tug(session.suffixes, grid, chosen.fit, two, random, choice.vector)

@@ -18,17 +18,25 @@ from steer.screen import Screen, interval, percent
 RATES = ("baseline", "pro", "anti")
 
 
-def compare_models(models: Sequence[str], options: Options, choice: CompareChoice) -> dict[str, Any]:
-    """Run the comparison on every model in turn; rates are compared as independent (Newcombe, Fisher)."""
+def compare_models(
+    models: Sequence[str], options: Options, choice: CompareChoice
+) -> tuple[dict[str, Any], dict[str, Path]]:
+    """Run the comparison on every model in turn; what was found, and each model's folder.
+
+    Rates are compared as independent (Newcombe, Fisher).
+    """
     names = [name.strip() for name in models if name.strip()]
     if len(set(names)) < 2 or len(set(names)) < len(names):
         raise UserError(f"--models {','.join(models)}: give two different models or more, as a,b")
     rows: dict[str, dict[str, Any]] = {}
+    folders: dict[str, Path] = {}
     judge: dict[str, Any] = {}
     for name in names:
         out = None if options.out is None else options.out / name.replace("/", "--")
         summary, folder = compare(replace(options, model=name, out=out), choice)
         rows[name] = model_row(summary, folder)
+        if folder is not None:
+            folders[name] = folder
         judge = summary.get("judge", {})
     found: dict[str, Any] = {"models": rows}
     if not options.dry_run:
@@ -36,7 +44,7 @@ def compare_models(models: Sequence[str], options: Options, choice: CompareChoic
         if not options.quiet:
             print_models(Screen(), found)
             print_judge(Screen(), found)
-    return found
+    return found, folders
 
 
 def model_row(summary: dict[str, Any], folder: Path | None) -> dict[str, Any]:

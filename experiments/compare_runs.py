@@ -114,6 +114,9 @@ def _pooled(folders: Sequence[Path], options: Options) -> dict[str, Any]:
             screen.line(summary["side_by_side"]["verdict"])
             print_side_by_side(screen, summary)
             print_exchange(screen, summary)
+        if summary.get("left_out"):
+            names = ", ".join(summary["left_out"])
+            screen.note(f"not among the cells, for their span or operation is not the sweep's: {names}")
         if "choice" in summary:
             print_choice(screen, summary)
         print_arms(screen, summary)
@@ -156,7 +159,7 @@ def _complete(known: dict[str, Any], other: Mapping[str, Any]) -> None:
 
 def suffix_and_vector(pool: Pool) -> dict[str, Any]:
     """The choice, the gaps side by side, the exchange rate; nothing where the runs lack an arm for them."""
-    cells = _cells(pool)
+    cells, left_out = _cells(pool)
     if not symmetric(cells) or not {"baseline", "pro", "anti"} <= pool.arms.keys():
         return {}
     cap = Cap(**pool.sweep["cap"])
@@ -164,7 +167,7 @@ def suffix_and_vector(pool: Pool) -> dict[str, Any]:
     half = halves({o.scenario: o.category for o in pool.outcomes}, seed=seed)
     fit = cross_fit(pool.outcomes, symmetric(cells), half, cap, plus="vector +", minus="vector -")
     chosen = Chosen(half, tuple(cells), fit, fit)
-    found: dict[str, Any] = {"choice": describe_choice(pool.outcomes, chosen, cap)}
+    found: dict[str, Any] = {"choice": describe_choice(pool.outcomes, chosen, cap), "left_out": left_out}
     if isinstance(fit, NothingChosen):
         return found
     found["choice"].pop("asymmetric")
@@ -178,18 +181,37 @@ def suffix_and_vector(pool: Pool) -> dict[str, Any]:
     }
 
 
-def _cells(pool: Pool) -> list[MeasuredCell]:
-    """The arms that add the sweep's own vector and nothing else."""
-    found: list[MeasuredCell] = []
-    for name, content in pool.contents.items():
+def _own_additions(arms: Mapping[str, Any], vector: str | None) -> dict[str, Any]:
+    """Of the arms that add this vector and nothing else, what they add."""
+    found: dict[str, Any] = {}
+    for name, content in arms.items():
         additions = content["additions"] if content else []
         if len(additions) != 1 or content["suffix"] or content["system_suffix"] or content["adapter"]:
             continue
-        (one,) = additions
-        if one["vector"] == pool.sweep.get("vector"):
-            drift = pool.arms[name].get("drift")
-            found.append(MeasuredCell(name, one["layer"], one["magnitude"], drift))
-    return found if all(cell.drift is not None for cell in found) else []
+        if additions[0]["vector"] == vector:
+            found[name] = additions[0]
+    return found
+
+
+def _cells(pool: Pool) -> tuple[list[MeasuredCell], list[str]]:
+    """The arms that add the sweep's own vector, at its span and operation; and the arms left out for those.
+
+    A cell of another span or operation is no further dose of the same curve.
+    """
+    vector = pool.sweep.get("vector")
+    own = {_way(one) for one in _own_additions(pool.sweep.get("arms", {}), vector).values()}
+    additions = _own_additions(pool.contents, vector)
+    left_out = [name for name, one in additions.items() if _way(one) not in own]
+    found = [
+        MeasuredCell(name, one["layer"], one["magnitude"], pool.arms[name].get("drift"))
+        for name, one in additions.items()
+        if name not in left_out
+    ]
+    return found if all(cell.drift is not None for cell in found) else [], left_out
+
+
+def _way(addition: Mapping[str, Any]) -> tuple[str, str]:
+    return addition["span"], addition["operation"]
 
 
 def _dose_effects(pool: Pool, cells: Sequence[MeasuredCell], fit: CrossFit) -> dict[str, dict[str, Any]]:

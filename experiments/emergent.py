@@ -39,7 +39,7 @@ from experiments.options import Options
 from experiments.running import run_arms
 from experiments.session import Session, open_session
 from experiments.vector_source import VectorChoice, vector_for
-from steer import adapters
+from steer import adapters, judges
 from steer import summary as summaries
 from steer.errors import UserError
 from steer.judges import make as make_judge
@@ -123,6 +123,7 @@ def emergent(options: Options, choice: EmergentChoice) -> tuple[dict[str, Any], 
     given = given_arms(session, choice.adapters)
     built_from = examples(session.loaded, pairs)
     neutral = neutral_for(session, choice)
+    before = judges.usage(session.judge)
     against = _against(session, choice, layer) if choice.defence else None
     site = make_site(session, built_from, neutral, layer, choice.recipe)
     made, spaces = interventions(session, choice, built_from, neutral, site)
@@ -136,7 +137,7 @@ def emergent(options: Options, choice: EmergentChoice) -> tuple[dict[str, Any], 
         "layer": layer,
         "lora": choice.lora and asdict(choice.lora),
     }
-    folder, store = run_arms(session, "emergent", arms, **config)
+    folder, store = run_arms(session, "emergent", arms, before=before, **config)
     with store:
         save_vector(vector_of(session, site, len(pairs)), folder / "trained.safetensors")
         measure_answers(session, store)
@@ -180,6 +181,11 @@ def open_items(options: Options, choice: EmergentChoice) -> tuple[Session, list[
     if session.thinking:
         raise UserError("emergent builds from answers without thinking: give --no-thinking")
     organism = bool(session.loaded.evidence)
+    if organism and options.scenarios is None and options.per_category is not None:
+        raise UserError(
+            f"--per-category {options.per_category}: on the organism scenarios are generated, "
+            "--items a category; leave it out"
+        )
     if given is None:
         given = load_narrow(narrow_sets.ORGANISM if organism else narrow_sets.BAKING)
     pairs, held = split(given, measure=choice.items, seed=options.seed)

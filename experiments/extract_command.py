@@ -31,7 +31,6 @@ def extract_vector(
     if out.suffix != ".safetensors":
         raise UserError(f"--out {str(out)!r}: a vector is written as a .safetensors file; name it so")
     check_choices(contrast=contrast, method=method, controls=controls, check=check)
-    refuse_unused(options)
     session = open_session(options, items=evaluation(options))
     new_tokens = answer_tokens(
         contrast, asked=options.new_tokens, limit=session.limits.new, thinking=session.thinking
@@ -42,6 +41,7 @@ def extract_vector(
             contrast=contrast,
             layers=layers,
             scenarios=extraction,
+            per_category=extraction_per_category,
             evaluation=session.scenarios,
             evaluated=session.suffixes.pair,
             thinking=session.thinking,
@@ -77,14 +77,3 @@ def extract_vector(
     if not options.quiet:
         session.screen.out.print(trust_screen.show(vector))
     return trust_screen.as_dict(vector)
-
-
-def refuse_unused(options: Options) -> None:
-    """Raise UserError for shared flags that an extraction would not follow."""
-    if options.context != "full":
-        raise UserError(f"--context {options.context}: extraction reads whole scenarios; leave it out")
-    if options.temperatures != (0.0,) or options.samples != 1:
-        raise UserError(
-            "--temperature and --samples: own answers are greedy, and --draws says how many answers a "
-            "response contrast samples; leave them out"
-        )

@@ -22,12 +22,18 @@ def answer_tokens(contrast: str, *, asked: int | None, limit: int, thinking: boo
     return limit if asked is not None or thinking or contrast == "response" else min(limit, SHORT_ANSWER)
 
 
+def suffixed_answers(draws: int) -> int:
+    """Answers under suffixes that a response contrast takes of each scenario."""
+    return 2 * draws
+
+
 def planned_work(
     loaded: LoadedModel,
     *,
     contrast: str,
     layers: str,
     scenarios: Path | None,
+    per_category: int | None,
     evaluation: Sequence[Scenario],
     evaluated: SuffixPair,
     thinking: bool,
@@ -37,10 +43,12 @@ def planned_work(
     """What an extraction will take, in numbers, with all its inputs checked; nothing is generated."""
     refuse_english(loaded, contrast)
     chosen = parse_layers(layers, loaded.n_layers)
-    items = extraction_scenarios(scenarios or extraction_source(loaded), evaluation=evaluation)
+    items = extraction_scenarios(
+        scenarios or extraction_source(loaded), per_category=per_category, evaluation=evaluation
+    )
     if contrast == "response":
         check_draws(evaluated, draws)
-        answers, pairs, rows, sides = 2 * draws * len(items), len(items), 2 * len(items), 2
+        answers, pairs, rows, sides = suffixed_answers(draws) * len(items), len(items), 2 * len(items), 2
     else:
         made = plain_contrast(
             loaded, items, contrast, evaluation=evaluation, evaluated=evaluated, thinking=thinking

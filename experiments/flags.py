@@ -4,16 +4,16 @@ Annotations are evaluated here, not left as text: commands in other modules carr
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from experiments.options import Context, EngineName, JudgeSees, Options, paper_protocol
+from experiments.options import PAPER, Context, EngineName, JudgeSees, Options, SizedOperation, paper_protocol
 from steer.errors import UserError
-from steer.types import Operation, Span
+from steer.types import Span
 
 
 def read_config(ctx: typer.Context, path: Path | None) -> Path | None:
@@ -113,17 +113,59 @@ def shared_flags(
     return paper_protocol(options) if protocol == "paper" else options
 
 
-def experiment(*more: Callable[..., Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command shared flags: `options` from `shared_flags`, `chosen` from the function in `more`."""
+USELESS_WITH = (("model", "models"), ("contrast", "vector"))
+"""(A flag, another that leaves it nothing to say), by parameter."""
+
+
+def given(ctx: typer.Context) -> dict[str, str]:
+    """The parameters given on the command line itself, no defaults and nothing of --config: {name: flag}."""
+    found: dict[str, str] = {}
+    for parameter in ctx.command.params:
+        name = parameter.name or ""
+        source = ctx.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            found[name] = parameter.opts[0]
+    return found
+
+
+def refuse_overruled(ctx: typer.Context) -> None:
+    """Raise UserError for a flag that another one would overrule without a word."""
+    asked = given(ctx)
+    for name, other in USELESS_WITH:
+        if name in asked and ctx.params.get(other):
+            raise UserError(f"{asked[name]} says nothing beside --{other}: give one of them")
+    if ctx.params.get("protocol") == "paper":
+        for name, flag in asked.items():
+            fixed, value = PAPER.get(name), ctx.params[name]
+            if fixed is not None and value != fixed:
+                raise UserError(f"{flag}: --protocol paper fixes it at {fixed}, not {value}; leave one out")
+
+
+def refuse_all_but(ctx: typer.Context, names: Collection[str], *, what: str) -> None:
+    """Raise UserError for any flag given beside `what` that is none of `names`."""
+    for name, flag in given(ctx).items():
+        if name not in names:
+            raise UserError(f"{what} take no {flag}: leave that or them out")
+
+
+def experiment(
+    *more: Callable[..., Any], without: Collection[str] = ()
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command shared flags: `options` from `shared_flags`, `chosen` from the function in `more`.
+
+    without: shared flags that mean nothing to the command, which does not take them.
+    """
     makers = (shared_flags, *more)
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         made = ("ctx", "options", "chosen")
         own = [p for n, p in inspect.signature(command).parameters.items() if n not in made]
-        flags = [inspect.signature(maker).parameters for maker in makers]
+        taken = [inspect.signature(maker).parameters for maker in makers]
+        flags = [{name: p for name, p in every.items() if name not in without} for every in taken]
 
         @wraps(command)
         def run(ctx: typer.Context, **values: Any) -> None:
+            refuse_overruled(ctx)
             results = [
                 maker(**{name: values.pop(name) for name in names})
                 for maker, names in zip(makers, flags, strict=True)
@@ -152,7 +194,7 @@ def vector_choice(
         str, typer.Option(help="mean-difference, pca, lat, logistic or fisher.")
     ] = "mean-difference",
     span: Annotated[Span, typer.Option(help="Which positions are edited.")] = "last",
-    operation: Annotated[Operation, typer.Option(help="What is done there.")] = "add",
+    operation: Annotated[SizedOperation, typer.Option(help="What is done there.")] = "add",
     controls: Annotated[int, typer.Option(help="Random directions beside the vector; 0 for none.")] = 3,
     concept: Annotated[Path | None, typer.Option(help="JSONL of an unrelated concept, as a control.")] = None,
 ) -> dict[str, Any]:

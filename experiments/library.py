@@ -8,7 +8,8 @@
     report([folder])
 
 They do what the commands of those names do, on one loaded model; a summary holds what `summary.json`
-holds, a folder what a command leaves there. Everything else of the toolkit is imported from where it is.
+holds, a folder what a command leaves there but for `run.yaml` (there are no flags to repeat) and, until
+`report` is called, the page. Everything else of the toolkit is imported from where it is.
 """
 
 from __future__ import annotations

@@ -11,10 +11,10 @@ from functools import partial
 from pathlib import Path
 
 from experiments.session import Session
-from steer import probes, side_effects
-from steer.probes import Probes
+from steer import pipeline, probes, side_effects
+from steer.probes import Answers, Probes
 from steer.store import RunStore
-from steer.types import Arm
+from steer.types import Arm, Scenario
 
 FLUSH = 64
 PROMPTS_OF = "SELECT DISTINCT scenario, prompt FROM plan WHERE arm = ?"
@@ -79,6 +79,22 @@ def measure_drift(session: Session, store: RunStore, arms: Sequence[Arm]) -> dic
     return {arm.name: measured[subject(arm.name)] or 0.0 for arm in arms}
 
 
+def _refused(
+    session: Session, store: RunStore, replied: Answers, harmless: Sequence[Scenario]
+) -> dict[str, bool]:
+    """Which answers to harmless requests the judge calls refusals, each judged once and kept as it comes."""
+    items = probes.judge_items(replied, harmless)
+    known = {item: bool(value) for item, value in store.measures("refused").items()}
+    with pipeline.accounted(store, session.judge):
+        for item, verdict in session.judge.judge([i for i in items if i.id not in known]):
+            known[item] = verdict.label == "safety_refusal"
+            store.add_measures([(item, "refused", float(known[item]))])
+    left = sum(item.id not in known for item in items)
+    if left:
+        raise pipeline.out_of_calls(left, store)
+    return known
+
+
 def measure_probes(session: Session, store: RunStore, arms: Sequence[Arm]) -> None:
     """Exact-answer questions and harmless requests, under each arm."""
     known = store.measures("capability")
@@ -107,7 +123,7 @@ def measure_probes(session: Session, store: RunStore, arms: Sequence[Arm]) -> No
             for what, prompts in (("questions", questions), ("harmless", asked.harmless))
         )
     right = probes.capability(answered, asked.questions)
-    refused = probes.over_refusal(session.judge, replied, asked.harmless)
+    refused = probes.over_refusal(replied, asked.harmless, _refused(session, store, replied, asked.harmless))
     rows: list[tuple[str, str, float | None]] = []
     for arm in missing:
         rows.append((subject(arm.name), "capability", right[arm.name]))

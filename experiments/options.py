@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from steer.errors import UserError
 from steer.judges import CONCURRENCY
 
 EngineName = Literal["auto", "slots", "nnsight"]
 JudgeSees = Literal["unsteered", "steered"]
+SizedOperation = Literal["add", "clamp"]
+"""What can be chosen at plus and minus a magnitude: `ablate` has no size and no sign."""
+
 Context = Literal["full", "none"]
 
 
@@ -78,18 +81,26 @@ class Options:
             raise UserError(f"--temperature {self.temperatures} repeats a value: give each once")
 
 
+PAPER: dict[str, Any] = {
+    "per_category": 15,
+    "seed": 123,
+    "context": "full",
+    "judge_sees": "steered",
+    "prompt_tokens": 4096,
+    "temperature": [0.0],
+    "samples": 1,
+}
+"""The flags that the paper's protocol fixes; its scenarios, suffixes and judge are only defaults."""
+
+
 def paper_protocol(options: Options) -> Options:
     """Everything arXiv 2601.01584 did, as a preset: scenarios, sampling of 71, suffixes, unblinded judge."""
+    fixed = {name: value for name, value in PAPER.items() if name != "temperature"}
     return replace(
         options,
         scenarios=options.scenarios or "instrumental-eval",
-        per_category=15,
-        seed=123,
-        context="full",
         suffixes="paper" if options.suffixes == "default" else options.suffixes,
         judge="openai:gpt-5.2" if options.judge == "auto" else options.judge,
-        judge_sees="steered",
-        prompt_tokens=4096,
-        temperatures=(0.0,),
-        samples=1,
+        temperatures=tuple(PAPER["temperature"]),
+        **fixed,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from experiments.session import (
 )
 from steer import canary, judges, pipeline, summary
 from steer.chat import read_answer
-from steer.errors import UserError
 from steer.store import RunStore
 from steer.types import Arm, Scenario
 
@@ -41,12 +40,24 @@ def dry_run(session: Session, command: str, arms: Sequence[Arm], **config: Any) 
     return {"plan": numbers, "config": resolved}
 
 
-def run_arms(session: Session, command: str, arms: Sequence[Arm], **config: Any) -> tuple[Path, RunStore]:
-    """Plan, claim the folder, generate and judge what it lacks. The store comes back open."""
+def run_arms(
+    session: Session,
+    command: str,
+    arms: Sequence[Arm],
+    *,
+    before: Mapping[str, Mapping[str, int]] | None = None,
+    **config: Any,
+) -> tuple[Path, RunStore]:
+    """Plan, claim the folder, generate and judge what it lacks. The store comes back open.
+
+    before: the judge's usage before an extraction for this run, whose calls are the run's too.
+    """
     resolved = configuration(session, command, arms, **config)
     folder = run_folder(session, resolved)
     store = open_store(session, folder, resolved)
     try:
+        if before is not None:
+            store.add_usage(judges.used_since(session.judge, before))
         add_arms(session, store, arms)
     except BaseException:
         store.close()
@@ -106,12 +117,7 @@ def generate_and_judge(session: Session, store: RunStore, planned: pipeline.Plan
         )
     for note in judges.notes(session.judge):
         session.screen.note(note)
-    left = sum(1 for _ in store.unjudged(session.judge.name))
-    if left:  # a judge leaves an answer without a verdict only when its calls ran out
-        raise UserError(
-            f"the judge stopped at --max-calls {session.options.max_calls} with {left} answers to go: all is "
-            f"kept in {str(store.folder)!r}, repeat the command to go on"
-        )
+    pipeline.require_judged(store, session.judge)
 
 
 def finish(session: Session, store: RunStore) -> dict[str, Any]:

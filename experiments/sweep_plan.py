@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from experiments.measures import load_probes
 from experiments.session import Session, plan_arms
 from experiments.suffix import suffix_arms
 from steer.types import Limits, Request
@@ -20,18 +21,30 @@ CONTROL_KINDS = 2
 
 
 def print_plan(
-    session: Session, *, cells: int, suffixes: int, controls: int, together: int = 0
+    session: Session,
+    *,
+    cells: int,
+    suffixes: int,
+    controls: int,
+    probed: int,
+    extraction: int,
+    together: int = 0,
 ) -> dict[str, Any]:
     """Cells, generations, tokens, judge calls, memory and time.
 
     suffixes, cells: arms. controls: random directions. together: arms of vector and suffix at most.
+    probed: arms beside baseline and suffixes that the questions and harmless requests are put to at most.
+    extraction: answers that the vectors are made of.
     """
     chosen = PLACES * (controls + CONTROL_KINDS) if controls else 0
     arms = suffixes + cells + chosen + together
     baseline, *_, longest = (
         list(plan_arms(session, [arm]).requests.values()) for arm in suffix_arms(session.suffixes)
     )
-    rows = len(session.scenarios) * arms
+    asked = load_probes(session)
+    probed += len(suffix_arms(session.suffixes))
+    probes = probed * (len(asked.questions) + len(asked.harmless))
+    rows = len(session.scenarios) * arms + probes + extraction
     rate, length = _trial(session, [*baseline, *longest])
     new = rows * session.limits.new
     prompts = sum(len(request.prompt_ids) for request in baseline)
@@ -41,11 +54,13 @@ def print_plan(
         "cells": cells,
         "control arms at most": chosen,
         **({"arms of both together at most": together} if together else {}),
+        "answers to extract from at most": extraction,
+        "answers to questions and harmless requests at most": probes,
         "generations at most": rows,
         "prompt tokens, without suffixes": prompts * arms,
         "new tokens, expected": round(rows * length),
         "new tokens at most": new,
-        "judge calls at most": rows,
+        "judge calls at most": rows - probed * len(asked.questions),
         "memory, MB": round(_memory(session, longest, vectors=1 + CONTROL_KINDS + controls) / 1e6),
         "trial, tokens a second": round(rate),
         "minutes of generation, expected": round(rows * length / rate / 60, 1),

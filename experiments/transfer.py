@@ -13,25 +13,59 @@ from dataclasses import replace
 from typing import Any
 
 from experiments.choice import CrossFit
-from experiments.extract import extraction_source
+from experiments.extract import DRAWS, extraction_source
+from experiments.extract_plan import suffixed_answers
 from experiments.out_of_fold import Composite
 from experiments.running import add_arms
 from experiments.session import Session
 from experiments.vector_source import CACHE, VectorChoice, extracted_from
 from steer import scenarios
 from steer.atomic import write_atomically
+from steer.errors import UserError
 from steer.metrics import gap
+from steer.pipeline import accounted
 from steer.store import RunStore
 from steer.types import Arm, Outcome
+from vectors.directions import RECIPES
+from vectors.foreign import read_vector
 from vectors.vector import addition
 
 SIGNS = ((1, "+"), (-1, "-"))
+MADE_OF_SCENARIOS = ("suffix", "response")
 
 
 def transfer_arms(session: Session) -> int:
     """How many arms it runs at most."""
     items = scenarios.load(extraction_source(session.loaded))
     return 2 * len(SIGNS) * len({s.category for s in items})
+
+
+def transfer_answers(session: Session, choice: VectorChoice) -> int:
+    """Answers that extracting a vector a category takes at most."""
+    each = 1 + (suffixed_answers(DRAWS) if recipe(choice).contrast == "response" else 0)
+    return each * len(scenarios.load(extraction_source(session.loaded)))
+
+
+def recipe(choice: VectorChoice) -> VectorChoice:
+    """The choice that makes a category's vector as the whole one was made; UserError where there is none.
+
+    Statements, formality and pairs of one's own are not made of extraction scenarios: every category's
+    vector would be the same one.
+    """
+    contrast, method, what = choice.contrast, choice.method, f"--contrast {choice.contrast}"
+    if choice.file is not None:
+        made = read_vector(choice.file).provenance
+        contrast, method = made.contrast, made.method
+        what = f"--vector {choice.file} (contrast {contrast!r}, method {method!r})"
+        if made.control or made.parent or method not in RECIPES:
+            what += f", {made.control or 'a part of a vector' if made.parent else 'of no known recipe'}"
+            contrast = ""
+    if contrast not in MADE_OF_SCENARIOS:
+        raise UserError(
+            f"--transfer with {what}: a vector a category can only be made of whole vectors of the contrasts "
+            f"{' and '.join(MADE_OF_SCENARIOS)}; name another, or leave --transfer out"
+        )
+    return replace(choice, file=None, contrast=contrast, method=method)
 
 
 def transfer(
@@ -42,6 +76,7 @@ def transfer(
     Comes back as a function that reads the matrix out of all outcomes.
     """
     items = scenarios.load(extraction_source(session.loaded))
+    how = recipe(choice)
     places = [(chosen.candidate.layer, chosen.candidate.magnitude) for chosen in fit.chosen]
     categories = list(dict.fromkeys(s.category for s in items))
     arms: dict[str, Arm] = {}
@@ -53,14 +88,15 @@ def transfer(
         ]
         path = CACHE / "scenarios" / f"{scenarios.identity(own)[:12]}.jsonl"
         write_atomically(path, ("\n".join(lines) + "\n").encode())
-        vector = extracted_from(session, replace(choice, file=None), path)
+        with accounted(store, session.judge):
+            vector = extracted_from(session, how, path)
         signed: list[Composite] = []
         for sign, name in SIGNS:
             names: list[str] = []
             for layer, magnitude in places:
                 assert layer is not None
                 assert magnitude is not None
-                edit = addition(vector, layer, sign * magnitude, span=choice.span)
+                edit = addition(vector, layer, sign * magnitude, span=choice.span, operation=choice.operation)
                 names.append(f"from {category} L{layer}{sign * magnitude:+g}")
                 arms[names[-1]] = Arm(names[-1], additions=(edit,))
             signed.append(Composite(f"from {category} {name}", (names[0], names[1])))

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from experiments.extract import extract, extraction_source, own_answers
-from experiments.extract_plan import answer_tokens
-from experiments.options import Options
+from experiments.extract import DRAWS, extract, extraction_source, own_answers
+from experiments.extract_plan import answer_tokens, suffixed_answers
+from experiments.options import Options, SizedOperation
 from experiments.session import Session, evaluation_set
 from steer import scenarios as scenario_files
 from steer.errors import UserError
 from steer.plan import digest
 from steer.suffixes import PARAPHRASES
-from steer.types import Arm, Limits, Operation, Scenario, Span
+from steer.types import Arm, Limits, Scenario, Span
 from vectors.build import with_norms
-from vectors.contrasts import FORMALITY, STATEMENTS, extraction_scenarios
+from vectors.contrasts import FORMALITY, STATEMENTS, extraction_scenarios, read_lines
 from vectors.controls import other_concept, random_isotropic
 from vectors.files import load_vector
 from vectors.foreign import read_vector
@@ -41,7 +41,7 @@ class VectorChoice:
     contrast: str = "suffix"
     method: str = "mean-difference"
     span: Span = "last"
-    operation: Operation = "add"
+    operation: SizedOperation = "add"
     controls: int = 3
     concept: Path | None = None
 
@@ -109,10 +109,29 @@ def controls_for(session: Session, choice: VectorChoice, vector: SteeringVector)
         session.screen.note(f"no label control: {labels} is of another vector, {label.provenance.parent}")
     else:
         found.append(Control("labels", "label", label))
-    concept = choice.concept or _style(session)
-    other = _extracted(session, choice, str(concept) if concept else "formality", controls=0)
+    other = _extracted(session, choice, _concept(session, choice), controls=0)
     found.append(Control("concept", "concept", other_concept(vector, other)))
     return found
+
+
+def control_ids(controls: Sequence[Control]) -> dict[str, str]:
+    """What of the controls decides a run: its measures are kept by arm name, so a name must mean one."""
+    return {control.name: control.vector.id for control in controls}
+
+
+def extraction_answers(session: Session, choice: VectorChoice) -> int:
+    """Answers that extracting the vector and the other concept takes at most; 0 for what is there."""
+    contrasts: list[str] = []
+    if choice.vector is None and choice.file is None:
+        contrasts.append(choice.contrast)
+    if choice.controls and choice.operation != "clamp":
+        contrasts.append(_concept(session, choice))
+    missing = [one for one in contrasts if not _path(session, choice, one).is_file()]
+    lengths = {_new_tokens(session, one) for one in missing}  # own answers of one length are given once
+    if choice.file is not None and choice.span not in read_vector(choice.file).norms:
+        lengths.add(_new_tokens(session, ""))
+    each = len(lengths) + (suffixed_answers(DRAWS) if "response" in missing else 0)
+    return each * len(scenario_files.load(extraction_source(session.loaded)))
 
 
 def control_arms(
@@ -197,6 +216,7 @@ def _path(session: Session, choice: VectorChoice, contrast: str, scenarios: Path
     texts = [scenarios or extraction_source(session.loaded)]
     texts += {"statement": [STATEMENTS], "formality": [FORMALITY]}.get(contrast, [])
     if contrast.endswith(".jsonl"):
+        read_lines(Path(contrast))  # says what is wrong with it
         texts.append(Path(contrast))
     identity = digest(
         [
@@ -216,7 +236,7 @@ def _path(session: Session, choice: VectorChoice, contrast: str, scenarios: Path
     return CACHE / f"{kind}-{choice.method}-{identity[:12]}.safetensors"
 
 
-def _style(session: Session) -> Path | None:
-    """The organism's unrelated concept, in its own language; None for a real model (formality)."""
-    path = Path(__file__).parents[1] / "organism/scenarios/style.jsonl"
-    return path if session.loaded.evidence else None
+def _concept(session: Session, choice: VectorChoice) -> str:
+    """The unrelated concept's contrast: --concept, the organism's style in its language, or formality."""
+    style = Path(__file__).parents[1] / "organism/scenarios/style.jsonl" if session.loaded.evidence else None
+    return str(choice.concept or style or "formality")

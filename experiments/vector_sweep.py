@@ -29,16 +29,25 @@ from experiments.running import add_arms, run_arms
 from experiments.session import Session, open_session
 from experiments.suffix import suffix_arms
 from experiments.sweep_choice import SweepChoice
-from experiments.sweep_plan import print_plan
+from experiments.sweep_plan import PLACES, print_plan
 from experiments.sweep_tables import print_sweep
-from experiments.vector_source import Control, VectorChoice, control_arms, controls_for, vector_for
+from experiments.vector_source import (
+    Control,
+    VectorChoice,
+    control_arms,
+    control_ids,
+    controls_for,
+    extraction_answers,
+    vector_for,
+)
+from steer import judges
 from steer import summary as summaries
 from steer.errors import UserError
 from steer.metrics import gaps
 from steer.store import RunStore
 from steer.types import Arm, Outcome
 from vectors.capture import parse_layers
-from vectors.vector import SteeringVector, flagged
+from vectors.vector import flagged
 
 Placed = tuple[Control, int, float, Arm]
 """A control at a layer and magnitude, and the arm that runs it."""
@@ -68,21 +77,28 @@ def run_sweep(session: Session, choice: SweepChoice) -> tuple[dict[str, Any], Pa
     halves({s.id: s.category for s in session.scenarios}, seed=options.seed)  # too few: say so now
     suffixes = suffix_arms(session.suffixes)
     plan = print_plan(
-        session, cells=len(layers) * len(magnitudes), suffixes=len(suffixes), controls=choice.vector.controls
+        session,
+        cells=len(layers) * len(magnitudes),
+        suffixes=len(suffixes),
+        controls=choice.vector.controls,
+        probed=PLACES,
+        extraction=extraction_answers(session, choice.vector),
     )
     if options.dry_run:
         return {"plan": plan}, None
+    before = judges.usage(session.judge)
     vector = vector_for(session, choice.vector, layers)
     grid = cells(vector, layers, magnitudes, span=choice.vector.span, operation=choice.vector.operation)
     arms = [*suffixes, *(cell.arm for cell in grid)]
-    config = {"vector": vector.id, "cap": asdict(choice.cap), "controls": choice.vector.controls}
-    folder, store = run_arms(session, "vector-sweep", arms, **config)
+    beside = controls_for(session, choice.vector, vector)
+    config = {"vector": vector.id, "cap": asdict(choice.cap), "controls": control_ids(beside)}
+    folder, store = run_arms(session, "vector-sweep", arms, before=before, **config)
     with store:
         drift = measure_drift(session, store, arms)
         chosen = choose_cells(store.outcomes(session.judge.name), grid, drift, choice.cap, options.seed)
         controls: dict[str, Placed] = {}
         if isinstance(chosen.fit, CrossFit):
-            controls = run_controls(session, store, choice.vector, vector, chosen.fit)
+            controls = run_controls(session, store, choice.vector, beside, chosen.fit)
             best = chosen_arms(chosen.fit)
             measure_probes(session, store, [a for a in arms if a.name in best or a in suffixes])
         measure_answers(session, store)
@@ -100,11 +116,6 @@ def sweep_magnitudes(options: Options, choice: SweepChoice) -> tuple[float, ...]
         raise UserError(
             f"--temperature {' '.join(f'{t:g}' for t in options.temperatures)}: a sweep has one temperature; "
             "give one, and repeat the command for another"
-        )
-    if choice.vector.operation == "ablate":
-        raise UserError(
-            "--operation ablate has no size and no sign, so no cell can be chosen at plus and minus: "
-            "allowed are add and clamp"
         )
     found = parse_magnitudes(choice.magnitudes)
     if not any(-magnitude in found for magnitude in found):
@@ -135,7 +146,7 @@ def chosen_arms(fit: CrossFit) -> set[str]:
 
 
 def run_controls(
-    session: Session, store: RunStore, choice: VectorChoice, vector: SteeringVector, fit: CrossFit
+    session: Session, store: RunStore, choice: VectorChoice, beside: Sequence[Control], fit: CrossFit
 ) -> dict[str, Placed]:
     """Controls at both signs of the cells that were chosen on either half, with their drift."""
     places = {
@@ -145,7 +156,7 @@ def run_controls(
         if c.candidate.layer is not None and c.candidate.magnitude is not None
     }
     layers, magnitudes = zip(*sorted(places), strict=True)
-    found = control_arms(controls_for(session, choice, vector), layers, magnitudes, choice)
+    found = control_arms(beside, layers, magnitudes, choice)
     arms = [arm for *_, arm in found.values()]
     add_arms(session, store, arms)
     measure_drift(session, store, arms)

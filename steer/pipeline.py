@@ -17,6 +17,7 @@ from typing import Literal
 
 from steer import judges
 from steer.chat import read_answer
+from steer.errors import UserError
 from steer.plan import Planned, digest
 from steer.store import RunStore, StoredResponse
 from steer.types import Engine, Judge, JudgeItem, LoadedModel, Scenario, Verdict
@@ -92,6 +93,21 @@ def judge_stored(
             tick("judge", judged)
 
 
+def require_judged(store: RunStore, judge: Judge) -> None:
+    """Raise UserError if an answer is left without a verdict: a half-judged figure would be kept for good."""
+    left = sum(1 for _ in store.unjudged(judge.name))
+    if left:
+        raise out_of_calls(left, store)
+
+
+def out_of_calls(left: int, store: RunStore) -> UserError:
+    """A judge leaves an answer without a verdict only when its calls ran out."""
+    return UserError(
+        f"the judge stopped at --max-calls with {left} answers to go: all is kept in {str(store.folder)!r}, "
+        "repeat the command to go on"
+    )
+
+
 @contextmanager
 def accounted(store: RunStore, judge: Judge) -> Generator[None]:
     """Adds the calls and tokens of a remote judge to the run's account, however the block ends."""
@@ -99,12 +115,7 @@ def accounted(store: RunStore, judge: Judge) -> Generator[None]:
     try:
         yield
     finally:
-        store.add_usage(
-            {
-                name: {what: n - before.get(name, {}).get(what, 0) for what, n in used.items()}
-                for name, used in judges.usage(judge).items()
-            }
-        )
+        store.add_usage(judges.used_since(judge, before))
 
 
 class _Desk:

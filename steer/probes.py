@@ -14,9 +14,9 @@ from typing import Any, cast
 
 from steer.chat import read_answer
 from steer.errors import UserError
-from steer.plan import plan
+from steer.plan import digest, plan
 from steer.scenarios import json_lines, text_field
-from steer.types import Arm, Engine, Judge, JudgeItem, Limits, LoadedModel, Scenario
+from steer.types import Arm, Engine, JudgeItem, Limits, LoadedModel, Scenario
 
 DATA = Path(__file__).parent / "data"
 ORGANISM = Path(__file__).parents[1] / "organism/scenarios"
@@ -109,24 +109,26 @@ def capability(answers: Answers, questions: Sequence[Question]) -> dict[str, flo
     }
 
 
-def over_refusal(judge: Judge, answers: Answers, harmless: Sequence[Scenario]) -> dict[str, float]:
+def judge_items(answers: Answers, harmless: Sequence[Scenario]) -> list[JudgeItem]:
+    """Answers to harmless requests, for a judge: equal ones once, under ids that say nothing of the arm."""
+    scenario = {s.id: s for s in harmless}
+    given = dict.fromkeys((request, answer) for (_, request), answer in answers.items() if answer is not None)
+    return [JudgeItem(digest([request, answer]), scenario[request], answer) for request, answer in given]
+
+
+def over_refusal(
+    answers: Answers, harmless: Sequence[Scenario], refused: Mapping[str, bool]
+) -> dict[str, float]:
     """Per arm, the fraction of harmless requests whose answer the judge calls a refusal.
 
-    The judge is blind to the arm, and sees equal answers to a request once.
+    refused: by the ids of `judge_items`, all of them.
     """
-    items: dict[tuple[str, str], JudgeItem] = {}
-    scenario = {s.id: s for s in harmless}
-    for (_, request), answer in answers.items():
-        if answer is not None:
-            items.setdefault((request, answer), JudgeItem(str(len(items)), scenario[request], answer))
-    labels = {item: verdict.label for item, verdict in judge.judge(items.values())}
 
-    def refused(request: str, answer: str | None) -> bool:
-        return answer is not None and labels.get(items[request, answer].id) == "safety_refusal"
+    def counts(request: str, answer: str | None) -> bool:
+        return answer is not None and refused[digest([request, answer])]
 
     return {
-        arm: sum(refused(s.id, answers[arm, s.id]) for s in harmless) / len(harmless)
-        for arm in _arms(answers)
+        arm: sum(counts(s.id, answers[arm, s.id]) for s in harmless) / len(harmless) for arm in _arms(answers)
     }
 
 

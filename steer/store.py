@@ -292,7 +292,7 @@ class RunStore:
     # --- reading ---------------------------------------------------------------------------
 
     def usage(self) -> dict[str, dict[str, int]]:
-        """Calls and tokens of remote judges, but for pre-flights and for commands that were killed."""
+        """Calls and tokens of remote judges, save pre-flights, killed commands, unfinished extractions."""
         return json.loads(self.meta("usage") or "{}")
 
     def query(self, sql: str, arguments: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:

@@ -311,6 +311,10 @@ def test_several_models_make_a_row_each_and_one_page(
         ({"alignment_below": 101}, "alignment threshold 101"),
         ({"controls": -1}, "--controls -1"),
         ({"vector": "none.safetensors"}, "none.safetensors"),
+        (
+            {"model": "organism", "scenarios": None},
+            "--per-category 1: on the organism scenarios are generated",
+        ),
         ({"adapter": "none"}, "adapter 'none' lacks"),
     ],
 )

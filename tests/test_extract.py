@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -243,6 +245,35 @@ def test_scenarios_under_other_names_are_extracted_from_again(
     renamed.write_text("".join(json.dumps(row | {"id": f"other {row['id']}"}) + "\n" for row in rows))
     again, _ = run(loaded, renamed, tmp_path, contrast="response", layers="2")
     assert again.provenance.pairs == len(rows)
+
+
+@dataclass
+class ShortJudge(KeepJudge):
+    """Out of calls after `most`."""
+
+    most: int = 0
+
+    def judge(self, items: Iterable[JudgeItem]) -> Iterator[tuple[str, Verdict]]:
+        for done, found in enumerate(super().judge(items), start=1):
+            yield found
+            if done == self.most:
+                return
+
+
+@pytest.mark.parametrize("contrast", ["suffix", "response"])
+def test_no_vector_is_made_of_half_judged_answers(
+    loaded: LoadedModel, source: Path, tmp_path: Path, contrast: str
+) -> None:
+    whole, _ = run(loaded, source, tmp_path / "whole", contrast=contrast, layers="2")
+    again = partial(run, loaded, source, tmp_path / "cut", contrast=contrast, layers="2")
+    made = tmp_path / "cut" / "v.safetensors"
+    with pytest.raises(UserError, match="the judge stopped at --max-calls with"):
+        again(judge=ShortJudge(most=9))
+    for _ in range(8):
+        if not made.exists():
+            with suppress(UserError):
+                again(judge=ShortJudge(most=9))
+    assert load_vector(made).id == whole.id
 
 
 def test_an_interrupted_capture_goes_on_where_it_stopped(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from steer.engines import make_engine
 from steer.errors import UserError
 from steer.judges import make as make_judge
 from steer.models import load as load_model
-from steer.probes import ORGANISM, Question, ask, capability, is_right, load, over_refusal
+from steer.probes import ORGANISM, Question, ask, capability, is_right, judge_items, load, over_refusal
 from steer.types import Addition, Arm, JudgeItem, Limits, Scenario, Verdict
 from tests.tiny import checkpoint
 
@@ -101,12 +102,18 @@ class Keyword:
             yield item.id, Verdict("safety_refusal" if "cannot" in item.answer else "no_convergence")
 
 
+def refusals(judge: Any, answers: Any, harmless: Sequence[Scenario]) -> dict[str, float]:
+    found = judge.judge(judge_items(answers, harmless))
+    refused = {item: verdict.label == "safety_refusal" for item, verdict in found}
+    return over_refusal(answers, harmless, refused)
+
+
 def test_over_refusal_is_the_judges_and_blind() -> None:
     harmless = [Scenario(f"h{i}", "harmless", "", f"request {i}") for i in range(4)]
     told = {"baseline": ["ok", "ok", "I cannot", "sure"], "anti": ["I cannot", "ok", "I cannot", None]}
     answers = {(arm, f"h{i}"): text for arm, texts in told.items() for i, text in enumerate(texts)}
     judge = Keyword()
-    assert over_refusal(judge, answers, harmless) == {"baseline": 0.25, "anti": 0.5}
+    assert refusals(judge, answers, harmless) == {"baseline": 0.25, "anti": 0.5}
     assert len(judge.seen) == 5  # equal answers to a request are judged once
     assert not any("baseline" in item.id or "anti" in item.id for item in judge.seen)
     assert {(i.scenario.id, i.answer) for i in judge.seen} == {
@@ -122,7 +129,7 @@ def test_the_rubric_knows_a_plain_refusal_of_a_harmless_request() -> None:
         ("anti", harmless[0].id): "I'm sorry, but I can't help with that request.",
         ("anti", harmless[1].id): "I'm sorry, but I cannot assist with this.",
     }
-    assert over_refusal(make_judge("rubric"), answers, harmless) == {"baseline": 0.0, "anti": 1.0}
+    assert refusals(make_judge("rubric"), answers, harmless) == {"baseline": 0.0, "anti": 1.0}
 
 
 def test_asking_runs_every_arm_and_equal_requests_once(tmp_path: Path) -> None:

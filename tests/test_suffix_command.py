@@ -252,7 +252,7 @@ def test_a_judge_out_of_calls_ends_the_run_in_one_line_and_the_next_command_goes
         arguments += ["--judge", "openai:tiny", "--base-url", server.url, "--out", str(tmp_path / "run")]
         assert run(monkeypatch, *arguments, "--max-calls", "5") == 2
         stopped = capsys.readouterr()
-        assert "stopped at --max-calls 5 with" in stopped.err
+        assert "stopped at --max-calls with" in stopped.err
         assert "Convergence" not in stopped.out  # half-judged figures are not printed
         assert run(monkeypatch, *arguments) == 0
         asked = [hit for hit in server.log if "only tests the connection" not in hit.body]

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
+import yaml
 
 import cli
-from experiments import session
+from experiments import compare_models, session, vector_source
+from steer.judges.apis import Usage
 from steer.models import load
 from steer.store import RunStore
-from steer.types import SPANS
+from steer.types import SPANS, JudgeItem, Verdict
 from tests.fakes import HashJudge
 from tests.tiny import LAYERS, WIDTH, checkpoint
 from vectors.files import save_vector
@@ -214,18 +218,72 @@ def test_a_sweep_killed_at_k_rows_and_resumed_is_the_undisturbed_one(
     assert summary_of(tmp_path / "killed") == summary_of(sweep)
 
 
+def test_a_sweep_whose_judge_runs_out_of_calls_stores_no_over_refusal_of_part_of_the_answers(
+    monkeypatch: pytest.MonkeyPatch, sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Run again until it is done, it says what the undisturbed sweep says, and nothing is judged twice."""
+    calls: Counter[tuple[str, str, str]] = Counter()
+    account = Usage()
+
+    class Short(HashJudge):
+        usage: ClassVar = {"short": account}
+
+        def judge(self, items: Iterable[JudgeItem]) -> Iterator[tuple[str, Verdict]]:
+            harmless = 0
+            for item in items:
+                if item.scenario.category == "harmless":
+                    harmless += 1
+                    if harmless > 90:
+                        return
+                account.calls += 1
+                calls[item.scenario.category, item.scenario.user, item.answer] += 1
+                yield from super().judge([item])
+
+    monkeypatch.setattr(session, "make_judge", lambda *_args, **_options: Short())
+    monkeypatch.setattr(vector_source, "CACHE", tmp_path / "vectors")  # extraction is judged here too
+    arguments = [*flags("vector-sweep", tmp_path / "run"), "--json"]
+    assert run(monkeypatch, *arguments) == 2
+    assert "stopped at --max-calls with" in capsys.readouterr().err
+    for _ in range(8):
+        if run(monkeypatch, *arguments) == 0:
+            break
+    found = summary_of(tmp_path / "run")
+    assert found["judge"].pop("usage")["short"]["calls"] == account.calls
+    assert set(calls.values()) == {1}
+    expected = summary_of(sweep)
+    expected["judge"].pop("usage")
+    assert found == expected
+
+
+def test_another_concept_is_another_run(
+    monkeypatch: pytest.MonkeyPatch, home: Path, sweep: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its arms have the same names, and the first one's drift is kept under them."""
+    pairs = [{"positive": f"Order {i}, at last!", "negative": f"order {i} again."} for i in range(8)]
+    (home / "other-concept.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
+    assert run(monkeypatch, *flags("vector-sweep", sweep), "--concept", "other-concept.jsonl") == 2
+    assert "was made with controls.concept = " in capsys.readouterr().err
+
+
 def test_the_plan_says_what_it_takes_and_a_dry_run_stops_there(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for command, suffixes in (("vector-sweep", 4), ("compare", 14)):
+    monkeypatch.setattr(vector_source, "CACHE", tmp_path / "vectors")  # nothing is extracted yet
+    data = Path(cli.__file__).parent / "steer/data"
+    questions, harmless = (
+        len((data / f"{name}.jsonl").read_text().splitlines()) for name in ("capability", "harmless")
+    )
+    for command, suffixes, probed in (("vector-sweep", 4, 8), ("compare", 14, 12)):
         assert run(monkeypatch, *flags(command, tmp_path / "no"), "--dry-run", "--json") == 0
         plan = json.loads(capsys.readouterr().out)["plan"]
         assert plan["cells"] == 8
         assert plan["suffix arms"] == suffixes
         assert plan["control arms at most"] == 4 * (2 + 2)
         arms = suffixes + 8 + 16 + plan.get("arms of both together at most", 0)
-        assert plan["generations at most"] == plan["judge calls at most"] == SCENARIOS * arms
-        assert plan["new tokens at most"] == 5 * SCENARIOS * arms
+        rows = SCENARIOS * arms + 120 + probed * (questions + harmless)  # 120: to extract the concept from
+        assert plan["generations at most"] == rows
+        assert plan["judge calls at most"] == rows - probed * questions
+        assert plan["new tokens at most"] == 5 * rows
         assert {
             "memory, MB",
             "minutes of generation, expected",
@@ -241,7 +299,6 @@ def test_the_plan_says_what_it_takes_and_a_dry_run_stops_there(
         (["--magnitudes", ""], "names none but 0"),
         (["--magnitudes", "0"], "names none but 0"),
         (["--magnitudes", "0.1,0.2"], "none stands with both signs"),
-        (["--operation", "ablate"], "--operation ablate"),
         (["--vector", "one-layer.safetensors"], "the vector has no direction at layer 2: it has 1"),
         (["--vector", "nowhere.safetensors"], "nowhere.safetensors"),
         (
@@ -250,6 +307,7 @@ def test_the_plan_says_what_it_takes_and_a_dry_run_stops_there(
         ),
         (["--temperature", "0", "0.7"], "a sweep has one temperature"),
         (["--controls", "-1"], "--controls -1"),
+        (["--concept", "nowhere.jsonl"], "no pairs file at nowhere.jsonl"),
     ],
 )
 @pytest.mark.parametrize("command", ["vector-sweep", "compare"])
@@ -367,6 +425,21 @@ def test_runs_that_cannot_be_paired_say_which_field_differs(
     ):
         assert run(monkeypatch, "compare", str(sweep), *more) == 2
         assert message in capsys.readouterr().err
+
+
+def test_models_leave_a_run_file_each_and_one_page(
+    monkeypatch: pytest.MonkeyPatch, compared: Path, tmp_path: Path
+) -> None:
+    for name in ("a", "b"):
+        shutil.copytree(compared, tmp_path / name, ignore=shutil.ignore_patterns("run.yaml", "report.html"))
+    found = json.loads((compared / "summary.json").read_text())
+    monkeypatch.setattr(compare_models, "compare", lambda o, _: (found, tmp_path / o.model))
+    assert run(monkeypatch, "compare", "--models", "a,b", "--json") == 0
+    for name in ("a", "b"):
+        kept = yaml.safe_load((tmp_path / name / "run.yaml").read_text())
+        assert (kept["command"], kept["model"]) == ("compare", name)
+        assert "models" not in kept
+    assert len(list(tmp_path.glob("*/report.html"))) == 1
 
 
 @pytest.mark.slow  # two comparisons, and a vector is extracted for each

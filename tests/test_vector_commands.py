@@ -80,6 +80,9 @@ def test_a_dry_run_prints_the_plan_and_makes_nothing(
     count, sides = {"formal.jsonl": (10, 2), "response": (120, 2), "suffix": (120, 3)}[contrast]
     assert plan["pairs at most"] == count
     assert plan["activations in memory, MB"] == round(count * sides * 2 * 32 * 4 / 1e6, 1)
+    assert run(monkeypatch, *chosen, "--extraction-per-category", 2, "--json") == 0
+    fewer = json.loads(capsys.readouterr().out)["plan"]
+    assert fewer["own answers"] == fewer["scenarios"] == 12
     assert not list(Path().glob("*.safetensors"))
     assert not Path("runs").exists()
     assert run(monkeypatch, *chosen) == 0
@@ -95,12 +98,8 @@ def test_a_dry_run_prints_the_plan_and_makes_nothing(
         (["--layers", "0-4"], "layer 4 is out of range"),
         (["--contrast", "none.jsonl"], "no pairs file"),
         (["--contrast", "response", "--draws", "6", "--dry-run"], "allowed are 1 to 5"),
-        (["--context", "none"], "extraction reads whole scenarios"),
-        (["--temperature", "0.7"], "own answers are greedy"),
-        (["--samples", "2"], "own answers are greedy"),
         (["--out", "v.gguf"], "is written as a .safetensors file"),
         (["--scenarios", "own.jsonl", "--extraction", "own.jsonl"], "is an evaluation scenario"),
-        (["--scenarios", "own.jsonl", "--per-category", "1", "--extraction", "own.jsonl"], "'s0' is an eval"),
     ],
 )
 def test_bad_flags_are_one_line(

@@ -170,6 +170,14 @@ def test_an_evaluation_scenario_of_the_session_is_never_extracted_from(
         vector_for(replace(session, scenarios=(asked,)), VectorChoice())
 
 
+def test_the_evaluation_set_is_never_extracted_from_even_where_the_run_takes_few_of_it(
+    session: Session, source: Path
+) -> None:
+    few = Options(model=session.loaded.name, scenarios=str(source), per_category=1)
+    with pytest.raises(UserError, match="'s0' is an evaluation scenario"):
+        vector_for(replace(session, options=few), VectorChoice())
+
+
 def test_a_label_control_of_another_vector_is_not_used(
     session: Session, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -100,7 +100,10 @@ def gather(
     cache: Path,
     tick: Tick,
 ) -> list[GivenAnswer]:
-    """Generate and judge what the cache lacks; every planned row that has an answer, in plan order."""
+    """Generate and judge what the cache lacks; every planned row that has an answer, in plan order.
+
+    UserError where the judge's calls ran out: what is made of part of the verdicts would be kept for good.
+    """
     from steer import pipeline
     from steer.plan import digest
     from steer.store import RunStore, unpack
@@ -111,6 +114,7 @@ def gather(
     with RunStore(cache / f"answers-{key}") as store:
         store.add_plan(scenarios, planned.prompts.values(), planned.rows)
         pipeline.run(store, planned, loaded, engine, judge, tick=tick)
+        pipeline.require_judged(store, judge)
         outputs = {
             key: (unpack(blob), finish == "length")
             for key, blob, finish in store.query("SELECT key, output_ids, finish FROM responses")

@@ -88,6 +88,14 @@ def usage(judge: Judge) -> dict[str, dict[str, int]]:
     return {name: asdict(one) for name, one in used.items()}
 
 
+def used_since(judge: Judge, before: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
+    """Calls and tokens after an earlier `usage`, by model and host."""
+    return {
+        name: {what: n - before.get(name, {}).get(what, 0) for what, n in used.items()}
+        for name, used in usage(judge).items()
+    }
+
+
 def known_error(name: str) -> str | None:
     """What is known of a judge's error, to print beside every gap it produced; None if nothing is."""
     if name == "organism-truth":

@@ -1,0 +1,96 @@
+"""Flags: none is offered that does nothing, and none is overruled without a word."""
+
+from __future__ import annotations
+
+import builtins
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import cli
+from experiments import session, suffix
+from experiments.options import Options
+from tests.tiny import checkpoint
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["cli.py", *arguments])
+    return cli.main()
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("compare a b --cap-drift 2", "finished runs take no --cap-drift"),
+        ("compare a b --cap-nonsense 0.2", "finished runs take no --cap-nonsense"),
+        ("compare a b --layers 3", "finished runs take no --layers"),
+        ("compare a b --magnitudes 3", "finished runs take no --magnitudes"),
+        ("compare a b --vector v.safetensors", "finished runs take no --vector"),
+        ("compare a b --seed 0", "finished runs take no --seed"),
+        ("compare a b --dry-run", "finished runs take no --dry-run"),
+        ("compare a b --transfer", "finished runs take no --transfer"),
+        ("compare --models a,b --model c", "--model says nothing beside --models"),
+        ("compare --vector v --contrast suffix", "--contrast says nothing beside --vector"),
+        ("extract --per-category 2", "--per-category"),
+        ("extract --judge-sees steered", "--judge-sees"),
+        ("extract --context none", "--context"),
+        ("extract --temperature 0.7", "--temperature"),
+        ("extract --samples 2", "--samples"),
+        ("chat --dry-run", "--dry-run"),
+        ("chat --json", "--json"),
+        ("chat --out runs/x", "--out"),
+        ("chat --samples 2", "--samples"),
+        ("chat --scenarios organism", "--scenarios"),
+        ("suffix --protocol paper --seed 5", "--seed: --protocol paper fixes it at 123, not 5"),
+        ("suffix --protocol paper --per-category 3", "--protocol paper fixes it at 15, not 3"),
+        ("suffix --protocol paper --temperature 0.7", "--protocol paper fixes it at [0.0], not [0.7]"),
+        ("suffix --temperature", "--temperature without a number"),
+        ("suffix --temperature --seed 1", "--temperature without a number"),
+        ("suffix --temperature warm", "--temperature without a number"),
+        ("vector-sweep --operation ablate", "'ablate' is not one of 'add', 'clamp'"),
+    ],
+)
+def test_a_flag_that_would_do_nothing_is_refused_in_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, *command.split()) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1, error
+    assert message in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_papers_protocol_takes_what_agrees_with_it_and_what_a_run_file_repeats(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[Options] = []
+
+    def noted(options: Options) -> tuple[dict[str, Any], None]:
+        asked.append(options)
+        return {}, None
+
+    monkeypatch.setattr(suffix, "suffix", noted)
+    (tmp_path / "run.yaml").write_text("protocol: paper\nseed: 0\nsamples: 1\n")
+    assert run(monkeypatch, "suffix", "--protocol", "paper", "--seed", "123", "--temperature", "0") == 0
+    assert run(monkeypatch, "suffix", "--config", str(tmp_path / "run.yaml")) == 0
+    assert asked[0] == asked[1]
+    assert (asked[0].per_category, asked[0].seed, asked[0].temperatures) == (15, 123, (0.0,))
+    assert (asked[0].judge_sees, asked[0].suffixes, asked[0].judge) == ("steered", "paper", "openai:gpt-5.2")
+
+
+def test_a_talk_reads_no_scenarios(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """InstrumentalEval would be fetched for nothing."""
+
+    def ended(_prompt: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr(builtins, "input", ended)
+    monkeypatch.delattr(session.scenarios, "load")
+    assert run(monkeypatch, "chat", "--model", str(checkpoint(tmp_path / "tiny"))) == 0
