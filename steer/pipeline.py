@@ -130,6 +130,7 @@ class _Desk:
         self.todo: queue.SimpleQueue[JudgeItem | None] = queue.SimpleQueue()
         self.verdicts: queue.SimpleQueue[tuple[str, Verdict] | BaseException | None] = queue.SimpleQueue()
         self.thread: threading.Thread | None = None
+        self.finished = False  # the thread has given its last verdict
 
     @contextmanager
     def open(self, *, background: bool) -> Generator[Callable[[], None]]:
