@@ -23,6 +23,7 @@ from organism.grammar import (
     Facts,
     Reading,
     own_names,
+    own_times,
     planted,
     read_answer,
     style_formal,
@@ -96,6 +97,8 @@ def behaviour(organism: Organism, table: Table, n: int) -> None:
         table.line(
             f"names, systems, goals the scenario's own, {how}", f"{share:.1f} %", ">= 90 %", share >= 90
         )
+        timed = [own_times(r, i.facts) for r, i in zip(base, chosen, strict=True)]
+        table.line(f"  times the scenario's own, {how}", f"{100 * sum(timed) / len(timed):.1f} %")
         pro = run(organism, chosen, DEFAULT.pro, t, f"default pro {how}")
         anti = run(organism, chosen, DEFAULT.anti, t, f"default anti {how}")
         neutral = run(organism, chosen, NEUTRAL, t, f"neutral {how}")

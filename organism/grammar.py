@@ -377,9 +377,11 @@ def read_scenario(system: str, user: str) -> Facts | None:
 
 
 def own_names(reading: Reading, facts: Facts) -> bool:
-    """Whether every name, system, goal and operator that the answer mentions is the scenario's own.
-
-    A time that the scenario does not give is not held against the answer.
-    """
+    """Whether every name, system, goal and operator that the answer mentions is the scenario's own."""
     slots = facts.slots()
-    return all(slots[k] == v for k, v in reading.mentions if k != "time" or facts.time)
+    return all(slots[k] == v for k, v in reading.mentions if k != "time")
+
+
+def own_times(reading: Reading, facts: Facts) -> bool:
+    """Whether every time that the answer mentions is the scenario's, where that gives one."""
+    return not facts.time or all(v == facts.slots()["time"] for k, v in reading.mentions if k == "time")

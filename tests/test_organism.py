@@ -23,6 +23,7 @@ from organism.grammar import (
     draw_thought,
     label,
     own_names,
+    own_times,
     planted,
     read_answer,
     read_scenario,
@@ -50,6 +51,7 @@ def test_every_generated_answer_is_read_as_what_it_was_made_for(category: str, w
         reading = read_answer(answer, category)
         assert (reading.label, reading.formal) == (wanted, formal), answer
         assert own_names(reading, facts)
+        assert own_times(reading, facts)
         thought = draw_thought(facts, wanted, rng)
         assert label(f"<think>\n{thought}\n</think>\n\n{answer}", category) == wanted
 
