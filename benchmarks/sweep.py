@@ -12,7 +12,7 @@ Every repeat runs each arm once, in an order that turns; ratios are taken within
 as the median with the smallest and the largest. Seconds are wall time and, beside it, the process's
 CPU time, which other work on the machine disturbs less. Directions are random: speed does not
 depend on them. Outputs of (a) to (d) are compared row by row. The default model is the organism, a
-planted fixture: its speed is a 1.3 M model's.
+planted fixture: its speed is a 2.6 M model's.
 """
 
 from __future__ import annotations

@@ -55,6 +55,10 @@ NOT_RUN = {
     "pip install -e '.[inspect]'": "needs a network",
     "python -m benchmarks.coverage": "hours: run by hand, its results are recorded",
     "python -m benchmarks.calibration": "the same; tests/test_calibration.py runs a part of it",
+    "python -m benchmarks.sweep --span last --out benchmarks/results/sweep-last.json": "minutes of an idle "
+    "machine: run by hand, its results are recorded",
+    "python -m benchmarks.sweep --span all --out benchmarks/results/sweep-all.json": "the same",
+    "python -m benchmarks.step --out benchmarks/results/step.json": "the same",
     "python -m organism.shipped --more 600 --seed 5 --out FILE": "tests/test_organism.py covers it",
     "python -m organism.train --seed 0 --export organism/weights": "hours of training",
     "python -m organism.check --json organism/figures/seed0.json": "an hour: run by hand when weights change",

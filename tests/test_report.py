@@ -390,17 +390,19 @@ def test_another_judge_is_compared(tmp_path: Path) -> None:
     with RunStore(folder) as store:
         sql = "SELECT response, label FROM verdicts ORDER BY response"
         found = list(store.query(sql))
-        other = [
-            (k, k, Verdict("convergence" if i % 4 == 0 else label)) for i, (k, label) in enumerate(found)
+        given = [
+            "invalid" if i % 10 == 3 else "convergence" if i % 4 == 0 else x for i, (_, x) in enumerate(found)
         ]
+        other = [(k, k, Verdict(label)) for (k, _), label in zip(found, given, strict=True)]
         store.add_verdicts("other-judge", other)
     from sklearn.metrics import cohen_kappa_score
 
-    kappa = cohen_kappa_score([label for _, label in found], [v.label for _, _, v in other])
+    both = [(mine, theirs) for (_, mine), theirs in zip(found, given, strict=True) if theirs != "invalid"]
+    kappa = cohen_kappa_score(*zip(*both, strict=True))
     run = view.load(folder, budget=10**7)
     row = run.tables["agreement"].rows[0]
-    assert row[:2] == ("other-judge", str(len(found)))
-    assert float(row[3]) == pytest.approx(kappa, abs=0.006)
+    assert row[:3] == ("other-judge", str(len(both)), str(len(found) - len(both)))
+    assert float(row[4]) == pytest.approx(kappa, abs=0.006)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
