@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -104,6 +105,7 @@ def generate_and_judge(session: Session, store: RunStore, planned: pipeline.Plan
         session.screen.note(f"{kept} of {len(planned.requests)} rows are already in {store.folder}")
     done = store.done()
     canary.check(session.engine, session.loaded, (r for k, r in planned.requests.items() if k not in done))
+    before, began = store.output_tokens(), time.monotonic()
     unjudged = missing + sum(1 for _ in store.unjudged(session.judge.name))
     with session.screen.progress(generate=missing, judge=unjudged) as tick:
         pipeline.run(
@@ -115,6 +117,9 @@ def generate_and_judge(session: Session, store: RunStore, planned: pipeline.Plan
             judge_sees=session.options.judge_sees,
             tick=tick,
         )
+    if missing:
+        tokens, seconds = store.output_tokens() - before, time.monotonic() - began
+        session.screen.note(f"{tokens:,} new tokens, {tokens / seconds:.0f} a second, judging included")
     for note in judges.notes(session.judge):
         session.screen.note(note)
     pipeline.require_judged(store, session.judge)

@@ -313,6 +313,10 @@ class RunStore:
     def judges(self) -> list[str]:
         return [str(row[0]) for row in self.query("SELECT DISTINCT judge FROM verdicts ORDER BY judge")]
 
+    def output_tokens(self) -> int:
+        """Generated tokens of all responses."""
+        return sum(len(unpack(ids)) for (ids,) in self.query("SELECT output_ids FROM responses"))
+
     def done(self) -> set[str]:
         return {str(row[0]) for row in self.query("SELECT key FROM responses")}
 

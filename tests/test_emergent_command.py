@@ -104,6 +104,7 @@ def test_the_command_ends_in_the_table_and_its_run_file_repeats_it(
     assert "In the style of arXiv 2606.08682, not its numbers" in told.out
     assert "Choices made where its details were not public here" in told.out
     assert re.search(r"generated \d+ rows in [\d.]+ s, [\d.]+ rows/s", told.err)
+    assert re.search(r"[\d,]+ new tokens, \d+ a second", told.err)
     summary = json.loads((tmp_path / "first/summary.json").read_text())
     assert len(summary["arms"]) == planned
     for name in summary["arms"]:
