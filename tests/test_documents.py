@@ -50,7 +50,6 @@ NOT_RUN = {
     "python cli.py agreement runs/paper/Qwen3-4B-Base": "the same",
     "python cli.py report runs/paper/Qwen3-4B-Base": "the same",
     "python -m benchmarks.rubric": "needs the published labels; run by hand, its results are recorded",
-    "python -m organism.train --seed 0": "hours of training",
     "pytest -m slow tests/test_files.py": "the slow suite runs it",
     "pip install -e '.[inspect]'": "needs a network",
     "python -m benchmarks.coverage": "hours: run by hand, its results are recorded",

@@ -450,7 +450,7 @@ def test_models_are_compared_a_row_each(
     checkpoint(tmp_path / "other", seed=1)
     few = ["--layers", "1", "--magnitudes=-0.3,0.3", *SWEEP[3:]]
     arguments = flags("compare", tmp_path / "models", more=few)
-    for name in ("--vector", "--controls"):
+    for name in ("--model", "--vector", "--controls"):
         place = arguments.index(name)
         del arguments[place : place + 2]
     arguments += ["--controls", "0", "--models", f"tiny,{tmp_path / 'other'}"]
