@@ -58,7 +58,7 @@ def recipe(choice: VectorChoice) -> VectorChoice:
         contrast, method = made.contrast, made.method
         what = f"--vector {choice.file} (contrast {contrast!r}, method {method!r})"
         if made.control or made.parent or method not in RECIPES:
-            what += f", {made.control or 'a part of a vector' if made.parent else 'of no known recipe'}"
+            what += f", {made.control or ('a part of a vector' if made.parent else 'of no known recipe')}"
             contrast = ""
     if contrast not in MADE_OF_SCENARIOS:
         raise UserError(

@@ -315,7 +315,8 @@ class RunStore:
 
     def output_tokens(self) -> int:
         """Generated tokens of all responses."""
-        return sum(len(unpack(ids)) for (ids,) in self.query("SELECT output_ids FROM responses"))
+        ((size,),) = self.query("SELECT coalesce(sum(length(output_ids)), 0) FROM responses")
+        return int(size) // array("i").itemsize
 
     def done(self) -> set[str]:
         return {str(row[0]) for row in self.query("SELECT key FROM responses")}

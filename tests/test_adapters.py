@@ -160,9 +160,14 @@ def test_the_kl_term_holds_an_adapter_to_the_unsteered_model(family: LoadedModel
     for kl, losses in first.items():
         made = finetune(family, examples(8), objective(kl=kl), LORA, tmp_path, neutral=neutral)
         away[kl] = drift(family, str(made[2]), neutral)
-        report = lambda _d, _t, loss, losses=losses: losses.append(loss)  # noqa: E731
         finetune(
-            family, examples(8), objective(kl=kl), one, tmp_path / "one", neutral=neutral, progress=report
+            family,
+            examples(8),
+            objective(kl=kl),
+            one,
+            tmp_path / "one",
+            neutral=neutral,
+            progress=lambda _done, _total, loss, into=losses: into.append(loss),
         )
     assert first[5.0] == pytest.approx(first[0.0], abs=1e-5)  # an adapter begins as no change at all
     assert away[5.0] < 0.7 * away[0.0]
