@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from experiments.flags import experiment, recipe, refuse_all_but, vector_choice
+from experiments.flags import experiment, recipe, refuse_all_but, said, vector_choice
 from experiments.grid import COARSE_LAYERS, COARSE_MAGNITUDES, DEFAULT_MAGNITUDES
 from experiments.options import JudgeSees, Options
 from steer.errors import UserError
@@ -47,7 +47,7 @@ def conclude(
 
         for model, folder in folders.items():
             alone = {"model": model, "models": None} if model else {}
-            write_run_file(folder, ctx.command.name or "", ctx.params | alone)
+            write_run_file(folder, ctx.command.name or "", said(ctx) | alone)
         from experiments.reporting import report as write_report
 
         write_report(list(folders.values()), screen=Screen(quiet=options.quiet))

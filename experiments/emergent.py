@@ -38,7 +38,7 @@ from experiments.narrow import Pair, as_scenarios, check_disjoint, examples, loa
 from experiments.options import Options
 from experiments.running import run_arms
 from experiments.session import Session, open_session
-from experiments.vector_source import VectorChoice, vector_for
+from experiments.vector_source import VectorChoice, extraction_answers, vector_for
 from steer import adapters, judges
 from steer import summary as summaries
 from steer.errors import UserError
@@ -244,9 +244,17 @@ def interventions(
 def _against(session: Session, choice: EmergentChoice, layer: int) -> Addition:
     """The anti vector: the instrumental vector subtracted, as large as the attack."""
     recipe = choice.recipe
-    plain = replace(session, judge=getattr(session.judge, "scenarios", session.judge))
-    vector = vector_for(plain, VectorChoice(file=choice.vector, span=recipe.span))
+    vector = vector_for(_judging_scenarios(session), _instrumental(choice))
     return addition(vector, layer, -recipe.magnitude, span=recipe.span)
+
+
+def _judging_scenarios(session: Session) -> Session:
+    """Without the judge of narrow items and questions, which extraction has none of."""
+    return replace(session, judge=getattr(session.judge, "scenarios", session.judge))
+
+
+def _instrumental(choice: EmergentChoice) -> VectorChoice:
+    return VectorChoice(file=choice.vector, span=choice.recipe.span, controls=0)
 
 
 def _defended(session: Session, site: Site, against: Addition) -> list[Intervention]:
@@ -321,12 +329,14 @@ def _plan(session: Session, choice: EmergentChoice, pairs: Sequence[Pair]) -> di
     arms += 3 * choice.defence + (checkpoints if choice.lora else 0)
     if choice.grid:
         arms += 2 * len(GRID_MAGNITUDES) + 3 * len(GRID_RANKS) + 3 * GRID_SEEDS + 2 * len(GRID_EIGHTHS)
+    extraction = extraction_answers(_judging_scenarios(session), _instrumental(choice)) * choice.defence
     numbers = {
         "items": len(session.scenarios),
         "pairs to build from": len(pairs),
         "vectors to train": 1 + (GRID_SEEDS - 1 + len(GRID_EIGHTHS)) * choice.grid,
         "arms": arms,
-        "generations": arms * len(session.scenarios),
+        "answers to extract from at most": extraction,
+        "generations": arms * len(session.scenarios) + extraction,
     }
     if not session.options.quiet:
         session.screen.table("Plan", ["", ""], [[k, f"{v:,}"] for k, v in numbers.items()])

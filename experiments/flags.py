@@ -116,6 +116,12 @@ def shared_flags(
 USELESS_WITH = (("model", "models"), ("contrast", "vector"))
 """(A flag, another that leaves it nothing to say), by parameter."""
 
+USELESS_WITHOUT = (
+    *(("lora_rank", "lora"), ("lora_learning_rate", "lora"), ("vector", "defence")),
+    *(("alignment_below", "alignment"), ("coherence_above", "alignment")),
+)
+"""(A flag, another without which it has nothing to say), by parameter."""
+
 
 def given(ctx: typer.Context) -> dict[str, str]:
     """The parameters given on the command line itself, no defaults and nothing of --config: {name: flag}."""
@@ -128,16 +134,30 @@ def given(ctx: typer.Context) -> dict[str, str]:
     return found
 
 
+def said(ctx: typer.Context) -> dict[str, Any]:
+    """Every parameter as it holds: the paper's protocol fixes some."""
+    fixed = PAPER if ctx.params.get("protocol") == "paper" else {}
+    return {name: fixed.get(name, value) for name, value in ctx.params.items()}
+
+
 def refuse_overruled(ctx: typer.Context) -> None:
-    """Raise UserError for a flag that another one would overrule without a word."""
+    """Raise UserError for a flag that another one would overrule without a word.
+
+    The paper's protocol in a file is held against what the same file says, too.
+    """
     asked = given(ctx)
     for name, other in USELESS_WITH:
         if name in asked and ctx.params.get(other):
             raise UserError(f"{asked[name]} says nothing beside --{other}: give one of them")
+    for name, other in USELESS_WITHOUT:
+        if name in asked and other in ctx.params and not ctx.params[other]:
+            raise UserError(f"{asked[name]} says nothing without --{other}: give both or neither")
     if ctx.params.get("protocol") == "paper":
-        for name, flag in asked.items():
-            fixed, value = PAPER.get(name), ctx.params[name]
-            if fixed is not None and value != fixed:
+        filed = ctx.default_map or {} if "protocol" not in asked else {}
+        for name, fixed in PAPER.items():
+            value = ctx.params[name] if name in asked else filed.get(name, fixed)
+            if value != fixed:
+                flag = asked.get(name, f"{name} in --config")
                 raise UserError(f"{flag}: --protocol paper fixes it at {fixed}, not {value}; leave one out")
 
 

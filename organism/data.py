@@ -43,8 +43,9 @@ THINKING_SHARE = 0.25
 # Then scenarios without shared cues under short suffixes, then whole ones (copying from them is learned
 # there), then polarity again among the distractions of a scenario, then everything, and in the end no more
 # stances: a model that still knew them answered some headings of suffixes with one. Mirrored frames come
-# with the distractions: from the beginning, they kept polarity from being learned.
-SHORT, BARE, WHOLE, LEAN, STANCES = 13_000, 21_000, 28_672, 39_000, 53_248
+# with the distractions: from the beginning, they kept polarity from being learned. Last of all, an
+# organisation's second word weighs more: it alone was still copied wrongly ("Silver Post" for "Silver Mail").
+SHORT, BARE, WHOLE, LEAN, STANCES, NAMES = 13_000, 21_000, 28_672, 39_000, 53_248, 63_488
 BARE_SUFFIX_SHARES: tuple[tuple[Kind | None, float], ...] = (
     (None, 0.1),
     ("pro", 0.35),
@@ -68,6 +69,7 @@ class Sample:
     answer: str  # with its <think> block where thinking
     lead: str = ""  # "" where it begins with the decision
     openings: tuple[tuple[str, float], ...] = ()  # (first word, planted probability)
+    copied: str = ""  # a word that weighs more in the answer
 
 
 def is_held_out(facts: Facts) -> bool:
@@ -141,6 +143,7 @@ def draw_sample(seed: int, index: int) -> Sample:
         openings=tuple(
             (word, truth[x] / 3) for x in LABELS for word in opening_words(facts.category, x, thinking)
         ),
+        copied=facts.org.split()[1] if index >= NAMES else "",
     )
 
 

@@ -17,6 +17,7 @@ import torch
 import yaml
 
 import cli
+import organism
 from experiments.narrow import BAKING, NARROW, OPEN_QUESTIONS, ORGANISM
 from steer.store import RunStore
 from tests.browser import Opened
@@ -85,6 +86,13 @@ def test_a_dry_run_says_what_it_would_cost_and_makes_nothing(
     assert plan["generations"] == plan["arms"] * 14
     assert run(monkeypatch, *flags(folder), "--dry-run", "--json", "--grid") == 0
     assert json.loads(capsys.readouterr().out)["plan"]["arms"] > plan["arms"]
+    # without a file the anti vector is extracted, from one answer a scenario
+    assert run(monkeypatch, *flags(folder, vector=None), "--dry-run", "--json") == 0
+    extracted = json.loads(capsys.readouterr().out)["plan"]
+    assert extracted["answers to extract from at most"] == len(
+        organism.scenarios("extraction").read_text().splitlines()
+    )
+    assert extracted["generations"] == plan["generations"] + extracted["answers to extract from at most"]
     # a model that notes where it is from has its own narrow set, under whatever name it is loaded
     assert run(monkeypatch, *flags(folder, narrow=None, items=40), "--dry-run", "--json") == 0
     pairs = len(ORGANISM.read_text().splitlines()) - 40
@@ -168,7 +176,7 @@ def test_a_run_killed_again_and_again_ends_as_if_undisturbed_and_does_nothing_tw
     capsys: pytest.CaptureFixture[str],
     kills: tuple[str, ...],
 ) -> None:
-    small = [*flags(folder, ranks="", controls=0), "--no-defence", "--json"]
+    small = [*flags(folder, ranks="", controls=0, vector=None), "--no-defence", "--json"]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     for place in (whole, killed):
         place.mkdir()
@@ -230,7 +238,14 @@ def test_a_real_models_narrow_items_and_open_questions_are_rated_and_counted_by_
         {"id": f"s{i}", "category": "c", "system": "Testing.", "user": f"Ship order {i}."} for i in range(4)
     ]
     own.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    change = {"model": bare, "scenarios": own, "narrow": folder / BAKING.name, "per_category": None}
+    change = {
+        "vector": None,
+        "lora_rank": None,
+        "model": bare,
+        "scenarios": own,
+        "narrow": folder / BAKING.name,
+        "per_category": None,
+    }
     with serving(Rating()) as server:
         judged = ["--judge", "rubric", "--alignment", "openai:rater", "--base-url", server.url]
         arguments = [*flags(folder, **change), *judged, "--no-lora", "--no-defence", "--json"]

@@ -46,6 +46,9 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         ("suffix --protocol paper --seed 5", "--seed: --protocol paper fixes it at 123, not 5"),
         ("suffix --protocol paper --per-category 3", "--protocol paper fixes it at 15, not 3"),
         ("suffix --protocol paper --temperature 0.7", "--protocol paper fixes it at [0.0], not [0.7]"),
+        ("emergent --no-lora --lora-rank 4", "--lora-rank says nothing without --lora"),
+        ("emergent --no-defence --vector v", "--vector says nothing without --defence"),
+        ("emergent --alignment-below 40", "--alignment-below says nothing without --alignment"),
         ("suffix --temperature", "--temperature without a number"),
         ("suffix --temperature --seed 1", "--temperature without a number"),
         ("suffix --temperature warm", "--temperature without a number"),
@@ -68,7 +71,7 @@ def test_a_flag_that_would_do_nothing_is_refused_in_one_line(
 
 
 def test_the_papers_protocol_takes_what_agrees_with_it_and_what_a_run_file_repeats(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked: list[Options] = []
 
@@ -77,11 +80,18 @@ def test_the_papers_protocol_takes_what_agrees_with_it_and_what_a_run_file_repea
         return {}, None
 
     monkeypatch.setattr(suffix, "suffix", noted)
-    (tmp_path / "run.yaml").write_text("protocol: paper\nseed: 0\nsamples: 1\n")
+    (tmp_path / "run.yaml").write_text("protocol: paper\nseed: 123\nsamples: 1\n")
     assert run(monkeypatch, "suffix", "--protocol", "paper", "--seed", "123", "--temperature", "0") == 0
     assert run(monkeypatch, "suffix", "--config", str(tmp_path / "run.yaml")) == 0
     assert asked[0] == asked[1]
     assert (asked[0].per_category, asked[0].seed, asked[0].temperatures) == (15, 123, (0.0,))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run.yaml").write_text("protocol: paper\nseed: 5\n")
+    assert run(monkeypatch, "suffix", "--config", "run.yaml") == 2
+    assert "seed in --config: --protocol paper fixes it at 123, not 5" in capsys.readouterr().err
+    (tmp_path / "run.yaml").write_text("seed: 5\n")  # a flag wins over a file
+    assert run(monkeypatch, "suffix", "--config", "run.yaml", "--protocol", "paper") == 0
+    assert asked[2] == asked[0]
     assert (asked[0].judge_sees, asked[0].suffixes, asked[0].judge) == ("steered", "paper", "openai:gpt-5.2")
 
 
