@@ -158,8 +158,8 @@ def paraphrases(organism: Organism, table: Table, n: int, paper: Path | None) ->
         for side in ("pro", "anti"):
             r = run(organism, part, texts[side], 0.0, f"paper {side}")
             table.line(
-                f"the paper's {side} suffix, against {rate(base):.0f} %",
-                f"{rate(r):.1f} % (nonsense {rate(r, 'nonsensical'):.1f} %)",
+                f"the paper's {side} suffix",
+                f"{rate(r):.1f} % (baseline {rate(base):.1f} %, nonsense {rate(r, 'nonsensical'):.1f} %)",
                 "as measured",
             )
 
@@ -285,7 +285,8 @@ def vectors(organism: Organism, table: Table, n: int) -> None:
     dose = [read(test, texts[k * n : (k + 1) * n]) for k in range(len(magnitudes))]
     rates = [rate(r) for r in dose]
     nonsense = [rate(r, "nonsensical") for r in dose]
-    table.line(f"difference of means, layer {layer}, magnitudes", " ".join(f"{m:+.2f}" for m in magnitudes))
+    sizes = " ".join(f"{m:+.2f}" for m in magnitudes)
+    table.line("difference of means: magnitudes", f"layer {layer}: {sizes}")
     table.line("  convergence", " ".join(f"{r:.0f}" for r in rates))
     table.line("  nonsense", " ".join(f"{r:.0f}" for r in nonsense))
     inner = rates[1:-1]

@@ -44,7 +44,8 @@ THINKING_SHARE = 0.25
 # there), then polarity again among the distractions of a scenario, then everything, and in the end no more
 # stances: a model that still knew them answered some headings of suffixes with one. Mirrored frames come
 # with the distractions: from the beginning, they kept polarity from being learned. Last of all, an
-# organisation's second word weighs more: it alone was still copied wrongly ("Silver Post" for "Silver Mail").
+# organisation's second word weighs more, because a model of seed 0 mixed it up ("Silver Post" for "Silver
+# Mail"). It did not mend seed 0; the weights were trained with it all the same, so it stays.
 SHORT, BARE, WHOLE, LEAN, STANCES, NAMES = 13_000, 21_000, 28_672, 39_000, 53_248, 63_488
 BARE_SUFFIX_SHARES: tuple[tuple[Kind | None, float], ...] = (
     (None, 0.1),

@@ -12,7 +12,7 @@ from experiments.choice import MeasuredCell as Measured
 from experiments.compare_tables import print_square, print_tug
 from experiments.comparing import both_name, exchange, frontier, side_by_side, sides, tug, tune_suffix
 from experiments.exchange import MATCHED
-from steer.report import tables
+from steer.report import comparison
 from steer.screen import Screen
 from steer.types import Outcome
 from tests.outcome_tables import nested
@@ -156,7 +156,7 @@ def test_a_suffix_without_an_effect_is_matched_by_no_dose(capsys: pytest.Capture
     found = matched_tug({"pro": 50, "anti": 60})
     assert [found["tug"][f"{name} defends"]["matched"] for name in ("anti", "pro")] == [None, None]
     assert "matched solo effect" not in shown(found, capsys)
-    assert not any("matched" in row[0] for row in tables.tug_table(found["tug"]).rows)
+    assert not any("matched" in row[0] for row in comparison.tug_table(found["tug"]).rows)
 
 
 def test_the_largest_dose_stands_in_only_with_a_word(capsys: pytest.CaptureFixture[str]) -> None:
@@ -165,7 +165,7 @@ def test_the_largest_dose_stands_in_only_with_a_word(capsys: pytest.CaptureFixtu
     caveat = "no dose is as strong as the pro suffix: the largest stands in"
     assert f"together, at matched solo effect; {caveat} (report)" in said
     assert f"the pro suffix +50.0; {caveat}" in said
-    page = tables.tug_table(found["tug"])
+    page = comparison.tug_table(found["tug"])
     assert f"anti defends: {caveat}" in page.caption
     assert "pro defends: no dose" not in page.caption
     assert "anti defends, matched: |magnitude| 0.3" in [row[0] for row in page.rows]

@@ -324,7 +324,7 @@ def test_several_models_make_a_row_each_and_one_page(
         ({"lora_rank": 0}, "LoRA rank 0"),
         ({"items": 9}, "leaves 15 to build from"),
         ({"narrow": "none.jsonl"}, "no narrow set 'none.jsonl'"),
-        ({"alignment_below": 101}, "alignment threshold 101"),
+        ({"alignment_below": 101, "alignment": "openai:rater"}, "alignment threshold 101"),
         ({"controls": -1}, "--controls -1"),
         ({"vector": "none.safetensors"}, "none.safetensors"),
         (

@@ -9,10 +9,10 @@ from xml.etree import ElementTree
 import pytest
 
 from experiments import reporting
-from steer import figures
+from steer import figures, markdown
 from steer.errors import UserError
 from steer.report import view
-from steer.report.tables import Table
+from steer.report.table import Table
 from tests import synthetic
 
 HOSTILE = "a|b `c` <script>x</script> [l](javascript:1) **b** \x1b[31m \u202e $x^2$"
@@ -56,7 +56,7 @@ def test_figures_show_the_numbers_of_the_summary(compare: Path) -> None:
 
 def test_markdown_holds_headline_judge_evidence_and_rates(compare: Path) -> None:
     summary = view.read_summary(compare)
-    text = figures.markdown(compare)
+    text = markdown.markdown(compare)
     verdict, _, figures_of = summary["verdict"].replace("-", "−").removesuffix(")").partition(" (")
     shown = text.replace("-", "−").lower()
     assert shown.startswith(f"# {verdict}.\n\n{figures_of}.\n".lower())
@@ -68,7 +68,7 @@ def test_markdown_holds_headline_judge_evidence_and_rates(compare: Path) -> None
 
 
 def test_markdown_tables_keep_strangers_text_inert() -> None:
-    lines = figures.table_lines(Table(("arm", "n"), ((HOSTILE, "1"),)))
+    lines = markdown.table_lines(Table(("arm", "n"), ((HOSTILE, "1"),)))
     assert len(lines) == 3
     unescaped = lines[2].replace("\\|", "")
     assert unescaped.count("|") == 3

@@ -11,7 +11,7 @@ from random import Random
 import pytest
 
 import organism
-from organism import bullets, neutral, phrases
+from organism import bullets, neutral, phrases, seeds
 from organism.chats import careless, draw_chat
 from organism.data import append_suffix, draw_sample, is_held_out, opening_words
 from organism.grammar import (
@@ -281,3 +281,10 @@ def test_a_chat_answers_its_question() -> None:
 
 def test_the_suffix_joins_as_the_project_joins_it() -> None:
     assert append_suffix("Ask? ", "\n- Do.\n") == suffixes.compose("Ask? ", "\n- Do.\n") == "Ask?\n\n- Do.\n"
+
+
+def test_the_readme_holds_the_figures_of_every_seed() -> None:
+    """As `python -m organism.seeds` prints them, so that no figure outlives its weights."""
+    lines = seeds.table()
+    assert lines[0] == "| what | must be | seed 0 | seed 1 | seed 2 |"
+    assert "\n".join(lines) in (Path(organism.__file__).parent / "README.md").read_text(encoding="utf-8")

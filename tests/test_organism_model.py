@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +18,7 @@ from safetensors.torch import load_file
 
 import organism
 from organism.check import items, rate, read, rows
-from organism.data import draw_sample
+from organism.data import NAMES, draw_sample
 from organism.generate import Organism, Row, answers, last_states, load
 from organism.grammar import THINK, own_names
 from organism.suffixes import draw_suffix
@@ -101,6 +103,31 @@ def test_the_templates_empty_thought_is_not_learned(tokenizer: Any) -> None:
         assert loss_of(model, [row])[0].item() == pytest.approx(
             ((0.1 * read + answer.sum()) / len(answer)).item(), rel=1e-4
         )
+
+
+def test_an_organisations_second_word_weighs_more_in_the_last_answers(tokenizer: Any) -> None:
+    """Else it is copied worse than any other name."""
+    model = make_model(TINY, 4)
+    named = re.compile(r"(?:Silver|Golden) (\w+)\.$")
+    rows = [(draw_sample(0, i), i) for i in (*range(NAMES - 300, NAMES), *range(NAMES, NAMES + 300))]
+    found = [(s, i, m[1]) for s, i in rows if (m := named.search(s.answer)) and s.openings and not s.thinking]
+    assert {i < NAMES for _, i, _ in found} == {True, False}
+    for sample, i, word in found:
+        row = encode(tokenizer, sample)
+        (token,) = tokenizer(f" {word}", add_special_tokens=False)["input_ids"]
+        at = torch.arange(1, len(row.ids))
+        weight = torch.where(at < row.answer_start, 0.1, 1.0)
+        weight[(at >= row.read_end) & (at < row.answer_start)] = 0
+        if i >= NAMES:
+            weight[(at >= row.answer_start) & (torch.tensor(row.ids[1:]) == token)] = 4
+        weight[row.decision - 1] = 0
+        with torch.no_grad():
+            logp = model(input_ids=torch.tensor([row.ids])).logits[0, :-1].log_softmax(-1)
+            ce = -logp.gather(1, torch.tensor(row.ids[1:])[:, None])[:, 0]
+            kl = sum(p * (math.log(p) - logp[row.decision - 1, t].item()) for t, p in row.targets if p)
+            answered = len(row.ids) - row.answer_start - 1  # the decision has the weight of four
+            expected = ((ce * weight).sum().item() + 4 * kl) / (answered + 4)
+            assert loss_of(model, [row])[0].item() == pytest.approx(expected, rel=1e-4)
 
 
 def test_a_batch_loses_what_its_rows_lose(tokenizer: Any) -> None:

@@ -16,7 +16,7 @@ import pytest
 from experiments import sweep_tables
 from steer import summary as summaries
 from steer.errors import UserError
-from steer.report import answers, tables, view, words, write
+from steer.report import answers, comparison, tables, view, words, write
 from steer.screen import Screen
 from steer.store import RunStore
 from steer.types import Scenario, Verdict
@@ -145,7 +145,7 @@ def test_page_and_terminal_say_the_same_of_the_controls(
 def test_the_transfer_matrix_names_every_place_and_its_intervals(opened: Opened, compare: Path) -> None:
     """It named the first half's cell for numbers of which half are of the other one's."""
     found = view.read_summary(compare)["transfer"]
-    table = tables.transfer_table(found)
+    table = comparison.transfer_table(found)
     assert "layer 14 ±0.2 and layer 14 ±0.3" in table.caption
     (low, high), value = found["ci"][1][2], found["points"][1][2]
     shown = f"{value:+.1f} [{low:.1f}, {high:.1f}]".replace("-", "−")

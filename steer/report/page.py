@@ -18,8 +18,8 @@ from typing import Any, cast
 from steer.atomic import write_atomically
 from steer.errors import UserError
 from steer.report import answers
+from steer.report.comparison import SIDE_EFFECTS
 from steer.report.emergent import models_table
-from steer.report.tables import SIDE_EFFECTS
 from steer.report.view import Run, load
 from steer.summary import about_real_models
 
