@@ -97,7 +97,7 @@ def rate_text(arm: Mapping[str, Any], over: str) -> str:
 
 
 def number_text(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
+    return "–" if value is None else f"{value:z.2f}"  # z: no minus before 0.00
 
 
 def _aside(summary: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -54,6 +54,20 @@ def test_figures_show_the_numbers_of_the_summary(compare: Path) -> None:
     assert len(heat.axes[0].patches) == len(summary["choice"]["chosen_arms"])
 
 
+def test_the_lines_across_the_doses_are_few_and_named_within_the_axes(compare: Path) -> None:
+    pytest.importorskip("matplotlib")
+    summary = view.read_summary(compare)
+    assert any("paraphrase" in name for name in summary["arms"])
+    dose = figures.dose_figure(summary)
+    assert dose is not None
+    upper = dose.axes[0]
+    named = {
+        text.get_text(): text.get_position()[1] for text in upper.texts if "layer" not in text.get_text()
+    }
+    assert set(named) == {"baseline", "neutral", "pro", "anti"}
+    assert max(named.values()) < upper.get_ylim()[1]
+
+
 def test_markdown_holds_headline_judge_evidence_and_rates(compare: Path) -> None:
     summary = view.read_summary(compare)
     text = markdown.markdown(compare)

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+LINES = 6
+"""Suffixes and baselines that run across the doses at most: more cannot be told apart."""
+
+
 def heat_figure(summary: Mapping[str, Any]) -> Figure | None:
     """Layer by magnitude: convergence against baseline, nonsense, fluency and drift."""
     cells: list[Mapping[str, Any]] = summary.get("cells") or []
@@ -27,21 +31,22 @@ def heat_figure(summary: Mapping[str, Any]) -> Figure | None:
     cells = [c for c in cells if (c["vector"], c["span"], c["operation"]) == first]
     layers = sorted({c["layer"] for c in cells})
     magnitudes = sorted({c["magnitude"] for c in cells})
-    measures: list[tuple[str, Callable[[Mapping[str, Any]], float | None], str]] = [
-        ("convergence against baseline, points", lambda c: c["points_all"], "+.0f"),
-        ("nonsense, %", lambda c: _times(100, arms[c["arm"]]["nonsensical_all"]), ".0f"),
-        ("fluency, nats a token", lambda c: arms[c["arm"]].get("fluency"), ".1f"),
-        ("drift, nats a token", lambda c: arms[c["arm"]].get("drift"), ".2f"),
+    # (title, value, its format, the least that full colour stands for, so that little looks like little)
+    measures: list[tuple[str, Callable[[Mapping[str, Any]], float | None], str, float]] = [
+        ("convergence against baseline, points", lambda c: c["points_all"], "+.0f", 10),
+        ("nonsense, %", lambda c: _times(100, arms[c["arm"]]["nonsensical_all"]), ".0f", 10),
+        ("fluency, nats a token", lambda c: arms[c["arm"]].get("fluency"), ".2f", 1),
+        ("drift, nats a token", lambda c: arms[c["arm"]].get("drift"), "z.2f", 0.1),
     ]
     measures = [m for m in measures if any(m[1](c) is not None for c in cells)]
     size = (3.6 * min(2, len(measures)), (0.9 + 0.24 * len(layers)) * ((len(measures) + 1) // 2))
     figure, grid = plt.subplots((len(measures) + 1) // 2, min(2, len(measures)), figsize=size, squeeze=False)
-    for axes, (title, value, spec) in zip(grid.flat, measures, strict=False):
+    for axes, (title, value, spec, least) in zip(grid.flat, measures, strict=False):
         z = np.full((len(layers), len(magnitudes)), np.nan)
         for c in cells:
             found = value(c)
             z[layers.index(c["layer"]), magnitudes.index(c["magnitude"])] = np.nan if found is None else found
-        most = float(np.nanmax(np.abs(z))) or 1.0
+        most = max(least, float(np.nanmax(np.abs(z))))
         signed = spec.startswith("+")
         colours = LinearSegmentedColormap.from_list("", DIVERGING if signed else SEQUENTIAL)
         low = -most if signed else 0.0 if title.startswith(("nonsense", "drift")) else float(np.nanmin(z))
@@ -67,6 +72,11 @@ def heat_figure(summary: Mapping[str, Any]) -> Figure | None:
         axes.set_visible(False)
     figure.tight_layout()
     return figure
+
+
+def _is_plain(name: str, kind: str) -> bool:
+    """Whether an arm is a suffix in its first wording, appended by the user alone."""
+    return kind == "suffix" and "paraphrase" not in name and " by builder" not in name
 
 
 def _times(scale: float, value: float | None) -> float | None:
@@ -119,8 +129,8 @@ def dose_figure(summary: Mapping[str, Any]) -> Figure | None:
                 color=COLOURS["cell"],
             )
     placed = -100.0
-    lines = [(arms[n]["rate_all"], n) for n, k in kinds.items() if k in ("baseline", "suffix")]
-    for rate, name in sorted((rate, name) for rate, name in lines if rate is not None):
+    lines = [(arms[n]["rate_all"], n) for n, k in kinds.items() if k == "baseline" or _is_plain(n, k)]
+    for rate, name in sorted((rate, name) for rate, name in lines[:LINES] if rate is not None):
         colour = COLOURS[kinds[name]]
         upper.axhline(100 * rate, color=colour, lw=1, ls=":" if kinds[name] == "baseline" else "--", zorder=0)
         placed = max(100 * rate + 1, placed + 6)
@@ -132,7 +142,7 @@ def dose_figure(summary: Mapping[str, Any]) -> Figure | None:
         axes.set_axisbelow(True)
         axes.set_ylabel(label)
     upper.set_ylim(-3, 105)
-    lower.set_ylim(bottom=0)
+    lower.set_ylim(0, max(10, lower.get_ylim()[1]))  # little nonsense looks little
     lower.set_xlabel("magnitude")
     figure.tight_layout()
     return figure

@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 
 def tug_figure(summary: Mapping[str, Any]) -> Figure | None:
     """The attack's effect alone and under the defence, against magnitude."""
-    entries = [e for n, e in summary.get("tug", {}).items() if n != "table" and e["curve"]]
+    entries = {n: e for n, e in summary.get("tug", {}).items() if n != "table" and e["curve"]}
     if not entries:
         return None
     import matplotlib.pyplot as plt
 
     figure, grid = plt.subplots(1, len(entries), figsize=(3.4 * len(entries), 2.8), squeeze=False)
-    for axes, entry in zip(grid[0], entries, strict=True):
+    for axes, (title, entry) in zip(grid[0], entries.items(), strict=True):
+        axes.set_title(title)
         for part, name, colour, style in (
             ("alone", "alone", COLOURS["cell"], "o-"),
             ("under_defence", f"under {entry['defence']}", COLOURS["both"], "s--"),
