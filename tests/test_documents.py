@@ -58,6 +58,7 @@ NOT_RUN = {
     "machine: run by hand, its results are recorded",
     "python -m benchmarks.sweep --span all --out benchmarks/results/sweep-all.json": "the same",
     "python -m benchmarks.step --out benchmarks/results/step.json": "the same",
+    "python -m benchmarks.report": "the same",
     "python -m organism.shipped --more 600 --seed 5 --out FILE": "tests/test_organism.py covers it",
     "python -m organism.train --seed 2 --export organism/weights": "hours of training",
     "python -m organism.check --json organism/figures/seed2.json": "an hour: run by hand when weights change",
