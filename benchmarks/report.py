@@ -118,7 +118,7 @@ def main() -> None:
         "scenarios": SCENARIOS,
         "answer_bytes": ANSWER,
         "runs": [measure(1), measure(samples)],
-        "machine": platform.platform(),
+        "machine": platform.machine(),
         "python": platform.python_version(),
         "plotly": version("plotly"),
     }
