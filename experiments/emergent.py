@@ -329,7 +329,8 @@ def _plan(session: Session, choice: EmergentChoice, pairs: Sequence[Pair]) -> di
     arms += 3 * choice.defence + (checkpoints if choice.lora else 0)
     if choice.grid:
         arms += 2 * len(GRID_MAGNITUDES) + 3 * len(GRID_RANKS) + 3 * GRID_SEEDS + 2 * len(GRID_EIGHTHS)
-    extraction = extraction_answers(_judging_scenarios(session), _instrumental(choice)) * choice.defence
+    plain = _judging_scenarios(session)
+    extraction = extraction_answers(plain, _instrumental(choice)) if choice.defence else 0
     numbers = {
         "items": len(session.scenarios),
         "pairs to build from": len(pairs),

@@ -12,9 +12,9 @@ from typing import Any
 FIGURES = Path(__file__).parent / "figures"
 
 
-def table(folder: Path = FIGURES) -> list[str]:
+def table() -> list[str]:
     """The lines of the table in Markdown: a line of the check a row, a seed a column."""
-    files = sorted(folder.glob("seed*.json"))
+    files = sorted(FIGURES.glob("seed*.json"))
     seeds: list[dict[str, dict[str, Any]]] = []
     for file in files:
         lines = json.loads(file.read_text(encoding="utf-8"))["lines"]

@@ -284,7 +284,7 @@ def test_the_suffix_joins_as_the_project_joins_it() -> None:
 
 
 def test_the_readme_holds_the_figures_of_every_seed() -> None:
-    """As `python -m organism.seeds` prints them, so that no figure outlives its weights."""
+    """As `python -m organism.seeds` prints them."""
     lines = seeds.table()
     assert lines[0] == "| what | must be | seed 0 | seed 1 | seed 2 |"
     assert "\n".join(lines) in (Path(organism.__file__).parent / "README.md").read_text(encoding="utf-8")

@@ -106,7 +106,7 @@ def test_the_templates_empty_thought_is_not_learned(tokenizer: Any) -> None:
 
 
 def test_an_organisations_second_word_weighs_more_in_the_last_answers(tokenizer: Any) -> None:
-    """Else it is copied worse than any other name."""
+    """The shipped weights were trained so, though it did not mend what it was meant to."""
     model = make_model(TINY, 4)
     named = re.compile(r"(?:Silver|Golden) (\w+)\.$")
     rows = [(draw_sample(0, i), i) for i in (*range(NAMES - 300, NAMES), *range(NAMES, NAMES + 300))]

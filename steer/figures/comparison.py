@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from steer.figures.look import COLOURS, DIVERGING, FAINT, INK, RULE, SEQUENTIAL, frame, short
+from steer.figures.look import COLOURS, DIVERGING, FAINT, INK, RULE, frame, short
 from steer.report import comparison, words
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def transfer_figure(summary: Mapping[str, Any]) -> Figure | None:
     found = summary.get("transfer")
     if found is None:
         return None
-    return _matrix(found["from"], found["to"], found["points"], "measured on", "vector of", signed=True)
+    return _matrix(found["from"], found["to"], found["points"], "measured on", "vector of")
 
 
 def _matrix(
@@ -63,22 +63,18 @@ def _matrix(
     values: Sequence[Sequence[float | None]],
     xlabel: str,
     ylabel: str,
-    *,
-    signed: bool,
 ) -> Figure:
     import numpy as np
     from matplotlib.colors import LinearSegmentedColormap
 
     z = np.array([[np.nan if v is None else v for v in row] for row in values], dtype=float)
     figure, axes = frame(len(rows), width=1.6 + 0.85 * len(columns), row=0.42)
-    most = max(1.0, float(np.nanmax(np.abs(z)))) if signed else 100.0
-    colours = LinearSegmentedColormap.from_list("", DIVERGING if signed else SEQUENTIAL)
-    axes.pcolormesh(
-        z, cmap=colours, vmin=-most if signed else 0, vmax=most, edgecolors="white", linewidth=1.5
-    )
+    most = max(1.0, float(np.nanmax(np.abs(z))))
+    colours = LinearSegmentedColormap.from_list("", DIVERGING)
+    axes.pcolormesh(z, cmap=colours, vmin=-most, vmax=most, edgecolors="white", linewidth=1.5)
     for (row, column), value in np.ndenumerate(z):
         if not np.isnan(value):
-            text = format(value, "+.0f" if signed else ".0f").replace("-", "−")
+            text = format(value, "+.0f").replace("-", "−")
             colour = "white" if abs(value) > 0.6 * most else INK
             axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", color=colour, size=8)
     axes.set_xticks(np.arange(len(columns)) + 0.5, [short(c, 14) for c in columns])
