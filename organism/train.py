@@ -23,7 +23,9 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from organism.data import Sample, draw_sample
-from organism.tokenizer import EMPTY_THOUGHT, VOCABULARY, render
+from organism.model import Recipe, grow, make_model
+from organism.optimiser import Optimiser
+from organism.tokenizer import EMPTY_THOUGHT, render
 from organism.tokenizer import load as load_tokenizer
 
 if TYPE_CHECKING:
@@ -36,31 +38,6 @@ PROMPT_WEIGHT = 0.1  # names recur in prompts, and a suffix's sentences agree: b
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """Everything the weights depend on."""
-
-    seed: int = 0
-    shallow: int = 8  # layers while most is learned, at a third of the cost
-    grow_at: int = 1700  # step at which the model is grown
-    layers: int = 22
-    width: int = 96
-    ffn: int = 256
-    heads: int = 3
-    kv_heads: int = 1
-    head_dim: int = 32
-    steps: int = 3000
-    batch_tokens: int = 3000
-    block: int = 2048  # samples sorted by length together, then batched
-    muon_lr: float = 0.015
-    adam_lr: float = 1e-2
-    embedding_std: float = 0.3
-    copying: float = 0.2  # how strongly attention copies at first
-    qk_norm: float = 1.6
-    warmup: int = 60
-    decay: float = 0.5  # share of the steps over which the rate falls to zero
-
-
-@dataclass(frozen=True, slots=True)
 class Encoded:
     ids: list[int]
     read_end: int  # from here to the answer stands the template's empty thought, never to be predicted
@@ -68,72 +45,6 @@ class Encoded:
     decision: int  # index of the token where the decision falls, or -1
     targets: tuple[tuple[int, float], ...]  # (token, planted probability) there
     copied: int = -1  # the token that weighs more in the answer, or -1
-
-
-def make_model(recipe: Recipe, layers: int) -> Qwen3ForCausalLM:
-    """A freshly initialised model with so many layers.
-
-    Attention starts as a weak copy of what it attends to (values and outputs are transposes of each
-    other, after Trockman and Kolter 2023), so that its queries and keys can learn at once; one head in
-    three attends to equal tokens. The feed-forward parts write nothing at first. Embeddings start large
-    enough not to be drowned by early updates, and the final norm small in return. The norms of queries
-    and keys start above one: at one, no attention logit could exceed sqrt(head_dim).
-    """
-    import torch
-    from transformers import Qwen3Config, Qwen3ForCausalLM
-
-    torch.manual_seed(recipe.seed)
-    config = Qwen3Config(
-        vocab_size=VOCABULARY,
-        hidden_size=recipe.width,
-        intermediate_size=recipe.ffn,
-        num_hidden_layers=layers,
-        num_attention_heads=recipe.heads,
-        num_key_value_heads=recipe.kv_heads,
-        head_dim=recipe.head_dim,
-        max_position_embeddings=2048,
-        tie_word_embeddings=True,
-        initializer_range=0.05,
-        bos_token_id=None,
-        eos_token_id=2,
-        pad_token_id=0,
-    )
-    model = Qwen3ForCausalLM(config)
-    torch.nn.init.normal_(model.model.embed_tokens.weight, std=recipe.embedding_std)
-    torch.nn.init.constant_(model.model.norm.weight, 0.1 / recipe.embedding_std)
-    layer: Any
-    for layer in model.model.layers:
-        torch.nn.init.constant_(layer.self_attn.q_norm.weight, recipe.qk_norm)
-        torch.nn.init.constant_(layer.self_attn.k_norm.weight, recipe.qk_norm)
-        attention = layer.self_attn
-        for projection in (attention.q_proj, attention.k_proj, attention.v_proj):
-            torch.nn.init.orthogonal_(projection.weight)
-        with torch.no_grad():
-            heads = recipe.heads // recipe.kv_heads
-            first = attention.q_proj.weight.view(recipe.kv_heads, heads, recipe.head_dim, recipe.width)
-            first[:, 0] = attention.k_proj.weight.view(recipe.kv_heads, recipe.head_dim, recipe.width)
-            values = attention.v_proj.weight.view(recipe.kv_heads, 1, recipe.head_dim, recipe.width)
-            copied = values.expand(-1, heads, -1, -1).reshape(-1, recipe.width)
-            attention.o_proj.weight.copy_(recipe.copying * copied.T)
-        torch.nn.init.zeros_(layer.mlp.down_proj.weight)
-    return model
-
-
-def grow(model: Qwen3ForCausalLM, recipe: Recipe) -> Qwen3ForCausalLM:
-    """The same function in `recipe.layers` layers: new ones between the old, which write nothing yet."""
-    import torch
-
-    old = model.model.layers
-    deep = make_model(recipe, recipe.layers).to(model.device)  # pyright: ignore[reportArgumentType]
-    layer: Any
-    for layer in deep.model.layers:
-        torch.nn.init.zeros_(layer.self_attn.o_proj.weight)
-    deep.model.embed_tokens.load_state_dict(model.model.embed_tokens.state_dict())
-    deep.model.norm.load_state_dict(model.model.norm.state_dict())
-    for i, layer in enumerate(old):
-        place = round(i * (recipe.layers - 1) / (len(old) - 1))
-        deep.model.layers[place].load_state_dict(layer.state_dict())
-    return deep
 
 
 def encode(tokenizer: PreTrainedTokenizerFast, sample: Sample) -> Encoded:
@@ -235,71 +146,6 @@ def loss_of(model: Qwen3ForCausalLM, batch: list[Encoded]) -> tuple[torch.Tensor
     weight = answer.sum() + DECISION_WEIGHT * len(decided)
     loss = ((ce * plain).sum() + DECISION_WEIGHT * kl_sum) / weight
     return loss, answer_sum.detach() / answer.sum(), kl_sum.detach() / max(1, len(decided))
-
-
-def orthogonalise(g: torch.Tensor) -> torch.Tensor:
-    """Newton-Schulz iteration of Muon (Jordan et al. 2024) on a stack of matrices [n, rows, columns]."""
-    a, b, c = 3.4445, -4.7750, 2.0315
-    tall = g.shape[-2] > g.shape[-1]
-    x = g.mT if tall else g
-    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
-    for _ in range(5):
-        s = x @ x.mT
-        x = a * x + (b * s + c * s @ s) @ x
-    return x.mT if tall else x
-
-
-class Optimiser:
-    """Muon for block matrices (stacked by shape), AdamW for embeddings and norms."""
-
-    def __init__(self, model: Qwen3ForCausalLM, recipe: Recipe) -> None:
-        import torch
-
-        self.recipe = recipe
-        named = list(model.named_parameters())
-        self.matrices: dict[tuple[int, ...], list[torch.Tensor]] = {}
-        self.rest: list[torch.Tensor] = []
-        for name, p in named:
-            if p.ndim == 2 and "layers." in name:
-                self.matrices.setdefault(tuple(p.shape), []).append(p)
-            else:
-                self.rest.append(p)
-        self.momentum = {
-            shape: torch.zeros(len(ps), *shape, device=ps[0].device) for shape, ps in self.matrices.items()
-        }
-        self.first = [torch.zeros_like(p) for p in self.rest]
-        self.second = [torch.zeros_like(p) for p in self.rest]
-
-    def step(self, step: int) -> None:
-        import torch
-
-        r = self.recipe
-        rate = min((step + 1) / r.warmup, (r.steps - step) / (r.decay * r.steps), 1.0)
-        with torch.no_grad():
-            for shape, ps in self.matrices.items():
-                g = torch.stack([_grad(p) for p in ps])
-                m = self.momentum[shape].mul_(0.95).add_(g)
-                update = orthogonalise(g + 0.95 * m)
-                size = r.muon_lr * rate * max(1.0, shape[0] / shape[1]) ** 0.5
-                for p, u in zip(ps, update, strict=True):
-                    p.mul_(1 - 0.1 * r.muon_lr * rate).sub_(size * u)
-            for p, m, v in zip(self.rest, self.first, self.second, strict=True):
-                g = _grad(p)
-                m.mul_(0.9).add_(g, alpha=0.1)
-                v.mul_(0.98).addcmul_(g, g, value=0.02)
-                m_hat, v_hat = m / (1 - 0.9 ** (step + 1)), v / (1 - 0.98 ** (step + 1))
-                p.sub_(r.adam_lr * rate * m_hat / (v_hat.sqrt() + 1e-8))
-
-    def state(self) -> dict[str, torch.Tensor]:
-        """Named state tensors, the very ones that `step` updates."""
-        out = {f"muon.{'x'.join(map(str, s))}": m for s, m in self.momentum.items()}
-        out |= {f"first.{i}": m for i, m in enumerate(self.first)}
-        return out | {f"second.{i}": m for i, m in enumerate(self.second)}
-
-
-def _grad(p: torch.Tensor) -> torch.Tensor:
-    assert p.grad is not None
-    return p.grad
 
 
 def _save_state(folder: Path, model: Qwen3ForCausalLM, opt: Optimiser, place: Place) -> None:

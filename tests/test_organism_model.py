@@ -21,10 +21,11 @@ from organism.check import items, rate, read, rows
 from organism.data import NAMES, draw_sample
 from organism.generate import Organism, Row, answers, last_states, load
 from organism.grammar import THINK, own_names
+from organism.model import Recipe, make_model
 from organism.suffixes import draw_suffix
 from organism.tokenizer import TEMPLATE, VOCABULARY, build, render
 from organism.tokenizer import load as load_tokenizer
-from organism.train import Encoded, Place, Recipe, batches, encode, loss_of, make_model, train
+from organism.train import Encoded, Place, batches, encode, loss_of, train
 from steer import suffixes
 
 TINY = Recipe(
