@@ -16,7 +16,7 @@ from steer.errors import UserError, choose
 from steer.judges import agreement as stats
 from steer.resampling import bootstrap_weights, percentile_interval
 from steer.screen import Screen
-from steer.store import RunStore
+from steer.store import RunStore, Setting
 from steer.summary import GAPS
 from steer.types import Label, Outcome, Status
 
@@ -40,7 +40,7 @@ def agreement(folder: Path, *, reference: str | None = None, screen: Screen) -> 
                 f"({', '.join(names) or 'none'}): add one with python cli.py judge or annotate"
             )
         outcomes = {name: store.outcomes(name) for name in names}
-        arms = store.arms()
+        settings = store.settings()
         echoed = echoes(store)
     given: dict[str, Given] = {
         name: {(o.arm, o.scenario, o.sample): o.status for o in rows} for name, rows in outcomes.items()
@@ -48,10 +48,12 @@ def agreement(folder: Path, *, reference: str | None = None, screen: Screen) -> 
     chosen = choose(reference, names, what="judge") if reference else _most_trusted(names)
     rows = outcomes[chosen]
     others = [name for name in names if name != chosen and "~" not in name]  # a repetition is its own table
-    pairs = _gap_pairs(arms)
+    pairs = _gap_pairs(settings)
     found: dict[str, Any] = {
         "reference": chosen,
-        "judges": {name: _compare(given[name], given[chosen], rows, arms, pairs) for name in others},
+        "judges": {
+            name: _compare(given[name], given[chosen], rows, list(settings), pairs) for name in others
+        },
         "known_errors": {name: known for name in [chosen, *others] if (known := judges.known_error(name))},
         "echo": echoed.shares,
         "gaps_without_echo": {
@@ -77,13 +79,23 @@ def _most_trusted(names: Sequence[str]) -> str:
     return first[0] if first else names[0]
 
 
-def _gap_pairs(arms: Sequence[str]) -> list[tuple[str, str]]:
+def _gap_pairs(settings: Mapping[str, Setting]) -> list[tuple[str, str]]:
     """The named gaps between suffix arms, and every other arm against the baseline, by temperature."""
-    ends = dict.fromkeys("".join(arm.partition("@")[1:]) for arm in arms)
-    named = [(a + end, b + end) for end in ends for a, b in GAPS if a + end in arms and b + end in arms]
-    covered = {arm for pair in named for arm in pair}
-    base = {arm: "baseline" + "".join(arm.partition("@")[1:]) for arm in arms}
-    return named + [(arm, base[arm]) for arm in arms if arm not in covered and base[arm] in set(arms) - {arm}]
+    names = {setting: name for name, setting in settings.items()}
+    temperatures = dict.fromkeys(setting.temperature for setting in settings.values())
+    found: list[tuple[str, str]] = []
+    for t in temperatures:
+        found += [
+            (names[Setting(a, t)], names[Setting(b, t)])
+            for a, b in GAPS
+            if {Setting(a, t), Setting(b, t)} <= names.keys()
+        ]
+    covered = {name for pair in found for name in pair}
+    for setting, name in names.items():
+        base = names.get(Setting("baseline", setting.temperature))
+        if base is not None and name not in covered | {base}:
+            found.append((name, base))
+    return found
 
 
 def _label(status: Status | None) -> Label | None:

@@ -53,7 +53,7 @@ from experiments.vector_sweep import summarise as summarise_sweep
 from steer import judges
 from steer import summary as summaries
 from steer.store import RunStore
-from steer.suffixes import PARAPHRASES
+from steer.suffixes import SuffixSet
 from steer.types import Arm, Outcome
 from vectors.capture import parse_layers
 from vectors.vector import SteeringVector, flagged
@@ -88,7 +88,7 @@ def run_compare(session: Session, choice: CompareChoice) -> tuple[dict[str, Any]
     magnitudes = sweep_magnitudes(options, choice.sweep)
     layers = parse_layers(choice.layers, session.loaded.n_layers)
     halves({s.id: s.category for s in session.scenarios}, seed=options.seed)  # too few: say so now
-    suffixes = [*suffix_arms(session.suffixes), *paraphrase_arms()]
+    suffixes = [*suffix_arms(session.suffixes), *paraphrase_arms(session.suffixes)]
     extraction = extraction_answers(session, choice.vector)
     numbers = print_plan(
         session,
@@ -122,18 +122,18 @@ def _most_together(magnitudes: int) -> int:
     return 2 * (len(ROWS) * (len(COLUMNS) - 1) + magnitudes) + 2 * len(TUGS)
 
 
-def paraphrase_arms() -> list[Arm]:
+def paraphrase_arms(suffixes: SuffixSet) -> list[Arm]:
     """Pro and anti of every paraphrase: what an untuned choice of words would have done."""
     return [
         Arm(f"{side} {pair.name}", text)
-        for pair in PARAPHRASES
+        for pair in suffixes.paraphrases
         for side, text in (("pro", pair.pro), ("anti", pair.anti))
     ]
 
 
-def suffix_pairs() -> list[tuple[str, str]]:
+def suffix_pairs(suffixes: SuffixSet) -> list[tuple[str, str]]:
     """(pro, anti) arm names of the default and of every paraphrase."""
-    return [("pro", "anti"), *((f"pro {pair.name}", f"anti {pair.name}") for pair in PARAPHRASES)]
+    return [("pro", "anti"), *((f"pro {pair.name}", f"anti {pair.name}") for pair in suffixes.paraphrases)]
 
 
 def _compared(
@@ -172,11 +172,11 @@ def _compared(
     found["arm_kinds"] |= {arm.name: "suffix" for arm in suffixes[1:]}
     found["arm_kinds"] |= {arm.name: kind_of(arm) for arm in tug_arms}
     outcomes = store.outcomes(judge)
-    tuned = tune_suffix(outcomes, suffix_pairs(), chosen.half, choice.cap)
+    tuned = tune_suffix(outcomes, suffix_pairs(session.suffixes), chosen.half, choice.cap)
     if isinstance(tuned, CrossFit):
         found["out_of_fold"] |= described(_tuned(tuned), outcomes, chosen.half, found["arms"])
     found["out_of_fold"] |= described(_opposed(pulled), outcomes, chosen.half, found["arms"])
-    found["side_by_side"] = side_by_side(outcomes, chosen.fit, tuned, suffix_pairs())
+    found["side_by_side"] = side_by_side(outcomes, chosen.fit, tuned, suffix_pairs(session.suffixes))
     found["exchange"] = exchange(two, found["arms"], dose_effects(found["arms"], grid, chosen.fit, two))
     combined = combine(outcomes, grid, chosen.fit, chosen.half, two)
     found["tug"] = tug(outcomes, two, combined)
@@ -192,7 +192,7 @@ def _compared(
     ]
     if transferred is not None:
         found["transfer"] = transferred(store.outcomes(judge))
-    found["costs"] = costs(found, vector, len(grid), len(suffix_pairs()))
+    found["costs"] = costs(found, vector, len(grid), len(suffix_pairs(session.suffixes)))
     found["verdict"] = found["side_by_side"]["verdict"]
     return found
 

@@ -25,7 +25,6 @@ from steer import judges, metrics
 from steer.errors import UserError
 from steer.screen import Screen
 from steer.store import RunStore
-from steer.suffixes import PARAPHRASES
 from steer.summary import GAPS, determinism, summarise
 from steer.types import Outcome
 
@@ -38,13 +37,17 @@ SAME_ACROSS = ("scenarios", "judge", "sampling")
 
 @dataclass(slots=True, eq=False)
 class Pool:
-    """The arms of several runs on the same scenarios, each once."""
+    """The arms of several runs on the same scenarios, each once.
+
+    paraphrases: (pro, anti) arms of other wordings of the pool's own pair.
+    """
 
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
     arms: dict[str, Any] = field(default_factory=dict[str, Any])
     contents: dict[str, Any] = field(default_factory=dict[str, Any])
     first: dict[str, Any] = field(default_factory=dict[str, Any])
     sweep: dict[str, Any] = field(default_factory=dict[str, Any])
+    paraphrases: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
 
 
 def compare_runs(folders: Sequence[Path], options: Options) -> dict[str, Any]:
@@ -145,6 +148,11 @@ def _add(pool: Pool, folder: Path, asked: str) -> None:
             renamed[name] = name if name not in pool.contents else f"{folder.name}:{name}"
             pool.contents[renamed[name]] = content
             pool.arms[renamed[name]] = found["arms"][name]
+        if all(config["arms"].get(side) == pool.contents.get(side) for side in ("pro", "anti")):
+            every = [(f"pro paraphrase-{i}", f"anti paraphrase-{i}") for i in range(1, len(found["arms"]))]
+            here = [pair for pair in every if all(renamed.get(name, name) == name for name in pair)]
+            known = [pair for pair in here if pool.arms.keys() >= set(pair) <= found["arms"].keys()]
+            pool.paraphrases += [pair for pair in known if pair not in pool.paraphrases]
         pool.outcomes += [
             Outcome(renamed[o.arm], o.scenario, o.category, o.sample, o.status)
             for o in store.outcomes(judge)
@@ -171,8 +179,7 @@ def suffix_and_vector(pool: Pool) -> dict[str, Any]:
     if isinstance(fit, NothingChosen):
         return found
     found["choice"].pop("asymmetric")
-    named = [("pro", "anti"), *((f"pro {p.name}", f"anti {p.name}") for p in PARAPHRASES)]
-    pairs = [pair for pair in named if pool.arms.keys() >= set(pair)]
+    pairs = [("pro", "anti"), *pool.paraphrases]
     tuned = tune_suffix(pool.outcomes, pairs, half, cap)
     two = sides(pool.outcomes, cells, fit, half, cap)
     return found | {

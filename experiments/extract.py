@@ -12,8 +12,8 @@ from pathlib import Path
 
 from steer.errors import UserError, choose
 from steer.screen import Screen
-from steer.suffixes import DEFAULT
-from steer.types import Engine, Judge, Limits, LoadedModel, Sampling, Scenario, SuffixPair
+from steer.suffixes import OURS, SuffixSet
+from steer.types import Engine, Judge, Limits, LoadedModel, Sampling, Scenario
 from vectors import contrasts, responses
 from vectors.activations import Captured, capture_contrast
 from vectors.build import build_vector
@@ -48,7 +48,7 @@ def extract(
     scenarios: Path | None = None,
     per_category: int | None = None,
     evaluation: Sequence[Scenario] = (),
-    evaluated: SuffixPair = DEFAULT,
+    suffixes: SuffixSet = OURS,
     thinking: bool = False,
     prompt_tokens: int = 4096,
     new_tokens: int = SHORT_ANSWER,
@@ -63,7 +63,7 @@ def extract(
     scenarios: extraction scenarios (JSONL); None is this project's, or the organism's for the organism.
     per_category: at most this many of them a category.
     evaluation: scenarios that will be evaluated on, and so must not be extracted from.
-    evaluated: the suffix pair that will be evaluated; the contrast never uses it.
+    suffixes: the contrast is made from their paraphrases, never from the pair that will be evaluated.
     draws: paraphrases of each side that a response contrast answers each scenario under.
     controls: K writes K vectors of each kind into the folder named like `out` with `-controls` added.
     check: "transformer-lens" captures some of the rows through TransformerLens and says how they differ.
@@ -80,10 +80,10 @@ def extract(
     )
     made = None  # faults are told before anything is generated
     if contrast == "response":
-        responses.check_draws(evaluated, draws)
+        responses.check_draws(suffixes, draws)
     else:
         made = plain_contrast(
-            loaded, items, contrast, evaluation=evaluation, evaluated=evaluated, thinking=thinking
+            loaded, items, contrast, evaluation=evaluation, suffixes=suffixes, thinking=thinking
         )
     limits = Limits(prompt=prompt_tokens, new=new_tokens)
     own = own_answers(
@@ -95,7 +95,7 @@ def extract(
             engine,
             judge,
             items,
-            evaluated=evaluated,
+            suffixes=suffixes,
             draws=draws,
             seed=seed,
             limits=limits,
@@ -119,7 +119,7 @@ def extract(
             method=method,
             cache=cache,
             tick=tick,
-            evaluated=evaluated,
+            suffixes=suffixes,
             thinking=thinking,
         )
     if check:
@@ -191,7 +191,7 @@ def response_contrast(
     judge: Judge,
     items: Sequence[Scenario],
     *,
-    evaluated: SuffixPair,
+    suffixes: SuffixSet,
     draws: int,
     seed: int,
     limits: Limits,
@@ -203,7 +203,7 @@ def response_contrast(
     planned = responses.plan_suffixed(
         loaded,
         items,
-        evaluated=evaluated,
+        suffixes=suffixes,
         draws=draws,
         sampling=Sampling(TEMPERATURE, seed),
         limits=limits,
@@ -213,9 +213,7 @@ def response_contrast(
     screen.note(f"response contrast: {count} answers under suffixes, {draws} a side and scenario")
     with screen.progress(generate=count, judge=count) as tick:
         answers = responses.gather(loaded, engine, judge, items, planned, cache=cache, tick=tick)
-    return responses.response(
-        loaded, items, answers, judge=judge.name, evaluated=evaluated, thinking=thinking
-    )
+    return responses.response(loaded, items, answers, judge=judge.name, suffixes=suffixes, thinking=thinking)
 
 
 def plain_contrast(
@@ -224,12 +222,12 @@ def plain_contrast(
     contrast: str,
     *,
     evaluation: Sequence[Scenario],
-    evaluated: SuffixPair,
+    suffixes: SuffixSet,
     thinking: bool,
 ) -> Contrast:
     """A contrast that needs no answers."""
     if contrast == "suffix":
-        return contrasts.suffix(loaded, items, evaluated=evaluated, thinking=thinking)
+        return contrasts.suffix(loaded, items, suffixes=suffixes, thinking=thinking)
     if contrast == "statement":
         return contrasts.statement(loaded, thinking=thinking)
     if contrast == "formality":

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments.extract import SHORT_ANSWER, extraction_source, plain_contrast, refuse_english
-from steer.types import LoadedModel, Scenario, SuffixPair
+from steer.suffixes import SuffixSet
+from steer.types import LoadedModel, Scenario
 from vectors.capture import parse_layers, retained_bytes
 from vectors.contrasts import extraction_scenarios
 from vectors.responses import check_draws
@@ -35,7 +36,7 @@ def planned_work(
     scenarios: Path | None,
     per_category: int | None,
     evaluation: Sequence[Scenario],
-    evaluated: SuffixPair,
+    suffixes: SuffixSet,
     thinking: bool,
     new_tokens: int,
     draws: int,
@@ -47,11 +48,11 @@ def planned_work(
         scenarios or extraction_source(loaded), per_category=per_category, evaluation=evaluation
     )
     if contrast == "response":
-        check_draws(evaluated, draws)
+        check_draws(suffixes, draws)
         answers, pairs, rows, sides = suffixed_answers(draws) * len(items), len(items), 2 * len(items), 2
     else:
         made = plain_contrast(
-            loaded, items, contrast, evaluation=evaluation, evaluated=evaluated, thinking=thinking
+            loaded, items, contrast, evaluation=evaluation, suffixes=suffixes, thinking=thinking
         )
         answers, pairs, sides = 0, len(made.pairs), len(made.sides)
         rows = sum(len(made.rows(side)) for side in made.sides)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from experiments.finetune import Lora, finetune
 from experiments.session import Session
 from steer import adapters
+from steer.errors import UserError
 from steer.types import Addition, Arm, LoadedModel, Span
 from vectors.capture import AnsweredRow, Row, capture, span_statistics
 from vectors.directions import equal_weights, mean_difference
@@ -235,9 +236,20 @@ def given_arms(session: Session, folders: Sequence[Path]) -> list[Intervention]:
     for folder in folders:
         adapters.check(str(folder), session.loaded)
     return [
-        Intervention(Arm(f"adapter {folder.name}", adapter=str(folder)), "adapter", "given adapter")
-        for folder in folders
+        Intervention(Arm(f"adapter {name}", adapter=str(folder)), "adapter", "given adapter")
+        for name, folder in zip(distinct_names(folders), folders, strict=True)
     ]
+
+
+def distinct_names(folders: Sequence[Path]) -> list[str]:
+    """The last parts of each path, as many as it takes to tell them all apart."""
+    parts = [folder.resolve().parts for folder in folders]
+    if twice := [folder for i, folder in enumerate(folders) if parts[i] in parts[:i]]:
+        raise UserError(f"--adapter {str(twice[0])!r} is given twice: give each adapter once")
+    depth = 1
+    while len({part[-depth:] for part in parts}) < len(parts):
+        depth += 1
+    return ["/".join(part[-depth:]) for part in parts]
 
 
 def vector_of(session: Session, site: Site, pairs: int) -> SteeringVector:

@@ -66,7 +66,7 @@ def extract(
         layers=layers,
         per_category=per_category,
         evaluation=session.scenarios,
-        evaluated=session.suffixes.pair,
+        suffixes=session.suffixes,
         thinking=session.thinking,
         prompt_tokens=session.limits.prompt,
         new_tokens=new_tokens,

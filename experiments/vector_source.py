@@ -14,7 +14,6 @@ from experiments.session import Session, evaluation_set
 from steer import scenarios as scenario_files
 from steer.errors import UserError
 from steer.plan import digest
-from steer.suffixes import PARAPHRASES
 from steer.types import Arm, Limits, Scenario, Span
 from vectors.build import with_norms
 from vectors.contrasts import FORMALITY, STATEMENTS, extraction_scenarios, read_lines
@@ -177,7 +176,7 @@ def _extracted(
         method=choice.method,
         scenarios=scenarios or extraction_source(session.loaded),
         evaluation=[*session.scenarios, *evaluation(session.options)],
-        evaluated=session.suffixes.pair,
+        suffixes=session.suffixes,
         thinking=session.thinking,
         prompt_tokens=session.limits.prompt,
         new_tokens=_new_tokens(session, contrast),
@@ -224,7 +223,7 @@ def _path(session: Session, choice: VectorChoice, contrast: str, scenarios: Path
             session.loaded.dtype,
             contrast,
             choice.method,
-            [[pair.pro, pair.anti] for pair in (session.suffixes.pair, *PARAPHRASES)],
+            [[pair.pro, pair.anti] for pair in (session.suffixes.pair, *session.suffixes.paraphrases)],
             session.thinking,
             session.options.seed,
             session.judge.name,

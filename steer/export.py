@@ -85,19 +85,17 @@ def _heard(rows: Iterator[dict[str, Any]], tick: Tick) -> Iterator[dict[str, Any
 
 
 def _content(store: RunStore, config: Mapping[str, Any], arm: str) -> dict[str, Any]:
-    """The arm's settings as the run recorded them; rows at several temperatures are named ARM@T."""
+    """The arm's settings as the run recorded them."""
     recorded = store.meta("arm_contents")
     arms: dict[str, dict[str, Any]] = json.loads(recorded) if recorded else config.get("arms", {})
-    name, _, at = arm.rpartition("@")
-    content = arms.get(arm) or arms.get(name) or {}
-    temperatures: list[float] = config.get("sampling", {}).get("temperatures", [])
-    one = temperatures[0] if len(temperatures) == 1 else None
+    setting = store.settings()[arm]
+    content = arms.get(setting.arm) or {}
     return {
         "suffix": content.get("suffix", ""),
         "system_suffix": content.get("system_suffix", ""),
         "additions": content.get("additions", []),
         "adapter": content.get("adapter", ""),
-        "temperature": float(at) if arm not in arms and name in arms else one,
+        "temperature": setting.temperature,
     }
 
 

@@ -10,24 +10,29 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from steer import adapters
 from steer.chat import render
+from steer.errors import UserError
 from steer.sampling import stream_of
-from steer.store import PlanRow, Prompt
+from steer.store import PlanRow, Prompt, Setting
 from steer.suffixes import compose
 from steer.types import Addition, Arm, Limits, LoadedModel, Request, Sampling, Scenario
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Planned:
-    """A plan: one row a (scenario, arm, sample); its prompts and requests, each once."""
+    """A plan: one row a (scenario, arm, sample); its prompts and requests, each once.
+
+    settings: under which name the rows stand -> which arm at which temperature; in the arms' order.
+    """
 
     rows: tuple[PlanRow, ...]
     prompts: dict[str, Prompt]
     requests: dict[str, Request]
+    settings: dict[str, Setting] = field(default_factory=dict[str, Setting])
 
     @property
     def prompt_tokens(self) -> int:
@@ -99,8 +104,20 @@ def plan(
 ) -> Planned:
     """Cross scenarios, arms and samplings. A greedy sampling runs one sample.
 
-    With several samplings an arm's rows are named `ARM@TEMPERATURE`.
+    With several samplings an arm's rows are named `ARM@TEMPERATURE`. Raises UserError for a name that two
+    arms have: the rows of one would stand for both.
     """
+    names = [arm.name for arm in arms]
+    if twice := [name for i, name in enumerate(names) if name in names[:i]]:
+        raise UserError(f"two arms are named {twice[0]!r}: give every arm a name of its own")
+    settings = {
+        arm.name if len(sampling) == 1 else f"{arm.name}@{chosen.temperature:g}": Setting(
+            arm.name, chosen.temperature
+        )
+        for chosen in sampling
+        for arm in arms
+    }
+    named = {setting: name for name, setting in settings.items()}
     rows: list[PlanRow] = []
     prompts: dict[str, Prompt] = {}
     requests: dict[str, Request] = {}
@@ -117,7 +134,7 @@ def plan(
             prompts[prompt.id] = prompt
             additions = tuple(a for a in arm.additions if is_effective(a))
             for chosen in sampling:
-                name = arm.name if len(sampling) == 1 else f"{arm.name}@{chosen.temperature:g}"
+                name = named[Setting(arm.name, chosen.temperature)]
                 for sample in range(samples if chosen.temperature > 0 else 1):
                     stream = stream_of(chosen.seed, scenario.id, sample) if chosen.temperature > 0 else 0
                     request = Request(
@@ -144,4 +161,4 @@ def plan(
                     )
                     requests.setdefault(request.key, request)
                     rows.append(PlanRow(scenario.id, name, sample, request.key, prompt.id))
-    return Planned(tuple(rows), prompts, requests)
+    return Planned(tuple(rows), prompts, requests, settings)

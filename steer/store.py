@@ -60,6 +60,14 @@ class PlanRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Setting:
+    """What the rows under one name are of: an arm, at a temperature (None where the run has no record)."""
+
+    arm: str
+    temperature: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """A prompt as sent: its texts after steering by suffix, and its token ids."""
 
@@ -309,6 +317,14 @@ class RunStore:
         order: list[str] = json.loads(self.meta("arms") or "[]")
         rank = {name: i for i, name in enumerate(order)}
         return sorted(names, key=lambda name: (rank.get(name, len(rank)), name))
+
+    def settings(self) -> dict[str, Setting]:
+        """What the rows of each planned name are of."""
+        known: dict[str, list[Any]] = json.loads(self.meta("settings") or "{}")
+        found = {name: Setting(arm, temperature) for name, (arm, temperature) in known.items()}
+        temperatures: list[float] = self.config().get("sampling", {}).get("temperatures", [])
+        only = temperatures[0] if len(temperatures) == 1 else None
+        return {name: found.get(name, Setting(name, only)) for name in self.arms()}
 
     def judges(self) -> list[str]:
         return [str(row[0]) for row in self.query("SELECT DISTINCT judge FROM verdicts ORDER BY judge")]

@@ -133,28 +133,37 @@ PARAPHRASES: tuple[SuffixPair, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class SuffixSet:
-    """The texts of the suffix arms: a pair, and a neutral text to hold them against."""
+    """The texts of the suffix arms: a pair, a neutral text to hold it against, other wordings of the pair.
+
+    A set comes whole: the paraphrases ask for what the pair asks for, and hold neither of its texts.
+    """
 
     pair: SuffixPair
     neutral: str
+    paraphrases: tuple[SuffixPair, ...] = ()
+
+
+OURS = SuffixSet(DEFAULT, NEUTRAL, PARAPHRASES)
+"""This project's own texts."""
 
 
 def load(source: str | Path) -> SuffixSet:
     """The suffixes of `source`: "default", "paraphrase-1" to "-5", "paper", or a JSON file.
 
-    "paper" is the wording of arXiv 2601.01584, from its fetched repository (see steer.fetch). A file
-    holds {"pro": TEXT, "anti": TEXT} and may hold "neutral"; the neutral text is ours where the
-    source has none. Raises UserError.
+    "paper" is the wording of arXiv 2601.01584, from its fetched repository (see steer.fetch), which asks
+    for what ours ask for. A file holds {"pro": TEXT, "anti": TEXT} and may hold "neutral" (ours, which
+    speaks of form alone, stands in for it) and "paraphrases", a list of {"pro": TEXT, "anti": TEXT};
+    without them the set has none: ours ask for another behaviour. Raises UserError.
     """
     name = str(source)
     own = {pair.name: pair for pair in (DEFAULT, *PARAPHRASES)}
     if name in own:
-        return SuffixSet(own[name], NEUTRAL)
+        return SuffixSet(own[name], NEUTRAL, tuple(p for p in PARAPHRASES if p.name != name))
     if name == "paper":
         from steer import fetch
 
         pro, anti = fetch.paper_constants(fetch.paper_suffixes())
-        return SuffixSet(SuffixPair("paper", pro, anti), NEUTRAL)
+        return SuffixSet(SuffixPair("paper", pro, anti), NEUTRAL, PARAPHRASES)
     return _read(Path(source), known=[*own, "paper"])
 
 
@@ -188,16 +197,29 @@ def _read(path: Path, *, known: list[str]) -> SuffixSet:
         raise UserError(f"{path}: not UTF-8 text (byte {error.start}): save the suffixes as JSON") from error
     except json.JSONDecodeError as error:
         raise UserError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
-    shape = '{"pro": TEXT, "anti": TEXT} with, if you like, "neutral": TEXT'
+    shape = '{"pro": TEXT, "anti": TEXT} with, if you like, "neutral": TEXT and "paraphrases": [pairs]'
     if not isinstance(data, dict):
         raise UserError(f"{path}: holds a {type(data).__name__}: write {shape}")
     texts = cast("dict[str, Any]", data)
     for key in ("pro", "anti"):
         if key not in texts:
             raise UserError(f"{path}: lacks {key!r}: write {shape}")
-    for key, text in texts.items():
+    others: Any = texts.pop("paraphrases", [])
+    if not isinstance(others, list) or not all(
+        isinstance(pair, dict) and pair.keys() == {"pro", "anti"} for pair in cast("list[Any]", others)
+    ):
+        raise UserError(f'{path}: "paraphrases" must be a list of pairs: write {shape}')
+    wordings = [texts, *cast("list[dict[str, Any]]", others)]
+    for key, text in ((key, text) for wording in wordings for key, text in wording.items()):
         if key not in ("pro", "anti", "neutral"):
             raise UserError(f"{path}: unknown key {key!r}: write {shape}")
         if not isinstance(text, str) or not text.strip():
             raise UserError(f"{path}: {key!r} is {text!r}: it must be a text that is not empty")
-    return SuffixSet(SuffixPair(path.stem, texts["pro"], texts["anti"]), texts.get("neutral", NEUTRAL))
+    sides = [wording[side].strip() for wording in wordings for side in ("pro", "anti")]
+    if twice := [text for i, text in enumerate(sides) if text in sides[:i]]:
+        raise UserError(f"{path}: {twice[0]!r} stands twice: every suffix of a set must be a text of its own")
+    pair, *rest = (
+        SuffixPair(f"paraphrase-{i}" if i else path.stem, wording["pro"], wording["anti"])
+        for i, wording in enumerate(wordings)
+    )
+    return SuffixSet(pair, texts.get("neutral", NEUTRAL), tuple(rest))

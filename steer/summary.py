@@ -13,7 +13,7 @@ from steer import judges, metrics
 from steer.atomic import write_atomically
 from steer.echoes import Echoes, echoes, gap_without
 from steer.gaps import movement
-from steer.store import RunStore
+from steer.store import RunStore, Setting
 from steer.types import Outcome
 
 GAPS = (
@@ -46,19 +46,20 @@ def summarise(store: RunStore, judge: str) -> dict[str, Any]:
     """Arms, gaps, categories, configuration and what is promised, as plain JSON values."""
     outcomes = store.outcomes(judge)
     config = store.config()
-    temperatures: list[float] = config["sampling"]["temperatures"]
     names = store.arms()
+    settings = store.settings()
+    named = {setting: name for name, setting in settings.items()}
     pairs = [
-        (f"{first}{at}", f"{second}{at}")
-        for at in ([""] if len(temperatures) == 1 else [f"@{t:g}" for t in temperatures])
+        (named[Setting(first, t)], named[Setting(second, t)])
+        for t in dict.fromkeys(setting.temperature for setting in settings.values())
         for first, second in GAPS
-        if f"{first}{at}" in names and f"{second}{at}" in names
+        if {Setting(first, t), Setting(second, t)} <= named.keys()
     ]
     echoed = echoes(store)
     costs = _costs(store, judge, echoed)
     arms = metrics.arm_metrics(outcomes)
     return {
-        "arms": {name: asdict(arms[name]) | costs[name] for name in names},
+        "arms": {name: asdict(arms[name]) | asdict(settings[name]) | costs[name] for name in names},
         "gaps": {f"{g.first}-{g.second}": asdict(g) for g in metrics.gaps(outcomes, pairs)},
         "movement": {f"{first}-{second}": movement_of(outcomes, first, second) for first, second in pairs},
         "categories": {

@@ -19,7 +19,7 @@ from steer import models, scenarios
 from steer.chat import render
 from steer.errors import UserError
 from steer.screen import Screen
-from steer.suffixes import NEUTRAL, PARAPHRASES, compose
+from steer.suffixes import NEUTRAL, PARAPHRASES, compose, load
 from steer.types import (
     JudgeItem,
     Limits,
@@ -444,7 +444,7 @@ def test_paraphrases_are_taken_in_turn_and_the_evaluated_one_never(loaded: Loade
         "limits": Limits(),
         "thinking": False,
     }
-    planned = plan_suffixed(loaded, items, evaluated=PARAPHRASES[0], **options)
+    planned = plan_suffixed(loaded, items, suffixes=load("paraphrase-1"), **options)
     arms = {s.id: {r.arm for r in planned.rows if r.scenario == s.id} for s in items}
     assert all(len(found) == 4 for found in arms.values())
     used = {arm for found in arms.values() for arm in found}

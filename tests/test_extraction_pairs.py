@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from steer import models, scenarios
+from steer import models, scenarios, suffixes
 from steer.errors import UserError
-from steer.suffixes import DEFAULT, NEUTRAL, PARAPHRASES, compose, words
-from steer.types import LoadedModel, Scenario, SuffixPair
+from steer.suffixes import NEUTRAL, PARAPHRASES, compose, words
+from steer.types import LoadedModel, Scenario
 from tests.tiny import checkpoint
 from vectors import contrasts
 from vectors.contrasts import (
@@ -22,7 +21,6 @@ from vectors.contrasts import (
     STATEMENTS,
     extraction_scenarios,
     from_file,
-    paraphrases,
     read_lines,
     words_hash,
 )
@@ -144,10 +142,10 @@ def test_instrumental_eval_is_refused_without_being_fetched() -> None:
 
 def test_the_evaluated_pair_is_never_used(loaded: LoadedModel) -> None:
     items = scenarios.load(EXTRACTION)[:8]
-    assert paraphrases(DEFAULT) == PARAPHRASES
-    renamed = SuffixPair("my own", PARAPHRASES[2].pro, "something else")
-    for evaluated in (PARAPHRASES[1], replace(PARAPHRASES[2], name="copy"), renamed):
-        made = contrasts.suffix(loaded, items, evaluated=evaluated)
+    for name in ("paraphrase-2", "paraphrase-3"):
+        chosen = suffixes.load(name)
+        evaluated = chosen.pair
+        made = contrasts.suffix(loaded, items, suffixes=chosen)
         for pair in made.pairs:
             assert len(pair.positive) == len(pair.negative) == 4
             for reading in (*pair.positive, *pair.negative):

@@ -10,6 +10,7 @@ import pytest
 from steer.errors import UserError
 from steer.suffixes import DEFAULT, NEUTRAL, PARAPHRASES, compose, echo, five_grams, load, words
 from steer.types import SuffixPair
+from vectors.contrasts import paraphrases
 
 PAPER = Path(__file__).parents[2] / "shared/data/paper_suffixes.json"
 PAIRS = (DEFAULT, *PARAPHRASES)
@@ -86,6 +87,8 @@ def test_load_finds_the_named_pairs() -> None:
     assert load("default").pair == DEFAULT
     assert load("default").neutral == NEUTRAL
     assert load("paraphrase-3").pair == PARAPHRASES[2]
+    assert load("default").paraphrases == PARAPHRASES
+    assert load("paraphrase-3").paraphrases == PARAPHRASES[:2] + PARAPHRASES[3:]
 
 
 def test_load_reads_a_file(tmp_path: Path) -> None:
@@ -96,6 +99,20 @@ def test_load_reads_a_file(tmp_path: Path) -> None:
     assert mine.neutral == "some"
     path.write_text('{"pro": "more", "anti": "less"}', encoding="utf-8")
     assert load(str(path)).neutral == NEUTRAL
+
+
+def test_a_set_comes_whole_and_own_texts_never_meet_our_paraphrases(tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    path.write_text('{"pro": "more", "anti": "less"}', encoding="utf-8")
+    assert load(path).paraphrases == ()
+    with pytest.raises(UserError, match="'mine' have no paraphrases to extract a vector from"):
+        paraphrases(load(path))
+    pairs = [{"pro": "a lot", "anti": "a bit"}, {"pro": "much", "anti": "little"}]
+    path.write_text(json.dumps({"pro": "more", "anti": "less", "paraphrases": pairs}), encoding="utf-8")
+    assert load(path).paraphrases == (
+        SuffixPair("paraphrase-1", "a lot", "a bit"),
+        SuffixPair("paraphrase-2", "much", "little"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -112,6 +129,13 @@ def test_load_reads_a_file(tmp_path: Path) -> None:
         (b'{"pro": "x", "anti": " "}', "'anti' is ' ': it must be a text that is not empty"),
         (b'{"pro": 3, "anti": "y"}', "'pro' is 3: it must be a text that is not empty"),
         (b'{"pro": "x", "anti": "y", "con": "z"}', "unknown key 'con': write"),
+        (b'{"pro": "x", "anti": "y", "paraphrases": {}}', '"paraphrases" must be a list of pairs'),
+        (
+            b'{"pro": "x", "anti": "y", "paraphrases": [{"pro": "z"}]}',
+            '"paraphrases" must be a list of pairs',
+        ),
+        (b'{"pro": "x", "anti": "y", "paraphrases": [{"pro": "", "anti": "z"}]}', "'pro' is '': it must be"),
+        (b'{"pro": "x", "anti": "y", "paraphrases": [{"pro": "x ", "anti": "z"}]}', "'x' stands twice"),
     ],
 )
 def test_bad_files_are_named(tmp_path: Path, content: bytes, message: str) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steer.errors import UserError
-from steer.suffixes import DEFAULT, PARAPHRASES
-from steer.types import LoadedModel, Span, SuffixPair
+from steer.suffixes import OURS, SuffixSet
+from steer.types import LoadedModel, Span
 from vectors import trust
 from vectors.activations import Captured, cached_capture
 from vectors.capture import AnsweredRow, Row, SpanStatistics, span_statistics
@@ -42,7 +42,7 @@ def build_vector(
     method: str,
     cache: Path,
     tick: Tick,
-    evaluated: SuffixPair = DEFAULT,
+    suffixes: SuffixSet = OURS,
     thinking: bool = False,
 ) -> SteeringVector:
     """Directions by `method`, with norms, projections and trust figures from the unsteered `own` answers.
@@ -66,7 +66,7 @@ def build_vector(
     }
     statistics = _statistics(loaded, directions, own, tick=lambda n: tick("norms", n))
     ranks = rank_own(loaded, directions, own, cache=cache, tick=lambda n: tick("own", n))
-    words = trust.unembedding_tokens(loaded, directions, _suffix_ids(loaded, evaluated))
+    words = trust.unembedding_tokens(loaded, directions, _suffix_ids(loaded, suffixes))
     figures: dict[int, LayerTrust] = {}
     for layer, direction in directions.items():
         norm = statistics["last"][layer].norm
@@ -232,9 +232,9 @@ def _stability(captured: Captured, layer: int, direction: Tensor, method: str) -
     )
 
 
-def _suffix_ids(loaded: LoadedModel, evaluated: SuffixPair) -> list[int]:
-    """Ids of the words of the project's suffixes and of the evaluated one."""
-    texts = [text for pair in (evaluated, *PARAPHRASES) for text in (pair.pro, pair.anti)]
+def _suffix_ids(loaded: LoadedModel, suffixes: SuffixSet) -> list[int]:
+    """Ids of the words of a set's suffixes."""
+    texts = [text for pair in (suffixes.pair, *suffixes.paraphrases) for text in (pair.pro, pair.anti)]
     found = {i for text in texts for i in token_ids(loaded, text)}
     return [i for i in sorted(found) if str(loaded.tokenizer.decode([i])).strip().isalpha()]
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 from steer import scenarios as scenario_files
 from steer.chat import render
 from steer.errors import UserError
-from steer.suffixes import DEFAULT, NEUTRAL, PARAPHRASES, compose, words
+from steer.suffixes import OURS, SuffixSet, compose, words
 from steer.types import LoadedModel, Scenario, SuffixPair
 from vectors.vector import Details
 
@@ -157,27 +157,29 @@ def begins_with(text: str, known: set[str]) -> bool:
     return False
 
 
-def paraphrases(evaluated: SuffixPair) -> tuple[SuffixPair, ...]:
-    """Every suffix pair of the project but the one that is evaluated, by name and by text."""
-    return tuple(
-        pair
-        for pair in PARAPHRASES
-        if pair.name != evaluated.name and {pair.pro, pair.anti}.isdisjoint({evaluated.pro, evaluated.anti})
-    )
+def paraphrases(suffixes: SuffixSet) -> tuple[SuffixPair, ...]:
+    """What a contrast of suffixes is made from: the evaluated pair is never among them. Raises UserError."""
+    if not suffixes.paraphrases:
+        raise UserError(
+            f"the suffixes {suffixes.pair.name!r} have no paraphrases to extract a vector from, and the "
+            'evaluated pair never serves: add "paraphrases" to their file, or give --contrast FILE.jsonl '
+            "or --vector FILE"
+        )
+    return suffixes.paraphrases
 
 
 def suffix(
     loaded: LoadedModel,
     scenarios: Sequence[Scenario],
     *,
-    evaluated: SuffixPair = DEFAULT,
+    suffixes: SuffixSet = OURS,
     thinking: bool = False,
 ) -> Contrast:
-    """Each scenario under every paraphrase of the pro and the anti suffix but the evaluated one.
+    """Each scenario under every paraphrase of the pro and the anti suffix, never under the evaluated pair.
 
     Read at the last prompt token; the scenario under the neutral suffix is kept as a third side.
     """
-    chosen = paraphrases(evaluated)
+    chosen = paraphrases(suffixes)
 
     def read(scenario: Scenario, text: str) -> Reading:
         user = compose(scenario.user, text)
@@ -189,13 +191,13 @@ def suffix(
             s.category,
             tuple(read(s, pair.pro) for pair in chosen),
             tuple(read(s, pair.anti) for pair in chosen),
-            (read(s, NEUTRAL),),
+            (read(s, suffixes.neutral),),
         )
         for s in scenarios
     )
     details: Details = {
         "suffixes": [pair.name for pair in chosen],
-        "evaluated": evaluated.name,
+        "evaluated": suffixes.pair.name,
     }
     return Contrast("suffix", pairs, LAST_PROMPT, details)
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from steer.chat import answer_start, render
 from steer.errors import UserError
-from steer.suffixes import DEFAULT, echo
-from steer.types import Arm, Engine, Judge, Limits, LoadedModel, Sampling, Scenario, Status, SuffixPair
+from steer.suffixes import OURS, SuffixSet, echo
+from steer.types import Arm, Engine, Judge, Limits, LoadedModel, Sampling, Scenario, Status
 from vectors.contrasts import FEWEST_PAIRS, Contrast, Pair, Reading, paraphrases
 
 if TYPE_CHECKING:
@@ -54,9 +54,9 @@ def plan_unsuffixed(
     return plan(loaded, scenarios, [Arm("baseline")], limits=limits, thinking=thinking)
 
 
-def check_draws(evaluated: SuffixPair, draws: int) -> None:
+def check_draws(suffixes: SuffixSet, draws: int) -> None:
     """Raise UserError unless there are so many paraphrases a side."""
-    most = len(paraphrases(evaluated))
+    most = len(paraphrases(suffixes))
     if not 1 <= draws <= most:
         raise UserError(f"draws is {draws}: allowed are 1 to {most}, the paraphrases of each side")
 
@@ -65,7 +65,7 @@ def plan_suffixed(
     loaded: LoadedModel,
     scenarios: Sequence[Scenario],
     *,
-    evaluated: SuffixPair = DEFAULT,
+    suffixes: SuffixSet = OURS,
     draws: int,
     sampling: Sampling,
     limits: Limits,
@@ -74,8 +74,8 @@ def plan_suffixed(
     """Every scenario under `draws` pro and as many anti paraphrases, in turn from scenario to scenario."""
     from steer.plan import Planned, plan
 
-    check_draws(evaluated, draws)
-    chosen = paraphrases(evaluated)
+    check_draws(suffixes, draws)
+    chosen = paraphrases(suffixes)
     parts: list[Planned] = []
     for first in range(len(chosen)):
         group = [scenario for i, scenario in enumerate(scenarios) if i % len(chosen) == first]
@@ -162,7 +162,7 @@ def response(
     answers: Sequence[GivenAnswer],
     *,
     judge: str,
-    evaluated: SuffixPair = DEFAULT,
+    suffixes: SuffixSet = OURS,
     thinking: bool = False,
 ) -> Contrast:
     """Pairs of the model's own answers, read teacher-forced after the prompt *without* the suffix.
@@ -172,8 +172,8 @@ def response(
     do not serve. The first of each is taken. Both sides are read over as many answer tokens as the shorter
     has.
     """
-    texts = {f"pro:{p.name}": p.pro for p in paraphrases(evaluated)}
-    texts |= {f"anti:{p.name}": p.anti for p in paraphrases(evaluated)}
+    texts = {f"pro:{p.name}": p.pro for p in paraphrases(suffixes)}
+    texts |= {f"anti:{p.name}": p.anti for p in paraphrases(suffixes)}
     quoting = {id(a) for a in answers if echo(texts[a.arm], a.text)}
     wanted: dict[str, Status] = {"pro": "convergence", "anti": "no_convergence"}
     first: dict[tuple[str, str], GivenAnswer] = {}
@@ -210,7 +210,7 @@ def response(
         tuple(pairs),
         REPLY_MIN,
         {
-            "evaluated": evaluated.name,
+            "evaluated": suffixes.pair.name,
             "judge": judge,
             "kept": [
                 f"{c}: {sum(s.id in kept for s in scenarios if s.category == c)} of "

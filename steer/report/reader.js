@@ -93,8 +93,7 @@ async function fill() {
 }
 
 function referenceOf(run, arm) {
-  const at = arm.name.includes("@") ? arm.name.slice(arm.name.lastIndexOf("@")) : "";
-  const found = run.arms.find((a) => a.kind === "baseline" && (!at || a.name.endsWith(at)));
+  const found = run.arms.find((a) => a.kind === "baseline" && a.temperature === arm.temperature);
   return found && found !== arm ? found : null;
 }
 

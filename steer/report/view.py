@@ -105,9 +105,10 @@ def load(folder: Path, *, budget: int, tick: answers.Tick = answers.unheard) -> 
         | {
             "name": name,
             "kind": kinds[name],
+            "temperature": summary["arms"][name].get("temperature"),
             "chosen": name in chosen,
             "main": name in main,
-            "settings": words.settings(contents.get(words.base_name(name))),
+            "settings": words.settings(contents.get(words.base_name(summary, name))),
             "statuses": statuses[name],
             "piece": pieces.get(name),
             "shown": carried.pieces[pieces[name]].rows if name in pieces else 0,
@@ -146,7 +147,7 @@ def load(folder: Path, *, budget: int, tick: answers.Tick = answers.unheard) -> 
             (name, content["suffix"])
             for name in names
             if kinds[name] == "suffix"
-            and (content := contents.get(words.base_name(name)))
+            and (content := contents.get(words.base_name(summary, name)))
             and content["suffix"]
             and not content["system_suffix"]
         ),

@@ -221,9 +221,9 @@ def settings(content: Mapping[str, Any] | None) -> str:
     return "; ".join(parts) or "nothing added"
 
 
-def base_name(arm: str) -> str:
-    """The arm's own name: rows at several temperatures are named ARM@TEMPERATURE."""
-    return arm.rsplit("@", 1)[0]
+def base_name(summary: Mapping[str, Any], arm: str) -> str:
+    """The arm's own name: rows at several temperatures stand under one name each."""
+    return str(summary["arms"].get(arm, {}).get("arm") or arm)
 
 
 def is_variant(arm: str) -> bool:
@@ -233,7 +233,7 @@ def is_variant(arm: str) -> bool:
 
 def kind_of(summary: Mapping[str, Any], arm: str) -> str:
     """The arm's kind; a run that tells no kinds has a baseline and suffixes alone."""
-    base = base_name(arm)
+    base = base_name(summary, arm)
     kinds: Mapping[str, str] | None = summary.get("arm_kinds")
     if kinds is None:
         return "baseline" if base == "baseline" else "suffix"
