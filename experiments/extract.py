@@ -260,7 +260,7 @@ def lens_checked(
     from steer.checkpoints import resolve
     from vectors.lens_check import largest_differences
 
-    hub, _, commit = loaded.weights.rpartition("@")
+    hub, _, commit = loaded.source.rpartition("@")
     folder = resolve(loaded.name, revision=commit if hub else None).folder
     if folder is None:
         raise UserError(f"{loaded.name} is not on this machine: transformer-lens needs its folder")

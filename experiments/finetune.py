@@ -22,6 +22,7 @@ from steer.errors import UserError
 from steer.interventions import decoder_layers
 from steer.plan import digest
 from steer.types import LoadedModel
+from steer.versions import made_by
 from vectors.objective import Example, Objective, divergence, pair_loss, with_reference
 from vectors.training import kept_epochs, shuffled_batch
 
@@ -74,6 +75,7 @@ def finetune(
         raise UserError(f"kl {objective.kl:g} needs neutral prompts, and there are none")
     found = digest(
         {
+            "made_by": made_by(),
             "weights": loaded.weights,
             "dtype": loaded.dtype,
             "lora": asdict(lora),

@@ -9,7 +9,6 @@ import json
 import platform
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,7 @@ from steer.screen import Screen
 from steer.store import RunStore
 from steer.suffixes import SuffixSet
 from steer.types import Arm, Engine, Judge, Limits, LoadedModel, Sampling, Scenario
-
-VERSION = "0.1.0"
-PACKAGES = ("torch", "transformers", "nnsight")
+from steer.versions import VERSION, packages
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,6 +130,7 @@ def configuration(session: Session, command: str, arms: Sequence[Arm], **more: A
         "model": {
             "name": session.loaded.name,
             "weights": session.loaded.weights,
+            "files": session.loaded.files,
             "dtype": session.loaded.dtype,
         },
         "scenarios": {
@@ -161,7 +159,8 @@ def provenance(session: Session) -> dict[str, Any]:
         "engine": session.engine.name,
         "device": session.loaded.device,
         "python": platform.python_version(),
-        **{package: version(package) for package in PACKAGES},
+        "checkpoint": session.loaded.source,
+        **packages(),
     }
 
 

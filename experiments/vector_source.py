@@ -15,6 +15,7 @@ from steer import scenarios as scenario_files
 from steer.errors import UserError
 from steer.plan import digest
 from steer.types import Arm, Limits, Scenario, Span
+from steer.versions import made_by
 from vectors.build import with_norms
 from vectors.contrasts import FORMALITY, STATEMENTS, extraction_scenarios, read_lines
 from vectors.controls import other_concept, random_isotropic
@@ -219,11 +220,14 @@ def _path(session: Session, choice: VectorChoice, contrast: str, scenarios: Path
         texts.append(Path(contrast))
     identity = digest(
         [
+            made_by(),
             session.loaded.weights,
+            session.loaded.files,
             session.loaded.dtype,
             contrast,
             choice.method,
             [[pair.pro, pair.anti] for pair in (session.suffixes.pair, *session.suffixes.paraphrases)],
+            session.suffixes.neutral,
             session.thinking,
             session.options.seed,
             session.judge.name,

@@ -56,8 +56,8 @@ def check(adapter: str, loaded: LoadedModel) -> None:
     made_on = json.loads(note.read_text(encoding="utf-8")).get("weights") if note.is_file() else None
     if made_on and made_on != loaded.weights:
         raise UserError(
-            f"adapter {adapter!r} was made on weights {made_on[:12]}, this is {loaded.name} "
-            f"({loaded.weights[:12]}): train one for this model"
+            f"adapter {adapter!r} was made on weights {made_on[7:19]}, this is {loaded.name} "
+            f"({loaded.weights[7:19]}): train one for this model"
         )
     with active(loaded.module, adapter):
         pass

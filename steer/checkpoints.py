@@ -6,10 +6,8 @@ know how a model is loaded.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -36,15 +34,6 @@ NOTE = "steergap.json"
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json")
 DOWNLOADED = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"]
-IDENTITY = (
-    "*.safetensors",
-    "config.json",
-    "tokenizer*",
-    "vocab.json",
-    "merges.txt",
-    "*tokens*.json",
-    "*.jinja",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +72,6 @@ def resolve(spec: str, *, revision: str | None = None) -> ResolvedModel:
         f"unknown model {spec!r}: allowed are organism, {', '.join(ALIASES)}, a hub id "
         f"(ORGANISATION/NAME) or a folder{f'; did you mean {near[0]!r}?' if near else ''}"
     )
-
-
-def content_hash(folder: Path) -> str:
-    """sha256 over names and bytes of what decides a text: weights, configuration, tokenizer, template."""
-    files = sorted({path for pattern in IDENTITY for path in folder.glob(pattern) if path.is_file()})
-
-    def digest(path: Path) -> str:
-        with path.open("rb") as handle:
-            return f"{path.name} {hashlib.file_digest(handle, 'sha256').hexdigest()}"
-
-    with ThreadPoolExecutor(8) as pool:  # hashing lets go of the interpreter lock
-        lines = list(pool.map(digest, files))
-    return "sha256:" + hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def read_note(folder: Path) -> tuple[str, int]:

@@ -65,7 +65,7 @@ def fetch(what: str) -> Path:
 
 def instrumental_eval(*, url: str = ARCHIVE, cache: Path | None = None) -> Path:
     """The folder of the benchmark's six CSV files; fetched at most once."""
-    folder = _cache(cache) / "instrumental-eval"
+    folder = (cache or user_cache()) / "instrumental-eval"
     if all(_sha256(folder / name) == known for name, known in SCENARIOS.items()):
         return folder
     source = _archive(url, cache)
@@ -83,7 +83,7 @@ def instrumental_eval(*, url: str = ARCHIVE, cache: Path | None = None) -> Path:
 
 def paper_suffixes(*, url: str = ARCHIVE, cache: Path | None = None) -> Path:
     """The paper's script, which holds its suffixes (see paper_constants); fetched at most once."""
-    path = _cache(cache) / "paper-suffixes" / SCRIPT
+    path = (cache or user_cache()) / "paper-suffixes" / SCRIPT
     if not path.is_file():
         source = _archive(url, cache)
         with zipfile.ZipFile(source) as archive:
@@ -132,7 +132,7 @@ def paper_runs(*, url: str = ARCHIVE, cache: Path | None = None) -> Path:
 
     No checksum of these is known: hold their label counts against the paper's before using them.
     """
-    folder = _cache(cache) / "paper-runs"
+    folder = (cache or user_cache()) / "paper-runs"
     if folder.is_dir():
         return folder
     source = _archive(url, cache)
@@ -154,10 +154,11 @@ def paper_runs(*, url: str = ARCHIVE, cache: Path | None = None) -> Path:
     return folder
 
 
-def _cache(cache: Path | None) -> Path:
+def user_cache() -> Path:
+    """The user's cache folder of this project."""
     import pooch
 
-    return cache or Path(pooch.os_cache("steergap"))
+    return Path(pooch.os_cache("steergap"))
 
 
 def _archive(url: str, cache: Path | None) -> Path:
@@ -166,7 +167,7 @@ def _archive(url: str, cache: Path | None) -> Path:
     from requests.exceptions import HTTPError, RequestException
 
     name = url.rsplit("/", 1)[-1]
-    path = _cache(cache) / name
+    path = (cache or user_cache()) / name
     ways = (
         f"with a network, run the command again; without one, put the archive at {path}, "
         "or name a folder or file of your own (--scenarios, --suffixes)"

@@ -11,14 +11,15 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from steer.checkpoints import ALIASES, content_hash, download, first_line, read_note, resolve
+from steer.checkpoints import ALIASES, download, first_line, read_note, resolve
 from steer.errors import UserError, choose
+from steer.identity import files_id, weights_id
 from steer.types import LoadedModel
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["ALIASES", "content_hash", "load", "resolve"]
+__all__ = ["ALIASES", "load", "resolve"]
 
 DTYPES = ("float32", "bfloat16", "float16", "float64")
 DEVICE_MAPS = ("auto", "balanced", "balanced_low_0", "sequential")
@@ -46,8 +47,6 @@ def load(
     device, why_device = _device(device)
     dtype, why_dtype = _dtype(dtype, device)
     folder = resolved.folder or download(resolved)
-    # a snapshot's folder has its commit for a name
-    weights = f"{resolved.hub}@{folder.name}" if resolved.hub else content_hash(folder)
     tokenizer = _tokenizer(folder)
     module, eager = _module(folder, dtype, device, device_map)
     stop_ids = _stop_ids(module, tokenizer)
@@ -61,7 +60,7 @@ def load(
         reasons.append("experts computed one by one: their fused form is not exact")
     return LoadedModel(
         name=spec,
-        weights=weights,
+        weights=weights_id(folder),
         dtype=dtype,
         device=str(module.device),
         module=module,
@@ -69,6 +68,8 @@ def load(
         stop_ids=stop_ids,
         n_layers=config.num_hidden_layers,
         d_model=config.hidden_size,
+        files=files_id(folder),
+        source=f"{resolved.hub}@{folder.name}" if resolved.hub else "",  # a snapshot is named by its commit
         evidence=evidence,
         new_tokens=new_tokens,
         reasons=tuple(reasons),

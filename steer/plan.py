@@ -141,6 +141,7 @@ def plan(
                         key=digest(
                             {
                                 "weights": loaded.weights,
+                                "files": loaded.files,
                                 "dtype": loaded.dtype,
                                 "prompt": list(ids),
                                 "additions": content,

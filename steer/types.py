@@ -119,7 +119,8 @@ class Limits:
 class LoadedModel:
     """A model ready to run, with everything that decides its text.
 
-    name: as the user asked for it. weights: resolved commit, or content hash of a folder.
+    name: as the user asked for it. weights: hash of the tensors. files: hash of configuration, tokenizer
+    and template. source: REPOSITORY@COMMIT of a hub model, else "".
     stop_ids: from the model's generation config (which supplies nothing else).
     evidence: "" for a real model, "planted fixture" for the organism.
     new_tokens: as many as its answers need, where the checkpoint says so; else 0.
@@ -135,6 +136,8 @@ class LoadedModel:
     stop_ids: tuple[int, ...]
     n_layers: int
     d_model: int
+    files: str = ""
+    source: str = ""
     evidence: str = ""
     new_tokens: int = 0
     reasons: tuple[str, ...] = ()

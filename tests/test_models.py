@@ -17,9 +17,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from steer import checkpoints
+from steer import checkpoints, identity
 from steer.errors import UserError
-from steer.models import ALIASES, content_hash, load, resolve
+from steer.identity import files_id, weights_id
+from steer.models import ALIASES, load, resolve
 from tests.tiny import checkpoint
 
 ROOT = Path(__file__).parents[1]
@@ -65,7 +66,7 @@ def refusal(spec: str, **options: str) -> str:
 LOAD = """
 from steer.models import load
 m = load("qwen3-4b")
-print(m.name, m.weights, m.dtype, m.n_layers, m.d_model, m.stop_ids, m.module.config.model_type)
+print(m.name, m.source, m.dtype, m.n_layers, m.d_model, m.stop_ids, m.module.config.model_type)
 """
 RESOLVE = """
 import sys
@@ -183,7 +184,7 @@ def test_a_hub_model_is_downloaded_once_and_pinned_to_its_commit(hub: HubServer,
     code = (
         "from steer.models import load, resolve\n"
         "print(resolve('tiny/model', revision='main').folder)\n"
-        "m = load('tiny/model')\nprint(m.weights, m.n_layers)\n"
+        "m = load('tiny/model')\nprint(m.source, m.n_layers)\n"
     )
     endpoint = f"http://127.0.0.1:{hub.server_port}"
     done = python(code, HF_HOME=str(tmp_path), HF_ENDPOINT=endpoint, HF_HUB_DISABLE_XET="1")
@@ -389,17 +390,62 @@ def test_the_evidence_is_read_from_beside_the_weights(copy: Path) -> None:
 
 
 def test_weights_are_known_by_content(tiny: Path, copy: Path) -> None:
-    same = content_hash(tiny)
-    assert same == content_hash(copy) == load(str(copy)).weights  # not by place
+    same = (weights_id(tiny), files_id(tiny))
+    loaded = load(str(copy))
+    assert same == (weights_id(copy), files_id(copy)) == (loaded.weights, loaded.files)  # not by place
     (copy / "generation_config.json").write_text("{}")
     (copy / "README.md").write_text("hello")
-    assert content_hash(copy) == same
+    assert (weights_id(copy), files_id(copy)) == same
     for name in ("model.safetensors", "config.json", "tokenizer.json", "chat_template.jinja"):
         kept = (copy / name).read_bytes()
         (copy / name).write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
-        assert content_hash(copy) != same, name
+        changed = (weights_id(copy) != same[0], files_id(copy) != same[1])
+        assert changed == ((True, False) if name == "model.safetensors" else (False, True)), name
         (copy / name).write_bytes(kept)
-    assert content_hash(copy) == same
+    assert (weights_id(copy), files_id(copy)) == same
+
+
+def test_other_shards_of_the_same_tensors_are_the_same_weights(tiny: Path, tmp_path: Path) -> None:
+    model = load(str(tiny)).module
+    model.save_pretrained(tmp_path / "shards", max_shard_size="20KB")
+    assert len(list((tmp_path / "shards").glob("*.safetensors"))) > 1
+    model.save_pretrained(tmp_path / "whole")
+    assert weights_id(tmp_path / "shards") == weights_id(tmp_path / "whole")
+    with torch.no_grad():
+        next(model.parameters()).view(-1)[3] += 1e-3
+    model.save_pretrained(tmp_path / "other")
+    assert weights_id(tmp_path / "other") != weights_id(tmp_path / "whole")
+
+
+def test_a_hub_snapshot_and_its_copy_are_the_same_weights_and_are_read_once(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(identity, "user_cache", lambda: tmp_path / "cache")
+    blob = tmp_path / "blobs" / hashlib.sha256((tiny / "model.safetensors").read_bytes()).hexdigest()
+    blob.parent.mkdir()
+    shutil.copy(tiny / "model.safetensors", blob)
+    (tmp_path / "snapshot").mkdir()
+    (tmp_path / "snapshot/model.safetensors").symlink_to(blob)
+    assert weights_id(tmp_path / "snapshot") == weights_id(tiny)
+    blob.write_bytes(b"")  # known by the blob's name from now on
+    assert weights_id(tmp_path / "snapshot") == weights_id(tiny)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff" * 30,
+        b"\x02" + bytes(7) + b"[]",
+        b'\x10\0\0\0\0\0\0\0{"a": {"dtype":1}}',
+        b"\x09" + bytes(7) + b'{"a": []}',
+    ],
+)
+def test_damaged_weights_are_one_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "model.safetensors").write_bytes(content)
+    with pytest.raises(UserError, match="not a safetensors file") as caught:
+        weights_id(tmp_path)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

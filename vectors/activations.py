@@ -15,6 +15,7 @@ from steer.atomic import write_atomically
 from steer.errors import UserError
 from steer.plan import digest
 from steer.types import LoadedModel
+from steer.versions import made_by
 from vectors.capture import Row, capture
 from vectors.contrasts import Contrast
 
@@ -71,7 +72,9 @@ def cached_capture(
         chunk = [Row(r.ids, r.start, r.end, r.slot - first) for r in grouped]
         count = min(CHUNK, slots - first)
         content = [
+            made_by(),
             loaded.weights,
+            loaded.files,
             loaded.dtype,
             list(layers),
             [(r.ids, r.start, r.end, r.slot) for r in chunk],

@@ -107,9 +107,10 @@ def gather(
     from steer import pipeline
     from steer.plan import digest
     from steer.store import RunStore, unpack
+    from steer.versions import made_by
 
     rows_asked = [[r.scenario, r.arm, r.sample, r.response] for r in planned.rows]
-    key = digest([sorted(planned.requests), rows_asked])[:16]
+    key = digest([made_by(), sorted(planned.requests), rows_asked])[:16]
     categories = {s.id: s.category for s in scenarios}
     with RunStore(cache / f"answers-{key}") as store:
         store.add_plan(scenarios, planned.prompts.values(), planned.rows)

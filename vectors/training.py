@@ -20,6 +20,7 @@ from steer.errors import UserError
 from steer.interventions import decoder_layers, validate
 from steer.plan import digest
 from steer.types import Addition, LoadedModel
+from steer.versions import made_by
 from vectors.objective import Example, Objective, frozen, loss_of, with_reference
 
 if TYPE_CHECKING:
@@ -235,6 +236,7 @@ def identity_of(
     """Hash of all that decides the trained direction."""
     return digest(
         {
+            "made_by": made_by(),
             "weights": loaded.weights,
             "dtype": loaded.dtype,
             "training": asdict(training),

@@ -219,8 +219,8 @@ def check_model(vector: SteeringVector, loaded: LoadedModel) -> None:
         )
     if made.weights and made.weights != loaded.weights:
         raise UserError(
-            f"the vector was made on {made.model} ({made.weights[:12]}), this is {loaded.name} "
-            f"({loaded.weights[:12]}): extract one for it"
+            f"the vector was made on {made.model} ({made.weights[7:19]}), this is {loaded.name} "
+            f"({loaded.weights[7:19]}): extract one for it"
         )
 
 

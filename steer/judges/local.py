@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from steer import chat, checkpoints, models
 from steer.errors import UserError
+from steer.identity import weights_id
 from steer.judges.prompting import Prompt, prompt, render
 from steer.judges.sheet import CHOICES, MEANING
 from steer.types import JudgeItem, LoadedModel, ScoreRow, Verdict
@@ -51,7 +52,7 @@ class LocalJudge:
     @property
     def name(self) -> str:
         short = Path(self.spec).name if Path(self.spec).is_dir() else self.spec
-        return f"hf:{short}@{self.weights.rpartition(':')[2].rpartition('@')[2][:12]}#{self.prompt.hash}"
+        return f"hf:{short}@{self.weights.rpartition(':')[2][:12]}#{self.prompt.hash}"
 
     @property
     def notes(self) -> list[str]:
@@ -93,8 +94,7 @@ def open_judge(spec: str) -> LocalJudge:
     """The judge of a model by alias, hub id or folder; UserError if there is none."""
     resolved = models.resolve(spec)
     folder = resolved.folder or checkpoints.download(resolved)
-    # a snapshot's folder has its commit for a name
-    return LocalJudge(spec, folder.name if resolved.hub else models.content_hash(folder))
+    return LocalJudge(spec, weights_id(folder))
 
 
 def probabilities(logs: list[list[float]]) -> list[float]:
