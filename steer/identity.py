@@ -11,6 +11,7 @@ import json
 import mmap
 import re
 from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from pathlib import Path
 from typing import Any, cast
 
@@ -34,10 +35,7 @@ def weights_id(folder: Path) -> str:
     files = sorted(folder.glob("*.safetensors"))
     blobs = [path.resolve().name for path in files]
     kept = None
-    if all(
-        path.is_symlink() and re.fullmatch("[0-9a-f]{64}", blob)
-        for path, blob in zip(files, blobs, strict=True)
-    ):
+    if all(path.is_symlink() for path in files) and all(re.fullmatch("[0-9a-f]{64}", blob) for blob in blobs):
         kept = user_cache() / "weights" / hashlib.sha256("\n".join(blobs).encode()).hexdigest()
         if kept.is_file():
             return kept.read_text()
@@ -73,14 +71,15 @@ def _tensors(path: Path, pool: ThreadPoolExecutor) -> list[str]:
                 memoryview(held) as every,
                 every[8 + length :] as content,
             ):
-                return list(pool.map(lambda name: _line(name, tensors[name], content), tensors))
+                return list(pool.map(_line, tensors.items(), repeat(content)))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(
             f"{path}: not a safetensors file ({error}): copy or download the model again"
         ) from error
 
 
-def _line(name: str, tensor: dict[str, Any], content: memoryview) -> str:
+def _line(named: tuple[str, dict[str, Any]], content: memoryview) -> str:
+    name, tensor = named
     first, last = cast("list[int]", tensor["data_offsets"])
     if not 0 <= first <= last <= len(content):
         raise ValueError(f"{name} lies outside the file")
