@@ -2,16 +2,16 @@
 
 The 108 counts by category are those of the 18 runs published with arXiv 2601.01584. They go through
 this project's own metrics, so the table is also a check of these. Counts do not say which scenario
-got which label under two arms, so differences are intervals of independent rates; `import-paper`
-reads the answers themselves and pairs them.
+got which label under two arms or models, so differences are intervals of independent rates, with Fisher's
+p; `import-paper` reads the answers themselves and pairs them.
 """
 
 from __future__ import annotations
 
-from experiments.across_models import rate_differences
 from experiments.verdicts import claim
 from steer import metrics
-from steer.intervals import independent_interval
+from steer.intervals import Interval, independent_interval
+from steer.significance import fisher_p, holm
 from steer.types import Outcome, Status
 
 CATEGORIES = (
@@ -220,24 +220,29 @@ def table() -> list[str]:
 
 def larger_models() -> list[str]:
     """Whether the counts bear out that larger models converge less under the anti suffix."""
+    counted = [
+        [(one.convergence, one.valid) for model in pair for one in [arms(model)["anti"]]] for pair in PAIRS
+    ]
+    corrected = holm([fisher_p(*larger, *smaller) for larger, smaller in counted])
     lines: list[str] = []
-    for larger, smaller in PAIRS:
-        counts = {
-            model: (one.convergence, one.valid)
-            for model in (larger, smaller)
-            for one in [arms(model)["anti"]]
-        }
-        (difference,) = rate_differences(counts)
-        of = " against ".join(f"{hits} of {valid}" for hits, valid in counts.values())
-        text = f"{larger} converges less than {smaller} under the anti suffix ({of} valid)"
-        lines.append("- " + claim(text, difference.points, difference.ci, expected=-1))
+    for pair, counts, p in zip(PAIRS, counted, corrected, strict=True):
+        points, ci = _difference(*counts[0], *counts[1])
+        of = " against ".join(f"{hits} of {valid}" for hits, valid in counts)
+        text = f"{pair[0]} converges less than {pair[1]} under the anti suffix ({of} valid)"
+        lines.append("- " + claim(text, points, ci, p, expected=-1))
     return lines
 
 
 def _gap(first: int, first_n: int, second: int, second_n: int) -> str:
+    points, ci = _difference(first, first_n, second, second_n)
+    return f"{points:+.1f} [{ci[0]:.1f}, {ci[1]:.1f}]"
+
+
+def _difference(first: int, first_n: int, second: int, second_n: int) -> tuple[float, Interval]:
+    """First minus second rate in points, as independent: Newcombe's interval."""
     ci = independent_interval(first, first_n, second, second_n)
     assert ci is not None
-    return f"{100 * (first / first_n - second / second_n):+.1f} [{100 * ci[0]:.1f}, {100 * ci[1]:.1f}]"
+    return 100 * (first / first_n - second / second_n), (100 * ci[0], 100 * ci[1])
 
 
 def main() -> None:

@@ -1,45 +1,58 @@
 """Several models: pairwise differences of rates, and the trend of steerability over capability.
 
-Models answer the same scenarios, but their rates are compared as independent (Newcombe's interval,
-Fisher's p): published tables give counts only, and the pairing they leave out would narrow the intervals.
+Models that answered the same scenarios are compared like arms of one run: paired by scenario, which is
+the unit however many samples it has. `python -m benchmarks.across_models` measures how often two models
+that do not differ seem to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, cast
 
-from steer.intervals import Interval, independent_interval
-from steer.significance import fisher_p, holm
+from steer.gaps import gaps
+from steer.intervals import Interval
+from steer.scenarios import identity
+from steer.store import RunStore
+from steer.types import Outcome
 
 
 @dataclass(frozen=True, slots=True)
 class RateDifference:
-    """First minus second rate, in points; p is Fisher's, p_holm over all pairs compared together."""
+    """First minus second rate of all answers, in points, over the `pairs` (scenario, sample) of both models.
+
+    p: exact, McNemar's or (several samples) the sign-flip test of the scenarios; p_holm: over all pairs
+    of models compared together. None where the models share no scenario.
+    """
 
     first: str
     second: str
+    pairs: int
     points: float | None
     ci: Interval | None
     p: float | None
     p_holm: float | None
 
 
-def rate_differences(counts: Mapping[str, tuple[int, int]]) -> list[RateDifference]:
-    """Every pair of models, in the order given, from (convergent, counted) rows of each."""
-    found = [_difference(a, b, counts[a], counts[b]) for a, b in combinations(counts, 2)]
-    corrected = holm([one.p for one in found])
-    return [replace(one, p_holm=p) for one, p in zip(found, corrected, strict=True)]
+def answered(store: RunStore, judge: str) -> list[Outcome]:
+    """A run's outcomes, each scenario under the identity of its id and text: that is what runs can share."""
+    shared = {scenario.id: identity([scenario]) for scenario in store.scenarios()}
+    return [Outcome(o.arm, shared[o.scenario], o.category, o.sample, o.status) for o in store.outcomes(judge)]
 
 
-def _difference(first: str, second: str, one: tuple[int, int], two: tuple[int, int]) -> RateDifference:
-    ci = independent_interval(*one, *two)
-    if ci is None:
-        return RateDifference(first, second, None, None, None, None)
-    points = 100 * (one[0] / one[1] - two[0] / two[1])
-    return RateDifference(first, second, points, (100 * ci[0], 100 * ci[1]), fisher_p(*one, *two), None)
+def rate_differences(models: Mapping[str, Sequence[Outcome]], arm: str) -> list[RateDifference]:
+    """Every pair of the models that have the arm, in the order given, from `answered` outcomes."""
+    rows = [
+        Outcome(model, o.scenario, o.category, o.sample, o.status)
+        for model, outcomes in models.items()
+        for o in outcomes
+        if o.arm == arm
+    ]
+    have = {row.arm for row in rows}
+    found = gaps(rows, list(combinations([model for model in models if model in have], 2)))
+    return [RateDifference(g.first, g.second, g.pairs, g.points_all, g.ci_all, g.p, g.p_holm) for g in found]
 
 
 @dataclass(frozen=True, slots=True)

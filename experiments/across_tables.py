@@ -23,15 +23,15 @@ def print_rates(screen: Screen, found: dict[str, Any]) -> None:
 
 
 def print_differences(screen: Screen, found: dict[str, Any]) -> None:
-    """Every pair of models under every arm, as independent rates (Newcombe's interval, Fisher's p)."""
+    """Every pair of models under every arm, paired by scenario."""
     rows = [
-        [f"{one['first']} − {one['second']}", arm, _points(one), p_value(one["p_holm"])]
+        [f"{one['first']} − {one['second']}", arm, str(one["pairs"]), _points(one), p_value(one["p_holm"])]
         for arm, differences in found["pairwise"].items()
         for one in differences
     ]
     if rows:
-        columns = ["models", "arm", "points, of all", "p (Holm by arm)"]
-        screen.table("Differences between models, as independent", columns, rows)
+        columns = ["models", "arm", "answers", "points, of all", "p (Holm by arm)"]
+        screen.table("Differences between models, paired by scenario", columns, rows)
 
 
 def _rate(arm: dict[str, Any] | None, over: str) -> str:

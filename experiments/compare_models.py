@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from experiments.across_models import rate_differences, trend
+from experiments.across_models import answered, rate_differences, trend
 from experiments.compare import CompareChoice, compare
 from experiments.options import Options
 from experiments.tables import print_judge
 from experiments.verdicts import claim
 from steer.errors import UserError
 from steer.screen import Screen, interval, percent
+from steer.store import RunStore
+from steer.types import Outcome
 
 RATES = ("baseline", "pro", "anti")
 
@@ -21,15 +23,13 @@ RATES = ("baseline", "pro", "anti")
 def compare_models(
     models: Sequence[str], options: Options, choice: CompareChoice
 ) -> tuple[dict[str, Any], dict[str, Path]]:
-    """Run the comparison on every model in turn; what was found, and each model's folder.
-
-    Rates are compared as independent (Newcombe, Fisher).
-    """
+    """Run the comparison on every model in turn; what was found, and each model's folder."""
     names = [name.strip() for name in models if name.strip()]
     if len(set(names)) < 2 or len(set(names)) < len(names):
         raise UserError(f"--models {','.join(models)}: give two different models or more, as a,b")
     rows: dict[str, dict[str, Any]] = {}
     folders: dict[str, Path] = {}
+    outcomes: dict[str, list[Outcome]] = {}
     judge: dict[str, Any] = {}
     for name in names:
         out = None if options.out is None else options.out / name.replace("/", "--")
@@ -37,10 +37,12 @@ def compare_models(
         rows[name] = model_row(summary, folder)
         if folder is not None:
             folders[name] = folder
+            with RunStore(folder, writable=False) as store:
+                outcomes[name] = answered(store, summary["judge"]["name"])
         judge = summary.get("judge", {})
     found: dict[str, Any] = {"models": rows}
     if not options.dry_run:
-        found |= across(rows) | {"judge": judge}
+        found |= across(rows, outcomes) | {"judge": judge}
         if not options.quiet:
             print_models(Screen(), found)
             print_judge(Screen(), found)
@@ -64,15 +66,19 @@ def model_row(summary: dict[str, Any], folder: Path | None) -> dict[str, Any]:
     }
 
 
-def across(rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Pairwise differences of each arm's rate, and the trend of steerability over capability."""
+def across(rows: Mapping[str, dict[str, Any]], outcomes: Mapping[str, Sequence[Outcome]]) -> dict[str, Any]:
+    """Pairwise differences of each arm's rate, and the trend of steerability over capability.
+
+    outcomes: by model, as `answered` gives them.
+    """
     result: dict[str, Any] = {"pairwise": {}, "trend": {}, "verdicts": []}
     for arm in RATES:
-        counts = {name: row["counts"][arm] for name, row in rows.items() if arm in row["counts"]}
-        differences = rate_differences(counts)
+        differences = rate_differences(outcomes, arm)
         result["pairwise"][arm] = [asdict(one) for one in differences]
         result["verdicts"] += [
-            claim(f"{d.first} converges more than {d.second} under {arm}", d.points, d.ci, expected=1)
+            claim(
+                f"{d.first} converges more than {d.second} under {arm}", d.points, d.ci, d.p_holm, expected=1
+            )
             for d in differences
         ]
     for way in ("suffix", "vector"):

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from experiments.across_models import answered
 from experiments.across_tables import print_differences, print_rates
 from experiments.choice import Cap, CrossFit, MeasuredCell, NothingChosen, cross_fit, halves, symmetric
 from experiments.compare_models import across, model_row
@@ -64,18 +65,21 @@ def compare_runs(folders: Sequence[Path], options: Options) -> dict[str, Any]:
 
 
 def _across(folders: Sequence[Path], configs: Sequence[dict[str, Any]], options: Options) -> dict[str, Any]:
-    """Each model's rates and steerability gap; rates of models are compared as independent."""
+    """Each model's rates and steerability gap; rates of models are compared scenario by scenario."""
     rows: dict[str, dict[str, Any]] = {}
+    outcomes: dict[str, list[Outcome]] = {}
     evidence: list[str] = []
     for folder, config in zip(folders, configs, strict=True):
         _require_same(configs[0] | {"folder": str(folders[0])}, config, folder, SAME_ACROSS)
+        name = str(config["model"]["name"])
+        name = name if name not in rows else str(folder)
         with RunStore(folder, writable=False) as store:
             found = summarise(store, config["judge"]["name"])
-        name = str(config["model"]["name"])
-        rows[name if name not in rows else str(folder)] = model_row(found, folder)
+            outcomes[name] = answered(store, config["judge"]["name"])
+        rows[name] = model_row(found, folder)
         evidence.append(found["evidence"])
     judge = configs[0]["judge"]["name"]
-    result: dict[str, Any] = {"models": rows, **across(rows)}
+    result: dict[str, Any] = {"models": rows, **across(rows, outcomes)}
     result["judge"] = {"name": judge, "known_error": judges.known_error(judge)}
     result["evidence"] = "; ".join(dict.fromkeys(one for one in evidence if one))
     if not options.quiet:

@@ -96,7 +96,7 @@ def side_by_side(
         result[f"suffix_paraphrase_mean_{over}"] = mean and asdict(mean)
     estimate = difference.over_all
     result["verdict"] = further(
-        "the suffix", "the vector", estimate and estimate.points, estimate and estimate.ci
+        "the suffix", "the vector", estimate and estimate.points, estimate and estimate.ci, difference.p
     )
     return result
 

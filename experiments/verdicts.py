@@ -1,8 +1,15 @@
-"""Sentences that say what an interval supports. Computed from the interval each time, never stored."""
+"""Sentences that say what a comparison supports: decided by the p printed beside it, never stored.
+
+Where several comparisons stand together that is Holm's p: an interval alone, one of many, excludes 0 too
+often.
+"""
 
 from __future__ import annotations
 
 from steer.intervals import Interval
+from steer.screen import p_value
+
+LEVEL = 0.05
 
 
 def figures(points: float, ci: Interval) -> str:
@@ -10,23 +17,24 @@ def figures(points: float, ci: Interval) -> str:
     return f"{points:+.1f} points, 95 % interval {ci[0]:+.1f} to {ci[1]:+.1f}"
 
 
-def claim(text: str, points: float | None, ci: Interval | None, *, expected: int) -> str:
-    """Whether a difference bears out a claim; expected: the sign that the claim gives it."""
-    if points is None or ci is None:
+def claim(text: str, points: float | None, ci: Interval | None, p: float | None, *, expected: int) -> str:
+    """Whether a difference bears out a claim; p: Holm's; expected: the sign that the claim gives it."""
+    if points is None or ci is None or p is None:
         return f"{text}: no estimate"
-    if ci[0] <= 0 <= ci[1]:
-        return f"{text}: not supported ({figures(points, ci)}; no difference is among what the data allow)"
-    agrees = (ci[0] > 0) == (expected > 0)
-    return f"{text}: {'supported' if agrees else 'contradicted'} ({figures(points, ci)})"
+    if p < LEVEL:
+        word = "supported" if (points > 0) == (expected > 0) else "contradicted"
+    else:
+        word = "not supported"
+    return f"{text}: {word} ({figures(points, ci)}; corrected p {p_value(p)})"
 
 
-def further(first: str, second: str, points: float | None, ci: Interval | None) -> str:
-    """Which of two moves convergence further, from the interval of first minus second."""
-    if points is None or ci is None:
+def further(first: str, second: str, points: float | None, ci: Interval | None, p: float | None) -> str:
+    """Which of two moves convergence further, from first minus second."""
+    if points is None or ci is None or p is None:
         return f"{first} or {second}: no estimate of which moves convergence further"
-    if ci[0] > 0:
+    if p < LEVEL and points > 0:
         return f"{first} moves convergence further than {second} ({figures(points, ci)})"
-    if ci[1] < 0:
+    if p < LEVEL:
         return f"{second} moves convergence further than {first} ({figures(points, ci)} for {first})"
     widest = max(-ci[0], ci[1])
     return (

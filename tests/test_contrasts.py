@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+from scipy.stats import fisher_exact
+from statsmodels.stats.proportion import confint_proportions_2indep
 
-from experiments.across_models import rate_differences, trend
+from benchmarks import published_counts
+from experiments.across_models import answered, rate_differences, trend
+from experiments.compare_models import across
 from experiments.contrasts import gap_difference, mean_gap, relabel
 from experiments.verdicts import claim, further
 from steer.gaps import gap
-from steer.types import Outcome
-from tests import published
+from steer.store import PlanRow, Prompt, RunStore, StoredResponse
+from steer.types import Outcome, Response, Scenario, Verdict
 from tests.outcome_tables import nested, table
 
 
@@ -85,41 +92,79 @@ def test_relabelled_rows_come_from_the_arm_named_for_their_scenario():
     ]
 
 
-def anti_count(model: str) -> tuple[int, int]:
-    counts = published.COUNTS[model, "anti_ic"]
-    return sum(c[0] for c in counts), sum(c[0] + c[1] + c[3] for c in counts)
+def test_that_larger_models_converge_less_under_the_anti_suffix_is_not_supported():
+    lines = published_counts.larger_models()
+    assert len(lines) == 3
+    assert all(": not supported (" in line for line in lines)
+    first, first_n, second, second_n = 3, 71, 7, 71  # 30B-Thinking against 4B-Thinking
+    tail = fisher_exact([[first, first_n - first], [second, second_n - second]]).pvalue
+    limits = confint_proportions_2indep(first, first_n, second, second_n, method="newcomb", compare="diff")
+    assert f"95 % interval {100 * limits[0]:+.1f} to {100 * limits[1]:+.1f}" in lines[1]
+    assert f"corrected p {3 * tail:.3f}" in lines[1]  # the smallest of three
 
 
-@pytest.mark.parametrize(
-    ("small", "large", "counts"),
-    [
-        ("Qwen3-4B-Instruct-2507", "Qwen3-30B-A3B-Instruct-2507", (3, 2)),
-        ("Qwen3-4B-Thinking-2507", "Qwen3-30B-A3B-Thinking-2507", (7, 3)),
-    ],
-)
-def test_that_larger_models_converge_less_under_the_anti_suffix_is_not_supported(
-    small: str, large: str, counts: tuple[int, int]
-):
-    rates = {model: anti_count(model) for model in (large, small)}
-    assert rates == {large: (counts[1], 71), small: (counts[0], 71)}
-    (found,) = rate_differences(rates)
-    assert found.p is not None
-    assert found.p > 0.3
-    assert found.ci is not None
-    assert found.ci[0] < 0 < found.ci[1]
-    sentence = claim(
-        "the larger model converges less under the anti suffix", found.points, found.ci, expected=-1
-    )
-    assert ": not supported (" in sentence
-    assert f"{found.ci[0]:+.1f} to {found.ci[1]:+.1f}" in sentence
+MODELS = {
+    "a": table({"pro": "CCCCCCCCNNNN", "anti": "NNNNNNNNNNNN"}),
+    "b": table({"pro": "CCNNNNNNNNNC", "anti": "NNNNNNNNNNNN"}),
+    "c": table({"pro": "CCCCCCCCNNNN"}),
+}
 
 
-def test_differences_between_models_are_newcombes_and_holm_corrected():
-    found = rate_differences({"a": (56, 70), "b": (48, 80), "c": (0, 0)})
+def test_models_are_compared_scenario_by_scenario_and_holm_corrected():
+    found = rate_differences(MODELS, "pro")
     assert [(one.first, one.second) for one in found] == [("a", "b"), ("a", "c"), ("b", "c")]
-    assert found[0].ci == pytest.approx((5.24, 33.39), abs=0.005)
-    assert found[0].p_holm == found[0].p
-    assert (found[1].points, found[1].ci, found[1].p) == (None, None, None)
+    alone = gap(
+        [replace(row, arm=name) for name in "ab" for row in MODELS[name] if row.arm == "pro"], "a", "b"
+    )
+    assert (found[0].points, found[0].ci) == (alone.points_all, alone.ci_all)
+    mcnemar = 2 * (1 + 7) / 2**7  # six scenarios one way, one the other
+    assert found[0].p == pytest.approx(mcnemar)
+    assert found[0].p_holm == pytest.approx(3 * mcnemar)
+    assert found[1].points == 0
+    assert [one.second for one in rate_differences(MODELS, "anti")] == ["b"]  # c has no such arm
+    assert rate_differences(MODELS, "baseline") == []
+
+
+def test_more_samples_of_the_same_scenarios_are_no_more_scenarios():
+    """Ten equal samples of twelve scenarios say what one sample says: once they were 120 scenarios."""
+    ten = {name: [replace(row, sample=i) for row in rows for i in range(10)] for name, rows in MODELS.items()}
+    once, often = rate_differences(MODELS, "pro")[0], rate_differences(ten, "pro")[0]
+    assert often.p == once.p
+    assert once.ci is not None
+    assert often.ci is not None
+    assert often.ci[1] - often.ci[0] > 0.9 * (once.ci[1] - once.ci[0])
+    assert often.ci[0] < 0 < often.ci[1]
+
+
+def test_models_that_share_only_some_scenarios_are_compared_on_those():
+    """Same id and text; a scenario under the same id with another text is another scenario."""
+    stores = {"a": ["one", "two", "three"], "b": ["one", "TWO", "three"], "c": ["I", "II", "III"]}
+    rows = {name: answered_by(texts) for name, texts in stores.items()}
+    by_pair = {(one.first, one.second): one for one in rate_differences(rows, "pro")}
+    assert by_pair["a", "b"].pairs == 2
+    assert by_pair["a", "b"].points == 0
+    nothing = by_pair["a", "c"]
+    assert (nothing.pairs, nothing.points, nothing.ci, nothing.p, nothing.p_holm) == (
+        0,
+        None,
+        None,
+        None,
+        None,
+    )
+
+
+def answered_by(texts: list[str]) -> list[Outcome]:
+    """What `answered` makes of a run of these scenarios with one arm, whose first answer converged."""
+    items = [Scenario(f"s{i}", "c", "", text) for i, text in enumerate(texts)]
+    rows = [PlanRow(item.id, "pro", 0, item.id, "p") for item in items]
+    with TemporaryDirectory() as folder, RunStore(Path(folder)) as store:
+        store.add_plan(items, [Prompt("p", "", "", ())], rows)
+        store.add_responses(
+            StoredResponse(Response(row.response, (5,), "stop"), "", "x", True, "f") for row in rows
+        )
+        labels = ["convergence", *["no_convergence"] * (len(items) - 1)]
+        store.add_verdicts("j", [(r.response, "i", Verdict(x)) for r, x in zip(rows, labels, strict=True)])
+        return answered(store, "j")
 
 
 def test_a_trend_needs_three_models_that_differ():
@@ -136,25 +181,50 @@ def test_a_trend_needs_three_models_that_differ():
 
 
 @pytest.mark.parametrize(
-    ("ci", "expected", "word"),
+    ("points", "p", "expected", "word"),
     [
-        ((2, 9), 1, "supported"),
-        ((2, 9), -1, "contradicted"),
-        ((-1, 9), 1, "not supported"),
-        ((0, 9), 1, "not supported"),
+        (5, 0.01, 1, "supported"),
+        (5, 0.01, -1, "contradicted"),
+        (-5, 0.01, 1, "contradicted"),
+        (5, 0.05, 1, "not supported"),
+        (-5, 0.3, 1, "not supported"),
     ],
 )
-def test_a_verdict_follows_from_the_interval(ci: tuple[float, float], expected: int, word: str):
-    assert claim("it", 5, ci, expected=expected).startswith(f"it: {word} (")
+def test_a_verdict_follows_the_corrected_p(points: float, p: float, expected: int, word: str):
+    """Whatever its own interval, which does not know how many stand beside it."""
+    ci = (points - 3, points + 3)
+    assert claim("it", points, ci, p, expected=expected).startswith(f"it: {word} (")
 
 
-def test_which_moves_further_is_said_only_when_the_interval_says_so():
-    assert further("suffix", "vector", 20, (5, 33)).startswith("suffix moves convergence further than vector")
-    assert further("suffix", "vector", -20, (-33, -5)).startswith(
+def test_sentences_across_models_never_say_more_than_the_holm_p_beside_them():
+    """Of six models, where two differ only just: its own interval excludes 0, the corrected p does not."""
+    letters = {name: "CCCCCC" + "N" * 18 for name in "abcde"} | {"f": "N" * 24}
+    found = across(
+        {name: {"capability": None} for name in letters},
+        {name: table({"pro": row}) for name, row in letters.items()},
+    )
+    differences = found["pairwise"]["pro"]
+    only_just = [one for one in differences if one["ci"][0] > 0 and one["p"] < 0.05]
+    assert len(only_just) == 5
+    assert all(one["p_holm"] > 0.05 for one in only_just)
+    assert all(": not supported (" in sentence for sentence in found["verdicts"])
+    # The same difference of two models alone is shown.
+    alone = across(
+        {name: {"capability": None} for name in "af"}, {name: table({"pro": letters[name]}) for name in "af"}
+    )
+    assert [": supported (" in sentence for sentence in alone["verdicts"]] == [True]
+
+
+def test_which_moves_further_is_said_only_when_its_p_says_so():
+    assert further("suffix", "vector", 20, (5, 33), 0.01).startswith(
+        "suffix moves convergence further than vector"
+    )
+    assert further("suffix", "vector", -20, (-33, -5), 0.01).startswith(
         "vector moves convergence further than suffix"
     )
-    assert further("suffix", "vector", 2, (-9, 13)).startswith(
-        "no difference between suffix and vector was shown"
-    )
-    assert "no estimate" in further("suffix", "vector", None, None)
-    assert claim("it", None, None, expected=1) == "it: no estimate"
+    for ci in ((-9, 13), (1, 13)):
+        assert further("suffix", "vector", 2, ci, 0.06).startswith(
+            "no difference between suffix and vector was shown"
+        )
+    assert "no estimate" in further("suffix", "vector", None, None, None)
+    assert claim("it", None, None, None, expected=1) == "it: no estimate"

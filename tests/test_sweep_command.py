@@ -446,7 +446,7 @@ def test_models_leave_a_run_file_each_and_one_page(
 def test_models_are_compared_a_row_each(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Two models: rates as independent, no trend of two points, and a verdict sentence an arm."""
+    """Two models: rates paired by scenario, no trend of two points, and a verdict sentence an arm."""
     checkpoint(tmp_path / "other", seed=1)
     few = ["--layers", "1", "--magnitudes=-0.3,0.3", *SWEEP[3:]]
     arguments = flags("compare", tmp_path / "models", more=few)
