@@ -1,6 +1,6 @@
-"""How often two models that converge equally often seem to differ, and how often the interval holds the truth.
+"""How often two models of equal rates seem to differ, and how often the interval holds the truth.
 
-    python -m benchmarks.across_models [--runs 1000] [--out benchmarks/results/across_models.json]
+    python -m benchmarks.across_models [--runs 2000] [--out benchmarks/results/across_models.json]
 
 76 scenarios, 1, 5 or 10 samples of each; a model's samples of a scenario share a Gaussian latent, `r`, of
 which the models share the part `common` (0: they find different scenarios hard). Measured are the paired
@@ -18,61 +18,56 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import norm
 
-from benchmarks.coverage import versions
-from experiments.across_models import rate_differences
-from steer.intervals import independent_interval
-from steer.significance import fisher_p
-from steer.types import Outcome
+from benchmarks.coverage import holds, versions
+from steer.intervals import Array, contrast, paired_rates, paired_score, wilson
+from steer.significance import sign_flip_p
 
 SCENARIOS = 76
-ROWS = [(f"s{i:02}", f"c{i % 6}") for i in range(SCENARIOS)]
 
 
 def answers(
-    random: np.random.Generator, rates: tuple[float, float], samples: int, r: float, common: float
-) -> dict[str, list[Outcome]]:
-    """One run of either model, "a" and "b"."""
-    shared = random.standard_normal((SCENARIOS, 1))
-    found: dict[str, list[Outcome]] = {}
-    for model, rate in zip("ab", rates, strict=True):
-        own = np.sqrt(common) * shared + np.sqrt(1 - common) * random.standard_normal((SCENARIOS, 1))
-        latent = np.sqrt(r) * own + np.sqrt(1 - r) * random.standard_normal((SCENARIOS, samples))
-        found[model] = [
-            Outcome("baseline", scenario, category, j, "convergence" if hit else "no_convergence")
-            for (scenario, category), row in zip(ROWS, latent < norm.ppf(rate), strict=True)
-            for j, hit in enumerate(row)
-        ]
-    return found
+    random: np.random.Generator, runs: int, rates: tuple[float, float], samples: int, r: float, common: float
+) -> Array:
+    """Convergent samples [run, scenario, model]."""
+    shared = random.standard_normal((runs, SCENARIOS, 1))
+    own = np.sqrt(common) * shared + np.sqrt(1 - common) * random.standard_normal((runs, SCENARIOS, 2))
+    latent = np.sqrt(r) * own + np.sqrt(1 - r) * random.standard_normal((samples, runs, SCENARIOS, 2))
+    return (latent < norm.ppf(rates)).sum(0).astype(float)
+
+
+def paired(hits: Array, samples: int) -> tuple[Array, Array, Array]:
+    """Limits and p of each run as `rate_differences` reports them (tests/test_contrasts.py)."""
+    change = hits[..., 0] - hits[..., 1]
+    if samples == 1:
+        limits = paired_score((change > 0).sum(1), (change < 0).sum(1), SCENARIOS)
+    else:
+        limits = contrast(paired_rates(hits, np.full_like(hits, samples)), (1, -1))[1:]
+    return *limits, np.array([sign_flip_p(run.astype(int)) for run in change])
+
+
+def as_scenarios(hits: Array, samples: int) -> tuple[Array, Array]:
+    """Newcombe's limits with every sample taken for a scenario of its own: what was reported before."""
+    n = SCENARIOS * samples
+    rate = hits.sum(1) / n
+    lower, upper = wilson(hits.sum(1), np.full(rate.shape, n))
+    down, up = rate - lower, upper - rate
+    points = rate[:, 0] - rate[:, 1]
+    return points - np.hypot(down[:, 0], up[:, 1]), points + np.hypot(up[:, 0], down[:, 1])
 
 
 def point(runs: int, rates: tuple[float, float], samples: int, r: float, common: float) -> dict[str, float]:
     """Coverage of the reported interval, and shares of runs that find a difference, reported and replaced."""
-    random = np.random.default_rng(20260101)
-    truth = 100 * (rates[0] - rates[1])
-    held, excluded, found, naive, fisher = np.zeros(5)
-    for _ in range(runs):
-        models = answers(random, rates, samples, r, common)
-        (one,) = rate_differences(models, "baseline")
-        assert one.ci is not None
-        assert one.p is not None
-        held += one.ci[0] <= truth <= one.ci[1]
-        excluded += not one.ci[0] <= 0 <= one.ci[1]
-        found += one.p < 0.05
-        a, b = (sum(o.status == "convergence" for o in rows) for rows in models.values())
-        n = SCENARIOS * samples
-        ci = independent_interval(a, n, b, n)
-        assert ci is not None
-        naive += not ci[0] <= 0 <= ci[1]
-        fisher += fisher_p(a, n, b, n) < 0.05
-    shares = {
-        "coverage": held,
-        "interval excludes 0": excluded,
-        "p < 0.05": found,
-        "every sample a scenario: interval excludes 0": naive,
-        "every sample a scenario: p < 0.05": fisher,
-    }
+    hits = answers(np.random.default_rng(20260101), runs, rates, samples, r, common)
+    lower, upper, p = paired(hits, samples)
+    naive = as_scenarios(hits, samples)
     at = {"first": rates[0], "second": rates[1], "samples": samples, "r": r, "common": common}
-    return at | {name: round(float(count / runs), 4) for name, count in shares.items()}
+    shares = {
+        "coverage": holds(lower, upper, rates[0] - rates[1]),
+        "interval excludes 0": 1 - holds(lower, upper, 0.0),
+        "p < 0.05": p < 0.05,
+        "every sample a scenario: interval excludes 0": 1 - holds(*naive, 0.0),
+    }
+    return at | {name: round(float(share.mean()), 4) for name, share in shares.items()}
 
 
 def points(runs: int) -> Iterator[dict[str, float]]:
@@ -86,7 +81,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--runs", type=int, default=1000, help="simulated pairs of models a point")
+    parser.add_argument("--runs", type=int, default=2000, help="simulated pairs of models a point")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/across_models.json"))
     options = parser.parse_args()
     found: list[dict[str, float]] = []

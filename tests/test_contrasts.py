@@ -12,7 +12,7 @@ import pytest
 from scipy.stats import fisher_exact
 from statsmodels.stats.proportion import confint_proportions_2indep
 
-from benchmarks import published_counts
+from benchmarks import across_models, published_counts
 from experiments.across_models import answered, rate_differences, trend
 from experiments.compare_models import across
 from experiments.contrasts import gap_difference, mean_gap, relabel
@@ -134,6 +134,31 @@ def test_more_samples_of_the_same_scenarios_are_no_more_scenarios():
     assert often.ci is not None
     assert often.ci[1] - often.ci[0] > 0.9 * (once.ci[1] - once.ci[0])
     assert often.ci[0] < 0 < often.ci[1]
+
+
+@pytest.mark.parametrize("samples", [1, 10])
+def test_two_models_of_equal_rates_seldom_seem_to_differ(samples: int):
+    """76 scenarios that the models find hard independently, samples alike to .8: once 6 and 42 %."""
+    hits = across_models.answers(np.random.default_rng(3), 400, (0.4, 0.4), samples, 0.8, 0.0)
+    lower, upper, p = across_models.paired(hits, samples)
+    noise = 3 * np.sqrt(0.05 * 0.95 / 400)
+    assert np.mean((lower > 0) | (upper < 0)) < 0.05 + noise
+    assert np.mean(p < 0.05) < 0.05 + noise
+    if samples > 1:
+        low, high = across_models.as_scenarios(hits, samples)
+        assert np.mean((low > 0) | (high < 0)) > 0.3
+    # What the simulation measures is what is reported.
+    rows = {
+        model: [
+            Outcome("pro", f"s{i:02}", "c", j, "convergence" if j < count else "no_convergence")
+            for i, count in enumerate(hits[0, :, side])
+            for j in range(samples)
+        ]
+        for side, model in enumerate("ab")
+    }
+    (one,) = rate_differences(rows, "pro")
+    assert one.ci == pytest.approx((100 * lower[0], 100 * upper[0]))
+    assert one.p == pytest.approx(p[0])
 
 
 def test_models_that_share_only_some_scenarios_are_compared_on_those():
