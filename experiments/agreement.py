@@ -14,14 +14,22 @@ from steer import judges
 from steer.echoes import Key, echoes, gap_without
 from steer.errors import UserError, choose
 from steer.judges import agreement as stats
-from steer.resampling import bootstrap_weights, percentile_interval
 from steer.screen import Screen
 from steer.store import RunStore, Setting
 from steer.summary import GAPS
 from steer.types import Label, Outcome, Status
 
-RESAMPLES = 2000
 TRUST = ("organism-truth", "human:", "published:", "openai:", "panel:", "hf:", "rubric")
+FIGURES: dict[str, Callable[[stats.Array], stats.Array]] = {
+    "accuracy": stats.accuracy,
+    "macro_f1": stats.macro_f1,
+    "kappa": stats.kappa,
+    "kappa_convergence": lambda counts: stats.kappa(stats.collapse(counts)),
+    "sensitivity": stats.sensitivity,
+    "specificity": stats.specificity,
+    "rate_error_points": lambda counts: 100 * stats.rate_error(counts),
+}
+"""Figures of counts [..., 4, 4]."""
 Given = dict[Key, Status]
 
 
@@ -115,16 +123,13 @@ def _units(given: Mapping[str, Given], names: Sequence[str]) -> list[list[Label 
 
 def _scores(reference: Sequence[Label], judge: Sequence[Label], _: Sequence[Key] = ()) -> dict[str, Any]:
     counts = stats.confusion(reference, judge)
-    return {
-        "n": len(reference),
-        "accuracy": _number(stats.accuracy(counts)),
-        "macro_f1": _number(stats.macro_f1(counts)),
-        "kappa": _number(stats.kappa(counts)),
-        "kappa_convergence": _number(stats.kappa(stats.collapse(counts))),
-        "sensitivity": _number(stats.sensitivity(counts)),
-        "specificity": _number(stats.specificity(counts)),
-        "rate_error_points": _number(100 * stats.rate_error(counts)),
-    }
+    return {"n": len(reference)} | {name: _number(figure(counts)) for name, figure in FIGURES.items()}
+
+
+def _rate_error(counts: stats.Array | None) -> dict[str, Any]:
+    if counts is None:
+        return {}
+    return {"rate_error_points_ci": stats.interval(counts, FIGURES["rate_error_points"])}
 
 
 def _number(value: Any) -> float | None:
@@ -138,7 +143,8 @@ def _compare(
     if not keys:
         return {"n": 0}
     category = {o.scenario: o.category for o in rows}
-    boot = _Bootstrap(first, second, keys, category)
+    by_arm = _tables(first, second, keys)
+    counts = np.sum(list(by_arm.values()), axis=0)
     by: Callable[[int, str], dict[str, Any]] = lambda place, name: _scores(  # noqa: E731
         [a for a, k in zip(first, keys, strict=True) if (k[0], category[k[1]])[place] == name],
         [b for b, k in zip(second, keys, strict=True) if (k[0], category[k[1]])[place] == name],
@@ -148,67 +154,27 @@ def _compare(
             a: {b: int(n) for b, n in zip(stats.KINDS, line, strict=True)}
             for a, line in zip(stats.KINDS, stats.confusion(first, second), strict=True)
         },
-        "accuracy_ci": boot.interval(stats.accuracy),
-        "macro_f1_ci": boot.interval(stats.macro_f1),
-        "kappa_ci": boot.interval(stats.kappa),
-        "sensitivity_ci": boot.interval(stats.sensitivity),
-        "specificity_ci": boot.interval(stats.specificity),
-        "kappa_convergence_ci": boot.interval(lambda c: stats.kappa(stats.collapse(c))),
-        "rate_error_points_ci": boot.interval(lambda c: 100 * stats.rate_error(c)),
+        **{f"{name}_ci": stats.interval(counts, figure) for name, figure in FIGURES.items()},
         "unusable": sum(s == "invalid" for s in judge.values()),
-        "arms": {arm: by(0, arm) | boot.arm(arm) for arm in arms},
+        "arms": {arm: by(0, arm) | _rate_error(by_arm.get(arm)) for arm in arms},
         "categories": {c: by(1, c) for c in dict.fromkeys(category.values())},
-        "gaps": {
-            f"{a}-{b}": found
-            for a, b in pairs
-            if (found := _gap(judge, reference, a, b, boot, dict.fromkeys(category.values()), category))
-        },
+        "gaps": {f"{a}-{b}": found for a, b in pairs if (found := _gap(judge, reference, a, b, category))},
     }
 
 
-class _Bootstrap:
-    """Confusion counts [arm, scenario, 4, 4], resampled over scenarios within categories."""
-
-    def __init__(
-        self,
-        reference: Sequence[Label],
-        judge: Sequence[Label],
-        keys: Sequence[Key],
-        category: Mapping[str, str],
-    ) -> None:
-        self.scenarios = list(dict.fromkeys(key[1] for key in keys))
-        self.arms = list(dict.fromkeys(key[0] for key in keys))
-        self.counts = np.zeros((len(self.arms), len(self.scenarios), 4, 4))
-        place = {s: i for i, s in enumerate(self.scenarios)}
-        for a, b, (arm, scenario, _) in zip(reference, judge, keys, strict=True):
-            self.counts[
-                self.arms.index(arm), place[scenario], stats.KINDS.index(a), stats.KINDS.index(b)
-            ] += 1
-        groups = [category[s] for s in self.scenarios]
-        self.weights = bootstrap_weights(groups, seed=0, resamples=RESAMPLES)
-
-    def draws(self, arm: str | None = None) -> Any:
-        """Counts [resample, 4, 4] of one arm or of all."""
-        counts = self.counts.sum(0) if arm is None else self.counts[self.arms.index(arm)]
-        return np.tensordot(self.weights, counts, axes=1)
-
-    def interval(self, figure: Callable[[Any], Any]) -> tuple[float, float] | None:
-        return percentile_interval(figure(self.draws()))
-
-    def arm(self, arm: str) -> dict[str, Any]:
-        if arm not in self.arms:
-            return {}
-        return {"rate_error_points_ci": percentile_interval(100 * stats.rate_error(self.draws(arm)))}
+def _tables(
+    reference: Sequence[Label], judge: Sequence[Label], keys: Sequence[Key]
+) -> dict[str, stats.Array]:
+    """Confusion counts [scenario, 4, 4] of each arm."""
+    place = {scenario: i for i, scenario in enumerate(sorted({key[1] for key in keys}))}
+    found = {arm: np.zeros((len(place), len(stats.KINDS), len(stats.KINDS))) for arm, *_ in keys}
+    for a, b, (arm, scenario, _) in zip(reference, judge, keys, strict=True):
+        found[arm][place[scenario], stats.KINDS.index(a), stats.KINDS.index(b)] += 1
+    return found
 
 
 def _gap(
-    judge: Given,
-    reference: Given,
-    first: str,
-    second: str,
-    boot: _Bootstrap,
-    categories: Mapping[str, None],
-    category: Mapping[str, str],
+    judge: Given, reference: Given, first: str, second: str, category: Mapping[str, str]
 ) -> dict[str, Any] | None:
     """The gap by both judges on the rows both labelled in both arms, its error, and the corrected gap."""
     known = [
@@ -219,19 +185,20 @@ def _gap(
     rows = {arm: {(s, n) for a, s, n in known if a == arm} for arm in (first, second)}
     shared = sorted(rows[first] & rows[second])
     found: dict[str, Any] = {"n": len(shared)}
+    said, true = ((_convergent(given, first), _convergent(given, second)) for given in (judge, reference))
     if shared:
-        points = [_points(given, first, second, shared) for given in (judge, reference)]
-        found |= {"judge": points[0], "reference": points[1], "error": points[0] - points[1]}
-        found["error_ci"] = _gap_error_interval(judge, reference, first, second, shared, boot)
+        found |= {"judge": _points(judge, first, second, shared)}
+        found |= {"reference": _points(reference, first, second, shared)}
+        here = [[{row: arm[row] for row in shared} for arm in arms] for arms in (said, true)]
+        found["error"], found["error_ci"] = stats.gap_error(
+            (here[0][0], here[0][1]), (here[1][0], here[1][1])
+        )
         found["categories"] = {
             c: _points(judge, first, second, own) - _points(reference, first, second, own)
-            for c in categories
+            for c in dict.fromkeys(category.values())
             if (own := [row for row in shared if category[row[0]] == c])
         }
-    corrected = stats.corrected_gap(
-        (_convergent(judge, first), _convergent(judge, second)),
-        (_convergent(reference, first), _convergent(reference, second)),
-    )
+    corrected = stats.corrected_gap(said, true)
     if corrected is not None:
         found["corrected"] = asdict(corrected)
     return found if shared or corrected else None
@@ -240,26 +207,6 @@ def _gap(
 def _points(given: Given, first: str, second: str, rows: Sequence[tuple[str, int]]) -> float:
     moved = [(given[first, s, n] == "convergence") - (given[second, s, n] == "convergence") for s, n in rows]
     return 100 * float(np.mean(moved))
-
-
-def _gap_error_interval(
-    judge: Given,
-    reference: Given,
-    first: str,
-    second: str,
-    rows: Sequence[tuple[str, int]],
-    boot: _Bootstrap,
-) -> tuple[float, float] | None:
-    """Bootstrap over scenarios of the error of the gap."""
-    place = {s: i for i, s in enumerate(boot.scenarios)}
-    error, trials = np.zeros(len(place)), np.zeros(len(place))
-    for s, n in rows:
-        error[place[s]] += _points(judge, first, second, [(s, n)]) - _points(
-            reference, first, second, [(s, n)]
-        )
-        trials[place[s]] += 1
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return percentile_interval((boot.weights @ error) / (boot.weights @ trials))
 
 
 def _convergent(given: Given, arm: str) -> dict[tuple[str, int], bool]:

@@ -25,7 +25,7 @@ def print_agreement(found: dict[str, Any], screen: Screen) -> None:
     compared |= {f"{name} (retest)": one for name, one in found["retest"].items() if one["n"]}
     if compared:
         screen.table(
-            f"Agreement with {reference}; 95 % intervals by bootstrap over scenarios",
+            f"Agreement with {reference}; 95 % intervals, the scenario as the unit",
             ["", *compared],
             [
                 ["answers both labelled", *(str(one["n"]) for one in compared.values())],
@@ -105,7 +105,7 @@ def _print_judge(screen: Screen, name: str, one: dict[str, Any], reference: str)
                 [
                     gap,
                     f"{_signed(part['raw'])} {interval(part['raw_ci'])}",
-                    f"{_signed(part['points'])} {interval(part['ci'])}",
+                    part["reason"] or f"{_signed(part['points'])} {interval(part['ci'])}",
                     " + ".join(map(str, part["labelled"])),
                     " + ".join(map(str, part["disagreements"])),
                 ]

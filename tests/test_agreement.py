@@ -1,4 +1,4 @@
-"""Agreement figures against scikit-learn, `krippendorff`, and tables worked by hand."""
+"""Agreement figures against scikit-learn, and tables worked by hand; how often their intervals cover."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
-from experiments.agreement import agreement
+from benchmarks import agreement as benchmark
+from experiments.agreement import FIGURES, agreement
 from steer.errors import UserError
 from steer.judges import agreement as stats
 from steer.judges.agreement import KINDS, alpha, confusion, corrected_gap
@@ -70,19 +72,68 @@ def test_kappa_of_one_label_is_no_estimate() -> None:
     assert math.isnan(stats.accuracy(confusion([], [])))
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_alpha_agrees_with_the_krippendorff_package(seed: int) -> None:
-    import krippendorff
+def test_an_interval_of_single_rows_is_clopper_and_pearsons() -> None:
+    for right in (0, 1, 7, 12):
+        tables = single(
+            [("convergence", "convergence")] * right + [("no_convergence", "convergence")] * (12 - right)
+        )
+        limits = stats.interval(tables, stats.accuracy)
+        exact = binomtest(right, 12).proportion_ci(method="exact")
+        assert limits == pytest.approx((exact.low, exact.high), abs=0.02)
 
+
+def test_judges_that_always_agree_are_not_known_to_agree() -> None:
+    """12 equal labels once gave the accuracy an interval of width 0."""
+    tables = single([("convergence", "convergence")] * 6 + [("no_convergence", "no_convergence")] * 6)
+    for figure in (stats.accuracy, stats.kappa, stats.macro_f1, stats.sensitivity, stats.specificity):
+        lower, upper = stats.interval(tables, figure) or (1, 1)
+        assert lower < 0.8 < upper == pytest.approx(1)
+    lower, upper = stats.interval(tables, stats.rate_error) or (0, 0)
+    assert -0.4 < lower < -0.2 < 0.2 < upper < 0.4
+    refused = single([("safety_refusal", "safety_refusal")] * 12)
+    assert stats.interval(refused, stats.sensitivity) is None
+    assert stats.interval(refused, stats.kappa) is None
+
+
+def test_rows_of_one_scenario_are_one_scenario() -> None:
+    pairs: list[tuple[Label, Label]] = [("convergence", "convergence")] * 9 + [
+        ("convergence", "nonsensical")
+    ] * 3
+    once, often = (stats.interval(k * single(pairs), stats.accuracy) for k in (1, 5))
+    assert often == pytest.approx(once)
+
+
+@pytest.mark.parametrize(("labels", "accuracy", "base"), [(12, 0.97, 0.1), (20, 0.97, 0.5)])
+def test_intervals_of_agreement_cover(labels: int, accuracy: float, base: float) -> None:
+    """Percentile bootstraps covered 37 to 70 % here."""
+    covered = benchmark.agreement(40, labels, 1, 0.0, accuracy, base)["coverage"]
+    assert set(covered) == set(FIGURES)
+    assert min(covered.values()) >= 0.93 - 3 * math.sqrt(0.93 * 0.07 / 40)
+
+
+def test_gaps_corrected_by_few_labels_cover() -> None:
+    """Where 12 labels seldom show an error of the judge: 82 % without what they did not show."""
+    rare = benchmark.Setting((0.1, 0.02), (0.98, 0.98), (0.98, 0.98))
+    assert benchmark.corrected(150, 300, 12, 0.0, rare) >= 0.93 - 3 * math.sqrt(0.93 * 0.07 / 150)
+
+
+def single(pairs: list[tuple[Label, Label]]) -> stats.Array:
+    """Counts of scenarios with one row each."""
+    return np.stack([confusion([a], [b]) for a, b in pairs])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_alpha_is_one_minus_disagreement_within_items_over_disagreement_overall(seed: int) -> None:
+    """Every ordered pair of labels within an item, at weight 1 / (labels of the item - 1)."""
     random_ = random.Random(seed)
-    units: list[list[Label | None]] = []
-    for _ in range(6 + 5 * seed):
-        first, second = draw(random_.randrange(10**6), 1)
-        third = random_.choice([*first, *second, *draw(random_.randrange(10**6), 1)[0]])
-        units.append([None if random_.random() < 0.2 else a for a in (*first, *second, third)])
-    coded = [[np.nan if a is None else KINDS.index(a) for a in coder] for coder in zip(*units, strict=True)]
-    expected = krippendorff.alpha(reliability_data=coded, level_of_measurement="nominal")
-    assert alpha(units) == pytest.approx(expected)
+    units: list[list[Label | None]] = [
+        [None if random_.random() < 0.2 else random_.choice(KINDS[:3]) for _ in range(3)] for _ in range(30)
+    ]
+    kept = [given for unit in units if len(given := [label for label in unit if label]) > 1]
+    within = sum(sum(a != b for a in given for b in given) / (len(given) - 1) for given in kept)
+    every = [label for given in kept for label in given]
+    overall = sum(a != b for a in every for b in every) / (len(every) - 1)
+    assert alpha(units) == pytest.approx(1 - within / overall)
 
 
 def test_alpha_by_hand_and_without_an_estimate() -> None:
@@ -103,27 +154,28 @@ def rows(values: str) -> dict[tuple[str, int], bool]:
 
 
 def test_a_corrected_gap_worked_by_hand() -> None:
-    """Judge: 6/8 and 3/8, raw gap 37.5. On 4 labelled rows an arm it erred by -1/4 and by +1/4.
+    """Judge: 6/8 and 3/8, raw gap 37.5. On 12 labelled rows an arm it erred by -1/4 and by +1/4.
 
-    Corrected: 37.5 - 25 - 25 = -12.5. Its influence, scenario by scenario, in 64ths.
+    Corrected: 37.5 - 25 - 25 = -12.5. Its influence, scenario by scenario, in eights that repeat.
     """
-    first, second = rows("11111100"), rows("11100000")
-    label_first, label_second = rows("1110...."), rows("1111....")
+    first, second = rows(3 * "11111100"), rows(3 * "11100000")
+    label_first, label_second = rows(3 * "1110...."), rows(3 * "1111....")
     got = corrected_gap((first, second), (label_first, label_second))
     assert got is not None
     assert (got.raw, got.points) == (pytest.approx(37.5), pytest.approx(-12.5))
-    assert (got.labelled, got.disagreements) == ((4, 4), (1, 1))
-    f1 = [(v - 6 / 8) / 8 for v in (1, 1, 1, 1, 1, 1, 0, 0)]
-    f2 = [(v - 3 / 8) / 8 for v in (1, 1, 1, 0, 0, 0, 0, 0)]
-    r1 = [(v + 1 / 4) / 4 for v in (0, 0, 0, -1)] + [0] * 4
-    r2 = [(v - 1 / 4) / 4 for v in (0, 0, 0, 1)] + [0] * 4
+    assert (got.labelled, got.disagreements) == ((12, 12), (3, 3))
+    f1 = [(v - 6 / 8) / 24 for v in (1, 1, 1, 1, 1, 1, 0, 0)]
+    f2 = [(v - 3 / 8) / 24 for v in (1, 1, 1, 0, 0, 0, 0, 0)]
+    r1 = [(v + 1 / 4) / 12 for v in (0, 0, 0, -1)] + [0] * 4
+    r2 = [(v - 1 / 4) / 12 for v in (0, 0, 0, 1)] + [0] * 4
     u = [a + b - c - d for a, b, c, d in zip(f1, r1, f2, r2, strict=True)]
-    half = 3.182446305 * (8 / 7 * sum(x * x for x in u)) ** 0.5  # t, 3 degrees of freedom
+    variance = 24 / 23 * 3 * sum(x * x for x in u) + 2 * 1 / (2 * 12**2)
+    half = 2.20098516 * variance**0.5  # t, 11 degrees of freedom
     assert got.ci == (pytest.approx(-12.5 - 100 * half), pytest.approx(-12.5 + 100 * half))
 
 
 def test_a_corrected_gap_is_the_published_estimator_when_rows_are_independent() -> None:
-    """With disjoint scenarios the variance is the sum of the usual parts, up to m/(m - 1)."""
+    """With disjoint scenarios the variance is the sum of the usual parts, up to m/(m - 1) and the unseen."""
     random_ = np.random.default_rng(3)
     sides: list[tuple[dict[Any, bool], dict[Any, bool]]] = []
     expected = variance = 0.0
@@ -145,7 +197,9 @@ def test_a_corrected_gap_is_the_published_estimator_when_rows_are_independent() 
     got = corrected_gap((sides[0][0], sides[1][0]), (sides[0][1], sides[1][1]))
     assert got is not None
     assert got.points == pytest.approx(100 * expected)
-    assert got.ci[1] - got.points == pytest.approx(100 * 1.98421695 * (variance * 800 / 799) ** 0.5, rel=1e-6)
+    assert got.ci is not None
+    half = 1.98421695 * (variance * 800 / 799 + 1 / 100**2) ** 0.5
+    assert got.ci[1] == pytest.approx(100 * (expected + half), rel=1e-6)
 
 
 def test_a_corrected_gap_covers_the_true_one() -> None:
@@ -168,6 +222,7 @@ def test_a_corrected_gap_covers_the_true_one() -> None:
             )
         got = corrected_gap((arms[0][0], arms[1][0]), (arms[0][1], arms[1][1]))
         assert got is not None
+        assert got.ci is not None
         true = 100 * 0.8 * (0.55 - 0.35)
         hits += got.ci[0] <= true <= got.ci[1]
         raw_hits += got.raw_ci[0] <= true <= got.raw_ci[1]
@@ -175,8 +230,28 @@ def test_a_corrected_gap_covers_the_true_one() -> None:
     assert raw_hits / 300 < 0.85  # the correction is what does it
 
 
-def test_too_few_labels_correct_nothing() -> None:
-    assert corrected_gap((rows("1100"), rows("0000")), (rows("1..."), rows("0000"))) is None
+def test_too_few_labels_correct_nothing_and_say_what_is_needed() -> None:
+    judge = rows("1100" * 4), rows("0000" * 4)
+    got = corrected_gap(judge, (rows("11001100110"), rows("0000" * 4)))
+    assert got is not None
+    assert (got.raw, got.points, got.ci, got.labelled) == (50, None, None, (11, 16))
+    assert got.reason == "needs labels on 12 scenarios of either arm"
+    # Twelve labels of four scenarios are four.
+    three = [{(s, n): v for (s, _), v in rows("1100").items() for n in range(3)} for _ in "ab"]
+    got = corrected_gap((three[0], three[1]), (three[0], three[1]))
+    assert got is not None
+    assert (got.ci, got.labelled) == (None, (12, 12))
+    assert corrected_gap(judge, (rows(""), rows("0000"))) is None
+
+
+def test_a_judge_that_erred_on_no_label_may_err_on_others() -> None:
+    """The corrected interval was the raw one, but for the t quantile."""
+    judge = rows("1" * 12 + "0" * 288), rows("0" * 300)
+    got = corrected_gap(judge, (rows("1" * 12), rows("0" * 12)))
+    assert got is not None
+    assert got.disagreements == (0, 0)
+    assert got.ci is not None
+    assert got.ci[1] - got.ci[0] > 30 > 10 > got.raw_ci[1] - got.raw_ci[0] > 0
 
 
 # --- of a run --------------------------------------------------------------------------------
@@ -240,13 +315,12 @@ def test_a_runs_judges_are_compared_on_what_both_labelled(
         assert gap["error"] == pytest.approx(gap["judge"] - gap["reference"])
     assert found["judges"]["openai:m"]["unusable"] == 1
     corrected = found["judges"]["rubric-x"]["gaps"]["pro-anti"]["corrected"]
-    shift = 0.0
-    for arm, sign in (("pro", 1), ("anti", -1)):
-        for key in (k for k in said["human:ann"] if k.endswith(arm)):
-            known, guess = (said[j][key] == "convergence" for j in ("human:ann", "rubric-x"))
-            shift += sign * 100 * (known - guess) / 8
     assert corrected["labelled"] == (8, 8)
-    assert corrected["points"] == pytest.approx(corrected["raw"] + shift)
+    assert (corrected["points"], corrected["reason"][:18]) == (None, "needs labels on 12")
+    # Where the reference labelled all twelve, the corrected gap is its own.
+    whole = agreement(folder, reference="rubric-x~2", screen=SCREEN)["judges"]["rubric-x"]["gaps"]["pro-anti"]
+    assert whole["corrected"]["labelled"] == (12, 12)
+    assert whole["corrected"]["points"] == pytest.approx(whole["reference"])
     retest = found["retest"]["rubric-x ~ 2"]
     assert retest["n"] == 36
     first, second = (list(said[j].values()) for j in ("rubric-x", "rubric-x~2"))
@@ -290,6 +364,7 @@ def test_everything_prints(
     assert "Agreement with human:ann" in out
     assert "pro-anti" in out
     assert "Krippendorff" in out
+    assert "needs labels on 12 scenarios of either arm" in " ".join(out.split())
 
 
 def test_one_judge_cannot_agree(tmp_path: Path) -> None:

@@ -209,7 +209,7 @@ def test_imported_runs_are_judged_again_compared_and_reported(
     assert counts["Large"]["anti"] == (0, 10)
     (difference,) = found["pairwise"]["anti"]
     assert (difference["first"], difference["points"]) == ("Large", pytest.approx(-20))
-    assert difference["ci"] == [100 * x for x in paired_interval(0, 2, 10) or ()]
+    assert difference["ci"] == tuple(100 * x for x in paired_interval(0, 2, 10) or ())
     assert difference["p"] == 0.5  # McNemar's: two scenarios moved, both the same way
     gap = found["models"]["Large"]["suffix"]
     assert gap["points_all"] == pytest.approx(20)
