@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from steer.blocks import check_stream
 from steer.errors import UserError, choose
 from steer.screen import Screen
 from steer.suffixes import OURS, SuffixSet
@@ -73,6 +74,7 @@ def extract(
     answers give the own AUC.
     """
     check_choices(contrast=contrast, method=method, controls=controls, check=check)
+    check_stream(loaded)
     chosen = parse_layers(layers, loaded.n_layers)
     refuse_english(loaded, contrast)
     items = contrasts.extraction_scenarios(

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steer import adapters
+from steer.blocks import decoder_layers
 from steer.errors import UserError
-from steer.interventions import decoder_layers
 from steer.plan import digest
 from steer.types import LoadedModel
 from steer.versions import made_by

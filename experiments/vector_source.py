@@ -12,6 +12,7 @@ from experiments.extract_plan import answer_tokens, suffixed_answers
 from experiments.options import Options, SizedOperation
 from experiments.session import Session, evaluation_set
 from steer import scenarios as scenario_files
+from steer.blocks import check_stream
 from steer.errors import UserError
 from steer.plan import digest
 from steer.types import Arm, Limits, Scenario, Span
@@ -60,6 +61,7 @@ def vector_for(session: Session, choice: VectorChoice, layers: Sequence[int] = (
 
     layers: those that will be steered at, whose flags are said; all of the vector's if left out.
     """
+    check_stream(session.loaded)
     if choice.vector is not None or choice.file is not None:
         vector = choice.vector or read_vector(choice.file or Path())
         check_model(vector, session.loaded)

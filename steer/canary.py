@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from steer.blocks import check_stream, decoder_layers, final_norm
 from steer.engines.batching import input_device
 from steer.errors import UserError
-from steer.interventions import decoder_layers, final_norm
 from steer.types import Addition, Engine, Limits, LoadedModel, Request
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def check(engine: Engine, loaded: LoadedModel, requests: Iterable[Request]) -> i
     # a prompt of two tokens at least: `prompt` never edits the first
     prompt = (prompt * 2)[: max(2, min(len(prompt), PROMPT_TOKENS))]
     if cases:
+        check_stream(loaded)
         plain = _residuals(loaded, prompt)
         for addition in cases.values():
             _check(engine, loaded, prompt, _measurable(addition, plain))
@@ -154,10 +155,13 @@ def _residuals(loaded: LoadedModel, ids: tuple[int, ...]) -> list[Tensor]:
 
 
 def _joined(pieces: list[Tensor]) -> Tensor:
-    """Joins what was fed, forward after forward: [position, d_model]."""
+    """Joins what was fed, forward after forward: [position, d_model]; a row fed whole again begins anew."""
     import torch
 
-    return torch.cat(pieces, dim=1)[0] if pieces else torch.zeros(0)
+    joined = torch.zeros(1, 0)
+    for piece in pieces:
+        joined = torch.cat([joined, piece], 1) if piece.shape[1] == 1 and joined.numel() else piece
+    return joined[0]
 
 
 @contextmanager

@@ -18,41 +18,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from steer.errors import UserError
+from steer.ropes import NEVER
 from steer.types import OPERATIONS, SPANS, Addition, Applied, Span
 
 if TYPE_CHECKING:
     from torch import Tensor, dtype, nn
-
-NEVER = 2**62
-"""Past every position: the stop of a span without an end."""
-
-LAYER_PATHS = ("model.layers", "model.language_model.layers", "transformer.h", "gpt_neox.layers")
-
-FINAL_NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm")
-
-
-def decoder_layers(module: nn.Module) -> tuple[str, list[nn.Module]]:
-    """The attribute path and the decoder blocks of a causal language model."""
-    for path in LAYER_PATHS:
-        found: object = module
-        for name in path.split("."):
-            found = getattr(found, name, None)
-        if found is not None:
-            return path, list(cast("nn.ModuleList", found))
-    raise UserError(
-        f"cannot find the decoder layers of {type(module).__name__}: looked for the attributes "
-        f"{', '.join(LAYER_PATHS)}; use a decoder-only model of transformers"
-    )
-
-
-def final_norm(module: nn.Module) -> nn.Module | None:
-    """What reads the last decoder block's output: the norm before the unembedding, if there is one."""
-    path, _ = decoder_layers(module)
-    parent = module.get_submodule(path.rpartition(".")[0])
-    return next((getattr(parent, name) for name in FINAL_NORMS if hasattr(parent, name)), None)
 
 
 def validate(addition: Addition, *, n_layers: int, d_model: int) -> None:
@@ -256,11 +229,19 @@ class Steering:
         self._places[target], self._places[source] = self._places[source], []
 
     def begin(self, positions: Tensor) -> None:
-        """Take the positions of the coming forward: [row, position], -1 at pads; the first rows only."""
+        """Take the positions of the coming forward: [row, position], -1 at pads; the first rows only.
+
+        A row that is fed from its first position again (its model threw the cache away, or has none)
+        starts its record again.
+        """
         self._coming = {}
+        whole = (positions == 0).any(-1) if positions.shape[1] > 1 else None
         for (layer, _), slab in sorted(self._slabs.items(), key=lambda item: item[0]):
             part = slab.first(positions.shape[0])
             mask = span_mask(positions.to(part.start.device), part.start, part.stop)
+            if whole is not None:
+                part.positions[whole.to(mask.device)] = 0
+                part.relative[whole.to(mask.device)] = 0
             self._coming.setdefault(layer, []).append((part, mask))
 
     def edit(self, layer: int, hidden: Tensor) -> Tensor:

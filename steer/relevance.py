@@ -25,8 +25,9 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
+from steer.blocks import decoder_layers, stream
 from steer.engines.batching import in_batches, input_device, pad_left
-from steer.interventions import decoder_layers
+from steer.ropes import apart
 from steer.types import LoadedModel
 
 if TYPE_CHECKING:
@@ -166,11 +167,14 @@ def _read(
     block: Any = attrgetter(decoder_layers(loaded.module)[0])(lm)
 
     def run(part: Sequence[tuple[int, ...]]) -> list[tuple[tuple[int, ...], Tensor]]:
+        if apart(loaded.module, part, max(map(len, part))):
+            return [found for one in part for found in run([one])]
         ids, mask, positions = pad_left(part, 0, input_device(loaded))
         batch = {"input_ids": ids, "attention_mask": mask, "position_ids": positions.clamp(min=0)}
         with torch.inference_mode():
             with lm.trace(batch, use_cache=False) as tracer:
-                hidden: Any = block[layer].output.save()
+                output: Any = stream(block[layer].output)
+                hidden: Any = output.save()
                 tracer.stop()
             own = [h[len(h) - len(r) + len(first) :].float() for h, r in zip(hidden, part, strict=True)]
         return [(row[len(first) :], state) for row, state in zip(part, own, strict=True)]

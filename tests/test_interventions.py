@@ -15,11 +15,12 @@ import pytest
 import torch
 
 from steer import canary
+from steer.blocks import decoder_layers
 from steer.chat import render
 from steer.engines import make_engine
 from steer.engines.prefill import steered
 from steer.errors import UserError
-from steer.interventions import Slab, Steering, decoder_layers, edit, span_range, validate
+from steer.interventions import Slab, Steering, edit, span_range, validate
 from steer.types import SPANS, Addition, Limits, LoadedModel, Request
 from tests.engine_cases import addition, tiny_model, touched
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from steer.interventions import decoder_layers
+from steer.blocks import decoder_layers
 from steer.relevance import Relevance, relevance
 from steer.types import LoadedModel
 from tests.engine_cases import tiny_model

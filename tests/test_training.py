@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 import torch
 
+from steer.blocks import decoder_layers
 from steer.engines.batching import pad_left
 from steer.engines.scoring import score
 from steer.errors import UserError
-from steer.interventions import Steering, decoder_layers
+from steer.interventions import Steering
 from steer.types import LoadedModel, ScoreRow
 from tests.engine_cases import tiny_model
 from vectors.objective import Example, Objective, loss_of, with_reference

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
+from steer.blocks import decoder_layers, stream
 from steer.errors import UserError
-from steer.interventions import decoder_layers, span_range
+from steer.interventions import span_range
+from steer.ropes import NEVER, apart, own_positions
 from steer.types import SPANS, LoadedModel, Span
 
 if TYPE_CHECKING:
@@ -93,12 +95,18 @@ def check_layers(layers: Sequence[int] | set[int], n_layers: int) -> None:
         raise UserError(f"layer {wrong[0]} is out of range: the model's layers are 0 to {n_layers - 1}")
 
 
-def batches(lengths: Sequence[int], *, batch_tokens: int = BATCH_TOKENS) -> Iterator[list[int]]:
-    """Row numbers in batches of like length, longest first; rows x longest row <= batch_tokens."""
+def batches(
+    lengths: Sequence[int], *, batch_tokens: int = BATCH_TOKENS, bound: int = NEVER
+) -> Iterator[list[int]]:
+    """Row numbers in batches of like length, longest first; rows x longest row <= batch_tokens.
+
+    Rows of `bound` tokens or more go alone (see `steer.ropes`).
+    """
     order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
     start = 0
     while start < len(order):
-        size = max(1, batch_tokens // lengths[order[start]])
+        longest = lengths[order[start]]
+        size = max(1, batch_tokens // longest) if longest < bound else 1
         yield order[start : start + size]
         start += size
 
@@ -137,10 +145,11 @@ def _trace(
     lm: Any = TransformersModel(loaded.module, tokenizer=loaded.tokenizer)
     blocks: Any = attrgetter(path)(lm)
     encoded, offsets = encode(loaded, rows)
+    apart(loaded.module, rows, max(map(len, rows)))  # `batches` parted them; it sets the frequencies back
     with torch.inference_mode(), lm.trace(encoded, use_cache=False) as tracer:
         kept: list[Tensor] = []
         for k, layer in enumerate(layers):
-            kept.append(read(k, blocks[layer].output, offsets))
+            kept.append(read(k, stream(blocks[layer].output), offsets))
         stacked: Any = torch.stack(kept).cpu()
         out = stacked.save()
         tracer.stop()
@@ -170,7 +179,8 @@ def capture(
     if (counts == 0).any():
         raise ValueError("a slot without a row cannot be averaged")
     total = torch.zeros(slots, len(layers), loaded.d_model)
-    for batch in batches([len(row.ids) for row in rows], batch_tokens=batch_tokens):
+    bound = own_positions(loaded.module)
+    for batch in batches([len(row.ids) for row in rows], batch_tokens=batch_tokens, bound=bound):
         chosen = [rows[i] for i in batch]
 
         def read(k: int, hidden: Tensor, offsets: list[int], chosen: list[Row] = chosen) -> Tensor:
@@ -211,7 +221,7 @@ def span_statistics(
     units = [directions[layer].double() / directions[layer].double().norm() for layer in layers]
     # [layer, (sum |h|, sum p, sum p^2), span] with p the projection on d/|d|
     sums = torch.zeros(len(layers), 3, len(SPANS), dtype=torch.float64)
-    for batch in batches(lengths, batch_tokens=batch_tokens):
+    for batch in batches(lengths, batch_tokens=batch_tokens, bound=own_positions(loaded.module)):
 
         def read(k: int, hidden: Tensor, offsets: list[int], batch: list[int] = batch) -> Tensor:
             inside = torch.zeros(len(SPANS), *hidden.shape[:2], dtype=torch.bool)  # [span, row, position]

@@ -18,9 +18,11 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from steer.blocks import decoder_layers, stream, with_stream
 from steer.engines.batching import input_device, pad_left
 from steer.errors import UserError
-from steer.interventions import Slab, decoder_layers, edit, span_mask, span_range
+from steer.interventions import Slab, edit, span_mask, span_range
+from steer.ropes import apart
 from steer.types import LoadedModel, Span
 
 if TYPE_CHECKING:
@@ -121,6 +123,8 @@ def _log_softmax(
 
     # the last answer token predicts nothing that is asked for: it is not fed
     fed = [prompt + answer[:-1] for prompt, answer in rows]
+    if apart(loaded.module, rows, max(map(len, fed))):
+        return [found for one in rows for found in _log_softmax(loaded, [one], delta, objective)]
     ids, mask, positions = pad_left(fed, loaded.stop_ids[0] if loaded.stop_ids else 0, input_device(loaded))
     longest = max(len(answer) for _, answer in rows)
     with _added(loaded, delta, objective, [len(prompt) for prompt, _ in rows], positions):
@@ -160,8 +164,8 @@ def _added(
     )
     mask = span_mask(positions.to(device), slab.start, slab.stop)
 
-    def add(_module: Any, _arguments: Any, hidden: Tensor) -> Tensor:
-        return edit(hidden, slab, mask)
+    def add(_module: Any, _arguments: Any, output: Any) -> Any:
+        return with_stream(output, edit(stream(output), slab, mask))
 
     handle = block.register_forward_hook(add)
     try:

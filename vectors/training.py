@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steer.atomic import write_atomically
+from steer.blocks import decoder_layers
 from steer.errors import UserError
-from steer.interventions import decoder_layers, validate
+from steer.interventions import validate
 from steer.plan import digest
 from steer.types import Addition, LoadedModel
 from steer.versions import made_by

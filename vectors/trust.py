@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from steer.interventions import final_norm
+from steer.blocks import final_norm
 from vectors.directions import Recipe, cosine, equal_weights
 
 if TYPE_CHECKING:

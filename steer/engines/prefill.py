@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from steer.blocks import stream, with_stream
 from steer.engines.batching import input_device
 from steer.engines.cache import Prefix, prefix_of
 from steer.interventions import Steering, span_range
@@ -51,8 +52,8 @@ def steered(layers: Sequence[nn.Module], steering: Steering) -> Generator[None]:
     """Edit the outputs of the decoder blocks for as long as this lasts: one forward."""
 
     def hook_of(layer: int) -> Any:
-        def hook(_module: nn.Module, _args: object, output: Tensor) -> Tensor:
-            return steering.edit(layer, output)
+        def hook(_module: nn.Module, _args: object, output: Any) -> Any:
+            return with_stream(output, steering.edit(layer, stream(output)))
 
         return hook
 
@@ -118,10 +119,11 @@ def prefill(
         before, after = branched[layer], branched[layer + 1]
         leaving = [before + base[job.prompt_ids] for job in jobs[before:after]]
 
-        def hook(_module: nn.Module, _args: object, hidden: Tensor) -> Tensor:
+        def hook(_module: nn.Module, _args: object, output: Any) -> Any:
+            hidden = stream(output)
             rows = torch.cat([hidden[:before], hidden[leaving]]) if leaving else hidden[:after]
             edited = steering.edit(layer, rows)
-            return torch.cat([edited, hidden[before:]]) if running[layer + 1] else edited
+            return with_stream(output, torch.cat([edited, hidden[before:]]) if running[layer + 1] else edited)
 
         return hook
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
+from steer.blocks import decoder_layers, stream, with_stream
 from steer.engines import scoring
 from steer.engines.batching import (
     in_batches,
@@ -21,7 +22,9 @@ from steer.engines.batching import (
     refusal,
     with_adapters,
 )
-from steer.interventions import Steering, decoder_layers
+from steer.errors import UserError
+from steer.interventions import Steering
+from steer.ropes import apart
 from steer.sampling import choose, how
 from steer.types import LoadedModel, Read, Request, Response, ScoreRow
 
@@ -74,16 +77,19 @@ class ReferenceEngine:
         began = time.perf_counter()
         loaded = self._loaded
         prompts = [request.prompt_ids for request in requests]
+        new = max(request.limits.new for request in requests)
+        if apart(loaded.module, requests, max(map(len, prompts)) + new):
+            return [response for one in requests for response in self._generate([one])]
         ids, mask, positions = pad_left(prompts, 0, input_device(loaded))
         steering = Steering(
             self._layers, rows=len(requests), d_model=loaded.d_model, dtype=loaded.module.dtype
         )
         for row, request in enumerate(requests):
             steering.set(row, request.additions, len(request.prompt_ids))
-        rows = _Rows(requests, ids.device)
+        rows = _Rows(requests, positions)
         layers, blocks = steering.layers, self._blocks
         options = {
-            "max_new_tokens": max(request.limits.new for request in requests),
+            "max_new_tokens": new,
             "do_sample": False,  # the processor below leaves one token, which greedy search then takes
             "logits_processor": [rows.choose],
             "stopping_criteria": [rows.finished],
@@ -96,10 +102,11 @@ class ReferenceEngine:
                     if layers:
                         for step in tracer.all():
                             for layer in layers:
-                                hidden = blocks[layer].output  # waits until the forward gets here,
+                                output = blocks[layer].output  # waits until the forward gets here,
+                                hidden = stream(output)
                                 if layer == layers[0]:  # so only now are the rows' ends known
-                                    steering.begin(positions if step == 0 else rows.positions(step))
-                                blocks[layer].output = steering.edit(layer, hidden)
+                                    steering.begin(rows.fed(step, hidden.shape[1]))
+                                blocks[layer].output = with_stream(output, steering.edit(layer, hidden))
         seconds = (time.perf_counter() - began) / len(requests)
         return [rows.response(row, request, steering, seconds) for row, request in enumerate(requests)]
 
@@ -108,7 +115,8 @@ class ReferenceEngine:
         batch = {"input_ids": ids, "attention_mask": mask, "position_ids": positions}
         with model.trace(batch, use_cache=False, logits_to_keep=keep):
             for layer in layers:
-                blocks[layer].output = steering.edit(layer, blocks[layer].output)
+                output = blocks[layer].output
+                blocks[layer].output = with_stream(output, steering.edit(layer, stream(output)))
             logits = model.output.logits.save()
         return logits
 
@@ -119,12 +127,16 @@ class _Rows:
     A row that has ended keeps running with its batch: it is not edited, counted or recorded.
     """
 
-    def __init__(self, requests: Sequence[Request], device: torch.device) -> None:
+    def __init__(self, requests: Sequence[Request], prompts: Tensor) -> None:
+        """prompts: their positions [row, position], left-padded with -1."""
         import torch
+
+        device = prompts.device
 
         def column(values: list[Any], dtype: torch.dtype) -> Tensor:
             return torch.tensor(values, dtype=dtype, device=device)
 
+        self._prompts = prompts
         self._prompt = column([len(r.prompt_ids) for r in requests], torch.int64)
         self._limit = column([r.limits.new for r in requests], torch.int64)
         self._how = how(requests, device)
@@ -150,9 +162,21 @@ class _Rows:
     def finished(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         return self._ended
 
-    def positions(self, step: int) -> Tensor:
-        """Positions [row, 1] of the tokens fed at a forward after the first; -1 for ended rows."""
-        return (self._prompt + step - 1).masked_fill(self._ended, -1)[:, None]
+    def fed(self, step: int, width: int) -> Tensor:
+        """Positions [row, width] of the tokens fed at a forward: all, or the newest; -1 for ended rows."""
+        import torch
+
+        if step and width == 1:
+            found = (self._prompt + step - 1)[:, None]
+        else:
+            steps = torch.arange(step, device=self._prompt.device)
+            found = torch.cat([self._prompts, self._prompt[:, None] + steps], 1)
+        if width != found.shape[1]:
+            raise UserError(
+                f"the model took {width} of {found.shape[1]} positions at forward {step + 1}: vectors can be "
+                "added where all are fed, or the newest; steer it by a suffix"
+            )
+        return found.masked_fill(self._ended[:, None], -1)
 
     def response(self, row: int, request: Request, steering: Steering, seconds: float) -> Response:
         applied = steering.applied(row)

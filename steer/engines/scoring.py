@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from steer.blocks import decoder_layers
 from steer.engines.batching import WINDOW, in_batches, input_device, pad_left, with_adapters
-from steer.interventions import Steering, decoder_layers, span_range
+from steer.interventions import Steering, span_range
+from steer.ropes import apart, own_positions
 from steer.types import LoadedModel, Read, ScoreRow
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ def score(
     def run(part: Sequence[ScoreRow]) -> list[Tensor]:
         # the last answer token predicts nothing that is asked for: it is not fed
         fed = [row.prompt_ids + row.answer_ids[:-1] for row in part]
+        if apart(loaded.module, part, max(map(len, fed))):
+            return [found for one in part for found in run([one])]
         ids, mask, positions = pad_left(
             fed, loaded.stop_ids[0] if loaded.stop_ids else 0, input_device(loaded)
         )
@@ -80,11 +84,11 @@ def score_shared(
 
     A sweep scores a prompt under hundreds of answers, and an answer is often the shorter of the two.
     """
-    found = iter(rows)
+    found, bound = iter(rows), own_positions(loaded.module)
     while window := list(islice(found, WINDOW * batch)):
         groups: dict[tuple[int, ...], list[int]] = {}
         for index, row in enumerate(window):
-            groups.setdefault(_shareable(row), []).append(index)
+            groups.setdefault(_shareable(row, bound), []).append(index)
         results: dict[int, Tensor] = {}
         alone = groups.pop((), [])
         for part in groups.values():
@@ -98,10 +102,13 @@ def score_shared(
         yield from (results[i] for i in range(len(window)))
 
 
-def _shareable(row: ScoreRow) -> tuple[int, ...]:
-    """The prompt of a row whose steering leaves all of it but the last token alone, else ()."""
+def _shareable(row: ScoreRow, bound: int) -> tuple[int, ...]:
+    """The prompt of a row whose steering leaves all of it but the last token alone, else ().
+
+    bound: as `own_positions` gives it.
+    """
     last = len(row.prompt_ids) - 1
-    plain = last > 0 and not row.adapter and row.answer_ids
+    plain = last > 0 and not row.adapter and row.answer_ids and last + len(row.answer_ids) < bound
     if plain and all(span_range(addition.span, last + 1)[0] >= last for addition in row.additions):
         return row.prompt_ids
     return ()

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from steer.adapters import active, grouped
+from steer.blocks import decoder_layers
 from steer.engines import scoring
 from steer.engines.attention import sharing
 from steer.engines.batching import (
@@ -31,7 +32,7 @@ from steer.engines.cache import Prefix, SlotCache
 from steer.engines.prefill import Share, Work, prefill, reaches, share, steered
 from steer.engines.schedule import Queue
 from steer.errors import UserError
-from steer.interventions import Steering, decoder_layers
+from steer.interventions import Steering
 from steer.sampling import How, choose, how
 from steer.types import Applied, Finish, LoadedModel, Read, Request, Response, ScoreRow
 
