@@ -58,7 +58,7 @@ def final_norm(module: nn.Module) -> nn.Module | None:
 
 def stream(output: Any) -> Tensor:
     """The residual stream [row, position, d_model] of a block's output: it, or the first of a tuple."""
-    hidden = cast("Tensor", output[0] if isinstance(output, tuple) else output)
+    hidden = cast("Tensor", output[0] if isinstance(output, tuple | list) else output)
     if hidden.dim() != 3:
         raise UserError(
             f"a block of this model gives {hidden.dim()} axes ({tuple(hidden.shape)}), not row, position and "
@@ -69,7 +69,7 @@ def stream(output: Any) -> Tensor:
 
 def with_stream(output: Any, hidden: Tensor) -> Any:
     """A block's output with another stream in it."""
-    return (hidden, *cast("tuple[Any, ...]", output)[1:]) if isinstance(output, tuple) else hidden
+    return (hidden, *cast("tuple[Any, ...]", output)[1:]) if isinstance(output, tuple | list) else hidden
 
 
 def check_stream(loaded: LoadedModel) -> None:

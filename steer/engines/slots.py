@@ -33,6 +33,7 @@ from steer.engines.prefill import Share, Work, prefill, reaches, share, steered
 from steer.engines.schedule import Queue
 from steer.errors import UserError
 from steer.interventions import Steering
+from steer.ropes import own_positions
 from steer.sampling import How, choose, how
 from steer.types import Applied, Finish, LoadedModel, Read, Request, Response, ScoreRow
 
@@ -93,6 +94,18 @@ def unsupported(loaded: LoadedModel) -> str:
     return ""
 
 
+def too_long(loaded: LoadedModel, requests: Iterable[Request]) -> str:
+    """Why the slot engine cannot run rows of such a length on a model, or ""."""
+    bound = own_positions(loaded.module)
+    longest = max((len(request.prompt_ids) + request.limits.new for request in requests), default=0)
+    if longest < bound:
+        return ""
+    return (
+        f"prompt and new tokens may come to {longest}, and from {bound} on the model's rotary positions "
+        "follow the longest row beside (fewer --new-tokens keep below)"
+    )
+
+
 def token_bytes(loaded: LoadedModel) -> int:
     """Keys and values of one token in all layers."""
     config: Any = loaded.module.config.get_text_config(decoder=True)
@@ -129,6 +142,8 @@ class SlotEngine:
                 runnable.append(request)
             else:
                 yield refused
+        if reason := too_long(self._loaded, runnable):
+            raise UserError(f"the slot engine cannot run these rows: {reason}; use --engine nnsight")
         self.work = Work(prompts=sum(len(prompt) for prompt in {r.prompt_ids for r in runnable}))
         for adapter, group in grouped(runnable, lambda request: request.adapter).items():
             with active(self._loaded.module, adapter):

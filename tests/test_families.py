@@ -1,0 +1,123 @@
+"""Families whose blocks, streams, caches or positions are not Llama's: right in every engine, or refused in a line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from steer import canary, models
+from steer.blocks import check_stream
+from steer.engines import make_engine
+from steer.engines.reference import ReferenceEngine
+from steer.engines.slots import SlotEngine
+from steer.errors import UserError
+from steer.relevance import relevance
+from steer.types import LoadedModel, Request, ScoreRow
+from tests import families
+from vectors.capture import Row, capture
+from vectors.objective import Objective, answer_log_probs
+
+LONG = {"rope_type": "longrope", "short_factor": [1.0] * 4, "long_factor": [4.0] * 4, "rope_theta": 1e4}
+LONGROPE: dict[str, Any] = {
+    "rope_parameters": LONG,
+    "original_max_position_embeddings": 14,
+    "sliding_window": None,
+    "partial_rotary_factor": 1.0,
+}
+DYNAMIC: dict[str, Any] = {
+    "rope_parameters": {"rope_type": "dynamic", "factor": 4.0, "rope_theta": 1e4},
+    "max_position_embeddings": 14,
+}
+
+
+def tiny(family: str, folder: Path, **more: Any) -> LoadedModel:
+    return models.load(
+        str(families.checkpoint(family, folder / family, **more)), dtype="float32", device="cpu"
+    )
+
+
+def quiet(_line: str) -> None: ...
+
+
+@pytest.mark.parametrize("family", ["bloom", "openai-gpt"])
+def test_a_block_that_returns_a_tuple_or_a_list_is_steered_read_and_scored(
+    family: str, tmp_path: Path
+) -> None:
+    """openai-gpt has no cache either: every forward holds the whole row, and a record counts it once."""
+    loaded = tiny(family, tmp_path)
+    engine = make_engine("auto", loaded, batch=4, say=quiet)
+    asked = families.rows(loaded.d_model, steered=True)
+    assert not families.differences(loaded, engine, asked)
+    assert not families.captured(loaded, asked)
+    assert canary.check(engine, loaded, asked) == 5
+    questions = {"a": "Where is the warehouse?", "b": "Who ships the order?"}
+    assert relevance(loaded, questions, {"baseline": questions})["baseline"].n == 2
+    # an addition while training is the engines' own
+    (request,) = [r for r in asked if r.key == "last 11"]
+    (edit,) = request.additions
+    delta = 18.0 * edit.direction / edit.direction.norm()
+    objective = Objective(layer=edit.layer, magnitude=3.0, norm=6.0)
+    (own,) = answer_log_probs(loaded, [(request.prompt_ids, (7, 8))], delta, objective)
+    row = ScoreRow(request.prompt_ids, (7, 8), request.additions)
+    (scored,) = engine.score([row], lambda _, logs: logs)
+    assert torch.allclose(own, scored[[0, 1], [7, 8]], atol=1e-4)
+
+
+def test_a_stream_with_other_axes_is_refused_before_anything_is_generated(tmp_path: Path) -> None:
+    loaded = tiny("gemma3n_text", tmp_path)
+    engine = make_engine("auto", loaded, batch=4, say=quiet)
+    assert not families.differences(loaded, engine, families.rows(loaded.d_model, steered=False))
+    for refused in (
+        lambda: check_stream(loaded),
+        lambda: canary.check(engine, loaded, families.rows(loaded.d_model, steered=True)),
+        lambda: list(engine.generate(families.rows(loaded.d_model, steered=True))),
+        lambda: capture(loaded, [Row((5, 6), 1, 2, 0)], layers=[1], slots=1),
+    ):
+        with pytest.raises(UserError, match="4 axes"):
+            refused()
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_cache_thrown_away_in_mid_answer_does_not_move_the_span(batch: int, tmp_path: Path) -> None:
+    """Rows of 5 tokens stay below the original length, rows of 11 cross it while they are generated."""
+    loaded = tiny("phi3", tmp_path, **LONGROPE)
+    asked = families.rows(loaded.d_model, steered=True)
+    assert not families.differences(loaded, ReferenceEngine(loaded, batch=batch), asked)
+    with pytest.raises(UserError, match="may come to 16, and from 14 on"):
+        list(SlotEngine(loaded).generate(asked))
+    short = [request for request in asked if len(request.prompt_ids) == 5]
+    assert not families.differences(loaded, SlotEngine(loaded), short)
+
+
+@pytest.mark.parametrize(("family", "more"), [("llama", DYNAMIC), ("phi3", LONGROPE)])
+def test_beyond_the_original_length_a_row_does_not_depend_on_its_company(
+    family: str, more: dict[str, Any], tmp_path: Path
+) -> None:
+    """Its text, scores, states and gradient's log-probabilities; nor on what ran before."""
+    loaded = tiny(family, tmp_path, **more)
+    prompts = [tuple(range(9, 9 + n)) for n in (20, 3, 13, 8, 16, 14)]
+
+    def all_of(part: list[tuple[int, ...]]) -> list[list[Any]]:
+        engine = ReferenceEngine(loaded, batch=8)
+        asked = [Request(str(ids), ids, ()) for ids in part]
+        asked = [Request(r.key, r.prompt_ids, (), limits=families.Limits(64, 6)) for r in asked]
+        texts = {r.key: r.output_ids for r in engine.generate(asked)}
+        answered = [ScoreRow(ids, (5, 6, 7)) for ids in part]
+        scores = [list(e.score(answered, lambda _, logs: logs)) for e in (engine, SlotEngine(loaded))]
+        pairs = [(ids, (5, 6, 7)) for ids in part]
+        trained = answer_log_probs(loaded, pairs, None, Objective(layer=1, magnitude=1.0, norm=1.0))
+        states = capture(
+            loaded, [Row(ids, 1, len(ids), i) for i, ids in enumerate(part)], layers=[2], slots=len(part)
+        )
+        return [
+            [texts[str(ids)], scores[0][i], scores[1][i], trained[i], states[i]] for i, ids in enumerate(part)
+        ]
+
+    for ids, together in zip(prompts, all_of(prompts), strict=True):
+        (alone,) = all_of([ids])
+        assert together[0] == alone[0], ids
+        for own, other in zip(together[1:], alone[1:], strict=True):
+            assert torch.allclose(own, other, atol=1e-4), ids
