@@ -29,6 +29,7 @@ from vectors.capture import Row, capture
 
 LAYERS, WIDTH, NEW, LAYER = 4, 32, 5, 1
 TOLERANCE = 1e-4
+LARGEST = 20_000_000
 
 SMALL: dict[str, Any] = {
     **dict.fromkeys(("num_hidden_layers", "n_layer", "n_layers", "num_layers", "decoder_layers"), LAYERS),
@@ -79,6 +80,10 @@ def checkpoint(family: str, folder: Path, **more: Any) -> Path:
     tok = tokenizer()
     torch.manual_seed(0)
     config = small(CONFIG_MAPPING[family], len(tok), **MORE.get(family, {}) | more)
+    with torch.device("meta"):
+        size = sum(p.numel() for p in AutoModelForCausalLM.from_config(config).parameters())
+    if size > LARGEST:
+        raise ValueError(f"{size / 1e6:.0f} million parameters at the smallest")
     model = AutoModelForCausalLM.from_config(config).float()
     model.generation_config.eos_token_id, model.generation_config.pad_token_id = [2, 0], 0
     model.save_pretrained(folder)
