@@ -9,8 +9,9 @@ import typer
 
 from experiments.flags import experiment, recipe, refuse_all_but, said, vector_choice
 from experiments.grid import COARSE_LAYERS, COARSE_MAGNITUDES, DEFAULT_MAGNITUDES
-from experiments.options import JudgeSees, Options
+from experiments.options import Api, JudgeSees, Options
 from steer.errors import UserError
+from steer.judges import TIMEOUT
 from steer.screen import plain
 
 INTERRUPTED = 130
@@ -308,11 +309,16 @@ def judge(
     max_calls: Annotated[int | None, typer.Option(help="Stop cleanly after so many calls.")] = None,
     concurrency: Annotated[int, typer.Option(help="Calls at once.")] = 16,
     per_minute: Annotated[int, typer.Option(help="Requests a minute at most; 0: no bound.")] = 0,
+    api: Annotated[Api, typer.Option(help="Of the endpoint; auto: the one that works.")] = "auto",
+    judge_timeout: Annotated[float, typer.Option(help="Seconds for one reply.")] = TIMEOUT,
     repeat: Annotated[int, typer.Option(help="Passes: a judge against itself.")] = 1,
     part: Annotated[Literal["answer", "thinking"], typer.Option(help="What is judged.")] = "answer",
     sees: Annotated[
         JudgeSees | None, typer.Option(help="Default: blind, or as this judge saw it before.")
     ] = None,
+    retry_invalid: Annotated[
+        bool, typer.Option("--retry-invalid", help="Ask again what got no usable verdict.")
+    ] = False,
 ) -> None:
     """Judge an existing run again; verdicts of several judges live side by side."""
     from experiments.judging import judge_run
@@ -326,9 +332,12 @@ def judge(
         max_calls=max_calls,
         concurrency=concurrency,
         per_minute=per_minute,
+        api=api,
+        timeout=judge_timeout,
         repeat=repeat,
         part=part,
         sees=sees,
+        retry_invalid=retry_invalid,
         screen=screen,
     )
     screen.line(f"judges of {run}: {', '.join(names)}")

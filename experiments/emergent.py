@@ -166,14 +166,7 @@ def open_items(options: Options, choice: EmergentChoice) -> tuple[Session, list[
     """A session whose scenarios are the narrow, the broad and the open items; pairs to build and measure."""
     given = None if choice.narrow is None else load_narrow(choice.narrow)
     rater = (
-        make_judge(
-            choice.alignment,
-            base_url=options.base_url,
-            max_calls=options.max_calls,
-            concurrency=options.concurrency,
-            per_minute=options.per_minute,
-            preflight=not options.dry_run,
-        )
+        make_judge(choice.alignment, preflight=not options.dry_run, **options.access)
         if choice.alignment
         else None
     )

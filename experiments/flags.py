@@ -4,6 +4,7 @@ Annotations are evaluated here, not left as text: commands in other modules carr
 """
 
 import inspect
+import os
 from collections.abc import Callable, Collection
 from functools import wraps
 from pathlib import Path
@@ -11,8 +12,18 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from experiments.options import PAPER, Context, EngineName, JudgeSees, Options, SizedOperation, paper_protocol
+from experiments.options import (
+    PAPER,
+    Api,
+    Context,
+    EngineName,
+    JudgeSees,
+    Options,
+    SizedOperation,
+    paper_protocol,
+)
 from steer.errors import UserError
+from steer.judges import TIMEOUT
 from steer.types import Span
 
 
@@ -65,6 +76,8 @@ def shared_flags(
     max_calls: Annotated[int | None, typer.Option(help="Stop cleanly after so many judge calls.")] = None,
     concurrency: Annotated[int, typer.Option(help="Judge calls at once.")] = 16,
     per_minute: Annotated[int, typer.Option(help="Judge requests a minute at most; 0: no bound.")] = 0,
+    api: Annotated[Api, typer.Option(help="Of the judge's endpoint; auto: the one that works.")] = "auto",
+    judge_timeout: Annotated[float, typer.Option(help="Seconds for one reply of the judge.")] = TIMEOUT,
     engine: Annotated[EngineName, typer.Option(help="How to generate.")] = "auto",
     batch: Annotated[int | None, typer.Option(help="Rows at once; fitted to memory if left out.")] = None,
     prompt_tokens: Annotated[int, typer.Option(help="A longer prompt fails; it is never cut.")] = 4096,
@@ -98,6 +111,8 @@ def shared_flags(
         max_calls=max_calls,
         concurrency=concurrency,
         per_minute=per_minute,
+        api=api,
+        judge_timeout=judge_timeout,
         engine=engine,
         batch=batch,
         prompt_tokens=prompt_tokens,
@@ -161,6 +176,24 @@ def refuse_overruled(ctx: typer.Context) -> None:
                 raise UserError(f"{flag}: --protocol paper fixes it at {fixed}, not {value}; leave one out")
 
 
+def refuse_strange_endpoint(ctx: typer.Context) -> None:
+    """Raise UserError where --config alone says that the judge's key goes to a host that is not OpenAI's.
+
+    A run.yaml may be anybody's. This machine is no exception: what listens here may pass the key on.
+    """
+    from steer.judges.urls import is_openai
+
+    url = (ctx.default_map or {}).get("base_url")
+    judges = [str(ctx.params.get(name) or "") for name in ("judge", "alignment")]
+    judges += ["openai:"] * (ctx.params.get("protocol") == "paper")
+    if url is None or "base_url" in given(ctx) or is_openai(str(url)):
+        return
+    if str(url) != os.environ.get("OPENAI_BASE_URL") and any("openai:" in judge for judge in judges):
+        raise UserError(
+            f"--config names {url!r} as the judge's endpoint: to send it your key, add --base-url {url}"
+        )
+
+
 def refuse_all_but(ctx: typer.Context, names: Collection[str], *, what: str) -> None:
     """Raise UserError for any flag given beside `what` that is none of `names`."""
     for name, flag in given(ctx).items():
@@ -186,6 +219,7 @@ def experiment(
         @wraps(command)
         def run(ctx: typer.Context, **values: Any) -> None:
             refuse_overruled(ctx)
+            refuse_strange_endpoint(ctx)
             results = [
                 maker(**{name: values.pop(name) for name in names})
                 for maker, names in zip(makers, flags, strict=True)

@@ -61,15 +61,16 @@ class AlignmentJudge:
         return self.endpoint.account
 
     def judge(self, items: Iterable[JudgeItem]) -> Iterator[tuple[str, Verdict]]:
-        from steer.judges.remote import alignment
+        from steer.judges.prompting import AlignmentReply
+        from steer.judges.remote import alignment, unlabelled
 
-        for id, reply, problem in alignment(self.endpoint, items):
-            if reply is None:
-                yield id, Verdict("invalid", problem)
-                continue
-            label = self.thresholds.label(reply.alignment, reply.coherence)
-            scores = f"alignment {reply.alignment}, coherence {reply.coherence}"
-            yield id, Verdict(label, f"{scores}: {reply.reason}")
+        for id, found in alignment(self.endpoint, items):
+            if isinstance(found, AlignmentReply):
+                label = self.thresholds.label(found.alignment, found.coherence)
+                scores = f"alignment {found.alignment}, coherence {found.coherence}"
+                yield id, Verdict(label, f"{scores}: {found.reason}")
+            else:
+                yield id, unlabelled(found)
 
 
 class OrganismAdvice:

@@ -9,17 +9,22 @@ import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from steer import judges, pipeline
 from steer.errors import UserError
-from steer.judges import CONCURRENCY, make
+from steer.judges import make
 from steer.judges import sheet as sheets
 from steer.judges.panel import majority, members, panel_name
 from steer.plan import digest
 from steer.screen import Screen
 from steer.store import RunStore
 from steer.types import Judge, JudgeItem, Scenario, Verdict
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from steer.judges.endpoint import Access
 
 Part = Literal["answer", "thinking"]
 Sees = Literal["unsteered", "steered"]
@@ -57,14 +62,12 @@ def judge_run(
     folder: Path,
     spec: str,
     *,
-    base_url: str | None = None,
-    max_calls: int | None = None,
-    concurrency: int = CONCURRENCY,
-    per_minute: int = 0,
     repeat: int = 1,
     part: Part = "answer",
     sees: Sees | None = None,
+    retry_invalid: bool = False,
     screen: Screen,
+    **access: Unpack[Access],
 ) -> list[str]:
     """Judge every answer of a run that `spec` has not judged; returns the judge names in the store.
 
@@ -72,7 +75,9 @@ def judge_run(
     part: `thinking` judges what came before the answer, as NAME+thinking.
     sees: None is blind, or for the run's own judge what it saw; the other choice is kept as
     NAME+steered or NAME+unsteered. Members of a panel are judged one by one, then the majority is
-    taken; one that is named as the run's store names it has judged already.
+    taken; one that is named as the run's store names it has judged already. Answers that got no label
+    for a reason that may pass (of transport, of budget) are judged again; retry_invalid: all without one.
+    access: how a judge behind an endpoint is reached.
     """
     if repeat < 1:
         raise UserError(f"--repeat {repeat}: give a whole number from 1")
@@ -84,11 +89,7 @@ def judge_run(
     specs = members(spec) if panel else [spec]
     run_judge: dict[str, Any] = _open(folder).get("judge", {})
     made = {  # all of them first: an endpoint that is down is said before a model is loaded
-        member: make(
-            member, base_url=base_url, max_calls=max_calls, concurrency=concurrency, per_minute=per_minute
-        )
-        for member in specs
-        if member not in known
+        member: make(member, **access) for member in specs if member not in known
     }
 
     def judged(store: RunStore, judge: Judge, k: int) -> str:
@@ -96,6 +97,7 @@ def judge_run(
         own: Sees = run_judge.get("sees", "unsteered") if name == run_judge.get("name") else "unsteered"
         seen: Sees = sees or own
         name += (f"+{seen}" if seen != own else "") + (f"~{k}" if k > 1 else "")
+        store.reopen(name, unsettled_only=not retry_invalid)
         _pass(store, Renamed(judge, name), part, seen, screen)
         return name
 
@@ -107,7 +109,11 @@ def judge_run(
         ]
         for judge in made.values():
             _say(judge, screen)
-        return [*names, _majorities(store, names)] if panel else names
+        names += [_majorities(store, names)] if panel else []
+        for name in names if part == "answer" else ():
+            if lost := pipeline.without_label(store, name):
+                screen.note(lost)
+        return names
 
 
 def _say(judge: Judge, screen: Screen) -> None:
@@ -173,6 +179,7 @@ def _keep(store: RunStore, judge: Judge, items: dict[str, tuple[JudgeItem, list[
 def _majorities(store: RunStore, names: list[str]) -> str:
     """Store the panel's verdict on every response that all its members judged."""
     panel = panel_name(names)
+    store.reopen(panel, unsettled_only=False)  # its members may have more to say by now
     sql = "SELECT response, judge, label, reason, input FROM verdicts"
     given: dict[str, dict[str, Verdict]] = {}
     inputs: dict[str, str] = {}

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from steer.errors import UserError
-from steer.judges import CONCURRENCY
+from steer.judges import CONCURRENCY, TIMEOUT
+
+if TYPE_CHECKING:
+    from steer.judges.endpoint import Access
 
 EngineName = Literal["auto", "slots", "nnsight"]
 JudgeSees = Literal["unsteered", "steered"]
 SizedOperation = Literal["add", "clamp"]
 """What can be chosen at plus and minus a magnitude: `ablate` has no size and no sign."""
 
+Api = Literal["auto", "chat", "responses"]
 Context = Literal["full", "none"]
 
 
@@ -45,6 +49,8 @@ class Options:
     max_calls: int | None = None
     concurrency: int = CONCURRENCY
     per_minute: int = 0
+    api: Api = "auto"
+    judge_timeout: float = TIMEOUT
     engine: EngineName = "auto"
     batch: int | None = None
     prompt_tokens: int = 4096
@@ -79,6 +85,18 @@ class Options:
                 )
         if len(set(self.temperatures)) < len(self.temperatures):
             raise UserError(f"--temperature {self.temperatures} repeats a value: give each once")
+
+    @property
+    def access(self) -> Access:
+        """How a judge behind an endpoint is reached."""
+        return {
+            "base_url": self.base_url,
+            "max_calls": self.max_calls,
+            "concurrency": self.concurrency,
+            "per_minute": self.per_minute,
+            "api": self.api,
+            "timeout": self.judge_timeout,
+        }
 
 
 PAPER: dict[str, Any] = {

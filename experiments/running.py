@@ -99,6 +99,7 @@ def answers(session: Session, text: str, arms: Sequence[Arm], *, system: str = "
 
 
 def generate_and_judge(session: Session, store: RunStore, planned: pipeline.Planned) -> None:
+    store.reopen(session.judge.name)
     missing = len(planned.requests.keys() - store.done())
     kept = len(planned.requests) - missing
     if kept:
@@ -123,6 +124,8 @@ def generate_and_judge(session: Session, store: RunStore, planned: pipeline.Plan
     for note in judges.notes(session.judge):
         session.screen.note(note)
     pipeline.require_judged(store, session.judge)
+    if lost := pipeline.without_label(store, session.judge.name):
+        session.screen.note(lost)
 
 
 def finish(session: Session, store: RunStore) -> dict[str, Any]:

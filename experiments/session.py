@@ -100,14 +100,7 @@ def open_judge(options: Options, evidence: str) -> Judge:
         from organism.judge import GroundTruth
 
         return GroundTruth()
-    return make_judge(
-        spec,
-        base_url=options.base_url,
-        max_calls=options.max_calls,
-        concurrency=options.concurrency,
-        per_minute=options.per_minute,
-        preflight=not options.dry_run,
-    )
+    return make_judge(spec, preflight=not options.dry_run, **options.access)
 
 
 def _refuse_foreign(items: Sequence[Scenario], source: str) -> None:

@@ -119,6 +119,13 @@ def _apply(loaded: LoadedModel, system: str, user: str, *, thinking: bool) -> st
         ) from error
 
 
+def some_prompt(loaded: LoadedModel) -> str:
+    """The text of a prompt without thinking, for one who asks what may follow its end."""
+    if cast("Any", loaded.tokenizer).chat_template is None:
+        return "x\n\n"
+    return _apply(loaded, "", "x", thinking=False)
+
+
 def _text(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], *, keep: bool = False) -> str:
     return str(
         cast("Any", tokenizer).decode(

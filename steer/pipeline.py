@@ -10,6 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,6 +25,7 @@ from steer.types import Engine, Judge, JudgeItem, LoadedModel, Scenario, Verdict
 
 FLUSH_ROWS = 64
 FLUSH_SECONDS = 1.0
+NAMED = 4  # reasons and arms in a line
 
 Tick = Callable[[Literal["generate", "judge"], int], None]
 """Told how many rows have just been finished; draws progress."""
@@ -87,7 +89,7 @@ def judge_stored(
 ) -> None:
     """Judge every stored answer that `judge` has not seen; nothing is generated."""
     desk = _Desk(store, judge, judge_sees)
-    with accounted(store, judge), desk.open(background=False) as submit:
+    with accounted(store, judge), desk.open(background=judge.remote) as submit:
         submit()
         for judged in desk.drain():
             tick("judge", judged)
@@ -106,6 +108,23 @@ def out_of_calls(left: int, store: RunStore) -> UserError:
         f"the judge stopped at --max-calls with {left} answers to go: all is kept in {str(store.folder)!r}, "
         "repeat the command to go on"
     )
+
+
+def without_label(store: RunStore, judge: str) -> str:
+    """One line on the planned rows that got no label: how many, of which arms, and why; "" if all got one."""
+    sql = """
+        SELECT p.arm, CASE WHEN r.finish = 'failed' THEN r.error WHEN NOT r.complete
+               THEN 'the answer was cut off in its thinking' WHEN v.label = 'invalid' THEN v.reason END
+        FROM plan p JOIN responses r ON r.key = p.response
+        LEFT JOIN verdicts v ON v.response = p.response AND v.judge = ?"""
+    rows = list(store.query(sql, (judge,)))
+    lost = [(arm, why) for arm, why in rows if why is not None]
+    if not lost:
+        return ""
+    of = Counter(arm for arm, _ in rows)
+    arms = [f"{arm} {n} of {of[arm]}" for arm, n in Counter(arm for arm, _ in lost).most_common(NAMED)]
+    whys = [f"{n} × {why[:120]}" for why, n in Counter(why for _, why in lost).most_common(NAMED)]
+    return f"{len(lost)} of {len(rows)} rows have no label by {judge}: {'; '.join(whys)} ({', '.join(arms)})"
 
 
 @contextmanager
@@ -215,10 +234,13 @@ class _Desk:
                 kept = self._keep(batch)
             yield kept
             return
-        while not self.finished:
-            found = self.verdicts.get()
-            if isinstance(found, BaseException):
-                raise found
-            if found is None:
-                return
-            yield self._keep([found]) + self.collect()
+        try:
+            while not self.finished:  # what has come is stored at once: the next may be long in coming
+                found = self.verdicts.get()
+                if isinstance(found, BaseException):
+                    raise found
+                if found is None:
+                    return
+                yield self._keep([found]) + self.collect()
+        finally:
+            self.collect()

@@ -22,12 +22,12 @@ import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from steer.blocks import decoder_layers, stream
+from steer.blocks import stream
 from steer.engines.batching import in_batches, input_device, pad_left
 from steer.ropes import apart
+from steer.tracing import traced
 from steer.types import LoadedModel
 
 if TYPE_CHECKING:
@@ -158,13 +158,11 @@ def _read(
     A line break goes before the text and is not read: the first position's state is like no other.
     """
     import torch
-    from nnsight import TransformersModel
 
     tokenizer: Any = loaded.tokenizer
     first: tuple[int, ...] = tuple(tokenizer("\n", add_special_tokens=False).input_ids)
     rows = [first + tuple(tokenizer(text, add_special_tokens=False).input_ids) for text in texts]
-    lm: Any = TransformersModel(loaded.module, tokenizer=loaded.tokenizer)
-    block: Any = attrgetter(decoder_layers(loaded.module)[0])(lm)
+    lm, block = traced(loaded)
 
     def run(part: Sequence[tuple[int, ...]]) -> list[tuple[tuple[int, ...], Tensor]]:
         if apart(loaded.module, part, max(map(len, part))):

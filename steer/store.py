@@ -47,6 +47,11 @@ CREATE TABLE measures (
     PRIMARY KEY (subject, name)) WITHOUT ROWID;
 """
 
+UNSETTLED = """
+CREATE TABLE IF NOT EXISTS unsettled (
+    response TEXT NOT NULL, judge TEXT NOT NULL, PRIMARY KEY (response, judge)) WITHOUT ROWID;"""
+"""Verdicts that are not final; stores of before have no such table."""
+
 
 @dataclass(frozen=True, slots=True)
 class PlanRow:
@@ -165,6 +170,8 @@ class RunStore:
                 f"run {str(self.folder)!r} has store schema {schema}; this version reads {SCHEMA}: "
                 f"use the version that wrote it, or another --out"
             )
+        if writable:
+            self._db.execute(UNSETTLED)
 
     def __enter__(self) -> RunStore:
         return self
@@ -274,13 +281,27 @@ class RunStore:
                 ],
             )
 
-    def add_verdicts(self, judge: str, batch: Iterable[tuple[str, str, Verdict]]) -> None:
+    def add_verdicts(self, judge: str, batch: Sequence[tuple[str, str, Verdict]]) -> None:
         """(response key, judge input hash, verdict) rows."""
         with self.transaction() as db:
             db.executemany(
                 "INSERT OR IGNORE INTO verdicts VALUES (?,?,?,?,?)",
                 [(key, judge, v.label, v.reason, seen) for key, seen, v in batch],
             )
+            db.executemany(
+                "INSERT OR IGNORE INTO unsettled VALUES (?,?)",
+                [(key, judge) for key, _, v in batch if not v.final],
+            )
+
+    def reopen(self, judge: str, *, unsettled_only: bool = True) -> None:
+        """Take back the invalid verdicts of `judge`, so that it is asked again: those not final, or all."""
+        mine = "(SELECT response FROM unsettled WHERE judge = :judge)" if unsettled_only else "(response)"
+        with self.transaction() as db:
+            db.execute(
+                f"DELETE FROM verdicts WHERE judge = :judge AND label = 'invalid' AND response IN {mine}",
+                {"judge": judge},
+            )
+            db.execute("DELETE FROM unsettled WHERE judge = ?", (judge,))
 
     def add_measures(self, batch: Iterable[tuple[str, str, float | None]]) -> None:
         """(subject, name, value) rows: a number about a response key or an arm; None is "no estimate"."""

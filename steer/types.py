@@ -237,10 +237,11 @@ class JudgeItem:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A judge's label with its reason."""
+    """A judge's label with its reason; not `final` where asking again later may bring a label."""
 
     label: Label
     reason: str = ""
+    final: bool = True
 
 
 class Judge(Protocol):

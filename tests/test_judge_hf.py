@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -108,6 +110,31 @@ def test_the_name_is_the_weights_and_the_prompt(folder: Path, tmp_path: Path) ->
     assert judge.name == make(f"hf:{folder}").name != other.name
     assert judge.name.startswith(f"hf:{folder.name}@")
     assert judge.name.endswith(prompt("letters").hash)
+
+
+class Spaced:
+    """A tokenizer of words that writes a mark before what comes first, as sentencepiece does."""
+
+    def __call__(self, text: str, **_: object) -> SimpleNamespace:
+        words = re.findall(r" ?[A-D]|\w+?(?=[A-D]|\W|$)|\W", text)
+        return SimpleNamespace(
+            input_ids=[hash(("\u2581" if i == 0 else "") + w) for i, w in enumerate(words)]
+        )
+
+
+@pytest.mark.parametrize("end", ["\n", "Answer:", "]"])
+def test_the_letters_are_the_tokens_that_follow_the_prompt(end: str) -> None:
+    found = local._following(Spaced(), f"x{end}")
+    assert found == tuple(hash(letter) for letter in LETTERS)
+    assert found != tuple(Spaced()(letter).input_ids[0] for letter in LETTERS)  # alone they are others
+
+
+def test_a_tokenizer_that_melts_every_letter_into_the_prompt_has_none() -> None:
+    class Melting(Spaced):
+        def __call__(self, text: str, **_: object) -> SimpleNamespace:
+            return SimpleNamespace(input_ids=[hash(text)])
+
+    assert local._following(Melting(), "x\n") == ()
 
 
 def test_an_unknown_model_is_said_before_anything_is_loaded() -> None:

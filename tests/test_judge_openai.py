@@ -19,8 +19,8 @@ import pytest
 from steer import pipeline
 from steer.errors import UserError
 from steer.judges import make
-from steer.judges.endpoint import Endpoint
-from steer.judges.prompting import VerdictReply, prompt, read, render
+from steer.judges.endpoint import ROOMS, Endpoint
+from steer.judges.prompting import AlignmentReply, VerdictReply, prompt, read, render
 from steer.judges.remote import OpenAIJudge, alignment
 from steer.store import PlanRow, Prompt, RunStore, StoredResponse
 from steer.types import JudgeItem, Response, Scenario
@@ -62,8 +62,13 @@ def test_two_thousand_judgements_through_every_fault_lose_and_double_nothing() -
         if usable:
             assert verdict.label == server.expected(int(id))
             assert verdict.reason == f"because {id}"
-        else:  # asked again once, then given up
-            assert [h.again for h in hits if h.status == 200] == [False, True]
+        else:  # asked again once, and with more room where it was cut, then given up
+            answered = [h for h in hits if h.status == 200]
+            cuts = [h for h in answered if h.kind == "cut off"]
+            others = [h.again for h in answered if h.kind != "cut off"]
+            assert others in ([False, True], [True], [False]) or (cuts and not others)
+            assert len(cuts) <= len(ROOMS)
+            assert not cuts or answered[-1].kind != "cut off" or not verdict.final
     seen = Counter(h.status for h in server.log)
     assert min(seen[429], seen[500], seen[0]) > 30
     assert set(Counter(h.kind for h in server.log)) == set(KINDS)
@@ -165,10 +170,9 @@ def test_max_calls_stops_and_leaves_the_rest_unjudged(server: Server) -> None:
 
 def test_alignment_scores_come_by_the_same_way(server: Server) -> None:
     end = Endpoint("tiny", base_url=server.url)
-    got = {id: reply for id, reply, _ in alignment(end, items(5))}
-    assert [(r.alignment, r.coherence) for i in range(5) if (r := got[str(i)])] == [
-        (i, 100 - i) for i in range(5)
-    ]
+    got = dict(alignment(end, items(5)))
+    assert [r.alignment for i in range(5) if isinstance(r := got[str(i)], AlignmentReply)] == list(range(5))
+    assert [r.coherence for r in got.values() if isinstance(r, AlignmentReply)].count(96) == 1
 
 
 @pytest.mark.parametrize(
@@ -194,15 +198,9 @@ def test_an_endpoint_that_is_down_is_said() -> None:
 
 
 @pytest.mark.parametrize("server_is", [Server(hangs=99), Server(status=429, hint="retry-after: 100")])
-def test_an_endpoint_that_keeps_one_waiting_is_given_up_within_a_minute(
-    server_is: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from steer.judges import endpoint
-
-    assert endpoint.PREFLIGHT_SECONDS < 60
-    monkeypatch.setattr(endpoint, "PREFLIGHT_SECONDS", 0.4)
-    with serving(server_is) as server, pytest.raises(UserError, match="gave no answer in"):
-        make("openai:tiny", base_url=server.url)
+def test_an_endpoint_that_keeps_one_waiting_is_given_up_in_time(server_is: Server) -> None:
+    with serving(server_is) as server, pytest.raises(UserError, match=r"gave no answer in 0\.4 s"):
+        make("openai:tiny", base_url=server.url, timeout=0.4)
 
 
 @pytest.mark.parametrize("kind", ["half a body", "a page", "other fields"])
@@ -236,8 +234,9 @@ def test_a_base_url_that_is_none_is_said(url: str) -> None:
 
 def test_servers_on_two_ports_are_two_judges() -> None:
     names = {Endpoint("tiny", f"http://127.0.0.1:{port}/v1").name for port in (8000, 8001)}
-    assert names == {"openai:tiny@127.0.0.1:8000", "openai:tiny@127.0.0.1:8001"}
-    assert Endpoint("tiny", "https://judge.example/v1").name == "openai:tiny@judge.example"
+    assert names == {"openai:tiny@127.0.0.1:8000/v1", "openai:tiny@127.0.0.1:8001/v1"}
+    teams = {Endpoint("tiny", f"https://judge.example/team-{x}/v1/").name for x in "ab"}
+    assert teams == {f"openai:tiny@judge.example/team-{x}/v1" for x in "ab"}
 
 
 def test_a_secret_in_the_base_url_is_refused_and_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,11 +256,8 @@ def test_a_key_that_cannot_be_sent_is_said_and_not_repeated(
     assert key not in str(caught.value)
 
 
-def test_an_answer_that_never_comes_is_asked_for_again(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    judge = make("openai:tiny", base_url=server.url, concurrency=3)
-    monkeypatch.setattr("steer.judges.endpoint.TIMEOUT", 0.3)
+def test_an_answer_that_never_comes_is_asked_for_again(server: Server) -> None:
+    judge = make("openai:tiny", base_url=server.url, concurrency=3, timeout=0.5)
     server.hangs = 2
     got = dict(judge.judge(items(12)))
     assert {id: v.label for id, v in got.items()} == {str(i): server.expected(i) for i in range(12)}

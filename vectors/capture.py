@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from steer.blocks import decoder_layers, stream
+from steer.blocks import stream
 from steer.errors import UserError
 from steer.interventions import span_range
 from steer.ropes import NEVER, apart, own_positions
+from steer.tracing import traced
 from steer.types import SPANS, LoadedModel, Span
 
 if TYPE_CHECKING:
@@ -139,11 +139,8 @@ def _trace(
     Returns the readings stacked along a new first axis: `[layer, ...]` on the CPU.
     """
     import torch
-    from nnsight import TransformersModel
 
-    path, _ = decoder_layers(loaded.module)
-    lm: Any = TransformersModel(loaded.module, tokenizer=loaded.tokenizer)
-    blocks: Any = attrgetter(path)(lm)
+    lm, blocks = traced(loaded)
     encoded, offsets = encode(loaded, rows)
     apart(loaded.module, rows, max(map(len, rows)))  # `batches` parted them; it sets the frequencies back
     with torch.inference_mode(), lm.trace(encoded, use_cache=False) as tracer:

@@ -9,7 +9,6 @@ import time
 import warnings
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from steer.blocks import decoder_layers, stream, with_stream
@@ -26,6 +25,7 @@ from steer.errors import UserError
 from steer.interventions import Steering
 from steer.ropes import apart
 from steer.sampling import choose, how
+from steer.tracing import traced
 from steer.types import LoadedModel, Read, Request, Response, ScoreRow
 
 if TYPE_CHECKING:
@@ -41,12 +41,9 @@ class ReferenceEngine:
     name = "nnsight"
 
     def __init__(self, loaded: LoadedModel, *, batch: int | None = None) -> None:
-        from nnsight import TransformersModel
-
         self._loaded, self._batch = loaded, batch or DEFAULT_BATCH
-        path, self._layers = decoder_layers(loaded.module)
-        self._model: Any = TransformersModel(loaded.module, tokenizer=loaded.tokenizer)
-        self._blocks: Any = attrgetter(path)(self._model)
+        self._layers = decoder_layers(loaded.module)[1]
+        self._model, self._blocks = traced(loaded)
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Response]:
         """Responses a batch at a time, so that an interrupt loses the running batch at most."""

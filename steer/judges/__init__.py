@@ -10,29 +10,27 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from steer.errors import UserError, choose
 from steer.types import Judge
 
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from steer.judges.endpoint import Access
+
 KINDS = ("rubric", "openai", "hf", "panel", "human")
 CONCURRENCY = 16
+TIMEOUT = 120.0  # seconds for one whole reply
 BASELINE_ERRORS = ("error_pro_baseline", "error_baseline_anti")
 _MEASURED = Path(__file__).resolve().parents[2] / "benchmarks" / "results" / "rubric.json"
 
 
-def make(
-    spec: str,
-    *,
-    base_url: str | None = None,
-    max_calls: int | None = None,
-    concurrency: int = CONCURRENCY,
-    per_minute: int = 0,
-    preflight: bool = True,
-) -> Judge:
+def make(spec: str, *, preflight: bool = True, **access: Unpack[Access]) -> Judge:
     """The judge a spec names: `rubric`, `openai:MODEL`, `hf:MODEL` or `panel:A,B,C`.
 
-    The keywords are for `openai:` (and reach the members of a panel). Raises UserError for a spec
+    access: how `openai:` is reached (also as a member of a panel). Raises UserError for a spec
     that does not parse, a missing key, or an endpoint that does not answer the pre-flight call.
     """
     kind, _, rest = spec.strip().partition(":")
@@ -48,10 +46,7 @@ def make(
         from steer.judges.endpoint import Endpoint
         from steer.judges.remote import OpenAIJudge
 
-        endpoint = Endpoint(
-            rest, base_url=base_url, max_calls=max_calls, concurrency=concurrency, per_minute=per_minute
-        )
-        return OpenAIJudge(endpoint, preflight=preflight)
+        return OpenAIJudge(Endpoint(rest, **access), preflight=preflight)
     if kind == "hf":
         from steer.judges.local import open_judge
 
@@ -59,19 +54,7 @@ def make(
     if kind == "panel":
         from steer.judges.panel import Panel, members
 
-        return Panel(
-            [
-                make(
-                    member,
-                    base_url=base_url,
-                    max_calls=max_calls,
-                    concurrency=concurrency,
-                    per_minute=per_minute,
-                    preflight=preflight,
-                )
-                for member in members(spec)
-            ]
-        )
+        return Panel([make(member, preflight=preflight, **access) for member in members(spec)])
     from steer.judges.rubric import Rubric
 
     return Rubric()

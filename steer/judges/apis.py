@@ -1,24 +1,31 @@
 """The two OpenAI APIs: how a question is put to each, and what of the reply can be used.
 
-The Responses API and chat completions ask and answer the same in different words. This module
-knows no retries, no keys and no labels.
+The Responses API and chat completions ask and answer the same in different words. A body is read
+as the JSON it is, whatever its fields hold: nothing in it can raise. This module knows no retries,
+no keys and no labels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 Api = Literal["responses", "chat"]
 APIS: tuple[Api, ...] = ("responses", "chat")
-MAX_TOKENS = 1000
+SCHEMA: dict[Api, str] = {"responses": "text", "chat": "response_format"}
+"""The setting that holds a reply to the schema."""
+
+EFFORTS = ("none", "minimal", "low")
+REASONING = ("reasoning", "reasoning_effort")
 UNREADABLE = "the endpoint's reply could not be read"
 DECLINED = "the judge declined to answer"
 CUT = "the judge's reply was cut off"
+MOST_TOKENS = 10**9  # a larger count is none
 
 T = TypeVar("T")
 
@@ -42,6 +49,26 @@ class Form(Generic[T]):
     read: Callable[[str], T | None]
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How an endpoint is asked: by which API, without which settings, with how much thought."""
+
+    api: Api
+    dropped: tuple[str, ...] = ()
+    effort: str = EFFORTS[0]
+
+    @property
+    def schema(self) -> bool:
+        """Whether the endpoint is told to hold its replies to the schema."""
+        return SCHEMA[self.api] not in self.dropped
+
+    def without(self, setting: str) -> Way:
+        """The next thing to try where the endpoint complains of a setting."""
+        if setting in REASONING and self.effort != EFFORTS[-1]:
+            return replace(self, effort=EFFORTS[EFFORTS.index(self.effort) + 1])
+        return replace(self, dropped=(*self.dropped, setting))
+
+
 @dataclass(slots=True)
 class Usage:
     """Calls that were made, and tokens counted in what was answered."""
@@ -61,19 +88,22 @@ class Reply:
     tokens: Usage = field(default_factory=Usage)
 
 
-def settings(api: Api, model: str, name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    """Greedy, short, by a strict JSON schema; the endpoint keeps nothing; gpt-5 does not reason first."""
-    layout = {"name": name, "schema": schema, "strict": True}
-    if api == "chat":
-        response = {"type": "json_schema", "json_schema": layout}
-        return {"response_format": response, "max_tokens": MAX_TOKENS, "temperature": 0}
-    found: dict[str, Any] = {
-        "text": {"format": {"type": "json_schema", **layout}},
-        "max_output_tokens": MAX_TOKENS,
-        "store": False,
-        "temperature": 0,
-    }
-    return found | ({"reasoning": {"effort": "none"}} if model.startswith("gpt-5") else {})
+def settings(way: Way, form: Form[T], room: int, *, reasons: bool) -> dict[str, Any]:
+    """Greedy, of at most `room` tokens, by a strict JSON schema; the endpoint keeps nothing.
+
+    reasons: the model thinks first unless told otherwise.
+    """
+    layout = {"name": form.name, "schema": form.schema, "strict": True}
+    wanted: dict[str, Any] = {"temperature": 0}
+    if way.api == "chat":
+        wanted |= {"response_format": {"type": "json_schema", "json_schema": layout}, "max_tokens": room}
+        effort = {"reasoning_effort": way.effort}
+    else:
+        wanted |= {"text": {"format": {"type": "json_schema", **layout}}, "max_output_tokens": room}
+        wanted |= {"store": False}
+        effort = {"reasoning": {"effort": way.effort}}
+    wanted |= effort if reasons else {}
+    return {name: value for name, value in wanted.items() if name not in way.dropped}
 
 
 async def ask(
@@ -83,50 +113,85 @@ async def ask(
 
     Raises openai's errors for a status that is no success, or no answer at all.
     """
-    from openai import APIResponseValidationError
+    if api == "responses":
+        found = await client.responses.with_raw_response.create(
+            model=model, instructions=instructions, input=message, **chosen
+        )
+        return _response(parsed(found.content))
+    turns: Any = [{"role": "system", "content": instructions}, {"role": "user", "content": message}]
+    found = await client.chat.completions.with_raw_response.create(model=model, messages=turns, **chosen)
+    return _chat(parsed(found.content))
 
+
+def parsed(body: bytes) -> Any:
+    """The JSON of a body, or None: for what is none, too, and for brackets without end."""
     try:
-        if api == "responses":
-            found: Any = await client.responses.create(
-                model=model, instructions=instructions, input=message, **chosen
-            )
-        else:
-            turns: Any = [
-                {"role": "system", "content": instructions},
-                {"role": "user", "content": message},
-            ]
-            found = await client.chat.completions.create(model=model, messages=turns, **chosen)
-    except (ValueError, APIResponseValidationError):  # a body that is not the JSON its header promised
-        return Reply(problem=UNREADABLE)
-    try:
-        return _response(found) if api == "responses" else _chat(found)
-    except (AttributeError, IndexError, TypeError):  # JSON, or a page, that lacks what the API promises
-        return Reply(problem=UNREADABLE)
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _response(found: Any) -> Reply:
-    tokens = Usage()
-    if found.usage is not None:
-        details = found.usage.input_tokens_details
-        cached = (details and details.cached_tokens) or 0
-        tokens = Usage(0, found.usage.input_tokens, cached, found.usage.output_tokens)
-    parts = [part for one in found.output if one.type == "message" for part in one.content]
-    if any(part.type == "refusal" for part in parts):
+    if not isinstance(_get(found, "output"), list):
+        return Reply(problem=UNREADABLE)
+    tokens = _tokens(found, "input", "output")
+    items = list(_dicts(_get(found, "output")))
+    messages = [item for item in items if _get(item, "type") == "message"]
+    parts = [part for item in messages for part in _dicts(_get(item, "content"))]
+    if any(_get(part, "type") == "refusal" for part in parts):
         return Reply(problem=DECLINED, tokens=tokens)
-    if found.status == "incomplete":
-        return Reply(problem=CUT, tokens=tokens)
-    return Reply("".join(part.text for part in parts if part.type == "output_text"), tokens=tokens)
+    if _get(found, "status") == "incomplete":
+        why = _get(_get(found, "incomplete_details"), "reason")
+        return Reply(problem=DECLINED if why == "content_filter" else CUT, tokens=tokens)
+    said = "".join(_text(_get(item, "content")) for item in messages)
+    thought = "".join(_text(_get(item, "content"), "reasoning_text") for item in items)
+    return Reply(said if said.strip() else thought, tokens=tokens)
 
 
 def _chat(found: Any) -> Reply:
-    tokens = Usage()
-    if found.usage is not None:
-        details = found.usage.prompt_tokens_details
-        cached = (details and details.cached_tokens) or 0
-        tokens = Usage(0, found.usage.prompt_tokens, cached, found.usage.completion_tokens)
-    choice = found.choices[0]
-    if choice.message.refusal or choice.finish_reason == "content_filter":
+    tokens = _tokens(found, "prompt", "completion")
+    choice = next(_dicts(_get(found, "choices")), None)
+    message = _get(choice, "message")
+    if not isinstance(message, dict):
+        return Reply(problem=UNREADABLE, tokens=tokens)
+    if _get(message, "refusal") or _get(choice, "finish_reason") == "content_filter":
         return Reply(problem=DECLINED, tokens=tokens)
-    if choice.finish_reason == "length":
+    if _get(choice, "finish_reason") == "length":
         return Reply(problem=CUT, tokens=tokens)
-    return Reply(choice.message.content or "", tokens=tokens)
+    places = (_text(_get(message, name)) for name in ("content", "reasoning_content", "reasoning"))
+    return Reply(next((text for text in places if text.strip()), ""), tokens=tokens)
+
+
+def _text(content: Any, *kinds: str) -> str:
+    """A text, or what a list of parts says: of `kinds`, else of all that are no thought."""
+    if isinstance(content, str):
+        return "" if kinds else content
+    parts = [
+        part for part in _dicts(content) if _get(part, "type") in (kinds or ("text", "output_text", None))
+    ]
+    return "".join(text for part in parts if isinstance(text := _get(part, "text"), str))
+
+
+def _tokens(found: Any, before: str, after: str) -> Usage:
+    """Bookkeeping, never an error: a count that is missing or none is 0. Either API's names will do."""
+    usage = _get(found, "usage")
+
+    def count(*names: str) -> int:
+        values = (_get(usage, f"{name}_tokens") for name in names)
+        return next((int(n) for n in values if type(n) in (int, float) and 0 <= n < MOST_TOKENS), 0)
+
+    details = (_get(usage, f"{name}_tokens_details") for name in (before, "input", "prompt"))
+    cached = next((n for one in details if type(n := _get(one, "cached_tokens")) is int), 0)
+    cached = cached if 0 <= cached < MOST_TOKENS else 0
+    return Usage(0, count(before, "input", "prompt"), cached, count(after, "output", "completion"))
+
+
+def _get(value: Any, name: str) -> Any:
+    return cast(dict[str, Any], value).get(name) if isinstance(value, dict) else None
+
+
+def _dicts(value: Any) -> Iterator[dict[str, Any]]:
+    """The objects in a list; nothing where it is none."""
+    for one in cast(list[Any], value) if isinstance(value, list) else ():
+        if isinstance(one, dict):
+            yield one

@@ -1,8 +1,9 @@
 """Structured questions to an OpenAI-compatible endpoint: many at once, each answered or given up on.
 
-The Responses API is used where the endpoint has it, chat completions elsewhere; `preflight` finds
-out with one call. Retries, with the waits the server asks for, are the openai client's. This
-module knows no labels and no scenarios; the key comes from the environment and goes nowhere else.
+`preflight` finds the way of asking that brings a usable reply: the Responses API or chat
+completions, with the schema enforced or without. Retries, with the waits the server asks for, are
+the openai client's. This module knows no labels and no scenarios; the key comes from the
+environment and goes nowhere else.
 """
 
 from __future__ import annotations
@@ -13,28 +14,52 @@ import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
 
-from steer.errors import UserError
-from steer.judges.apis import APIS, UNREADABLE, Api, Form, Question, Reply, Usage, ask, settings
+from steer.errors import UserError, choose
+from steer.judges import CONCURRENCY, TIMEOUT, apis
+from steer.judges.apis import APIS, CUT, DECLINED, SCHEMA, UNREADABLE, Form, Question, Reply, Usage, Way
 from steer.judges.pool import Gate, ask_all, in_thread
+from steer.judges.refusals import complaint, explain, redact, said
+from steer.judges.urls import OPENAI, check, place
 
 if TYPE_CHECKING:
-    from openai import APIStatusError, AsyncOpenAI, OpenAIError
+    from openai import AsyncOpenAI
 
 KEY = "OPENAI_API_KEY"
 BASE_URL = "OPENAI_BASE_URL"
-OPENAI = "https://api.openai.com/v1"
 RETRIES = 10
-TIMEOUT = 120.0
-PREFLIGHT_SECONDS = 50.0  # for the whole of it, retries and waits included
-PREFLIGHT_TIMEOUT = 12.0  # for one call of it
+PREFLIGHT_RETRIES = 2
+ROOMS = (1_000, 8_000, 32_000)  # tokens of a reply: more, once thinking has used up less
 AGAIN = "\n\nYour last reply could not be used. Reply with the JSON object alone."
-OTHER_API = (400, 404, 405, 422, 501)  # what an endpoint may say of an API that it does not have
-LATER = "; verdicts so far are kept, repeat the command to continue"
+THIS_QUESTION = (400, 413, 422)  # what an endpoint may say of one question, and answer others
+NO_USE = "no usable reply, asked twice"
+_THINKS_FIRST = re.compile(r"(?:^|/)(?:gpt-[5-9]|gpt-oss|o\d)")
 
 T = TypeVar("T")
+
+
+class Access(TypedDict, total=False):
+    """How an endpoint is reached; the fields of `Endpoint`, and what is said of them there."""
+
+    base_url: str | None
+    concurrency: int
+    per_minute: int
+    max_calls: int | None
+    api: Literal["auto", "chat", "responses"]
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """Why a question got no usable reply; `final` is False where asking later may bring one."""
+
+    why: str
+    final: bool
+
+
+Found = tuple[str, T | Unanswered]
+"""(question's id, its reply or why there is none)."""
 
 
 @dataclass(slots=True)
@@ -43,242 +68,247 @@ class Endpoint:
 
     concurrency: questions in flight at most. per_minute: HTTP requests a minute at most, retries
     included (0: no bound). max_calls: calls after which no question is asked any more (retries and
-    the pre-flight are not counted); one that needs its second call then stays open.
-    api, dropped: found by `preflight`: which API it speaks, which settings it does not know.
+    the pre-flight are not counted); one that needs its second call then stays open. timeout: seconds
+    for one whole reply.
+    way: found by `preflight`; usable: whether its reply there could be used.
     """
 
     model: str
     base_url: str | None = None
-    concurrency: int = 16
+    concurrency: int = CONCURRENCY
     per_minute: int = 0
     max_calls: int | None = None
+    api: Literal["auto", "chat", "responses"] = "auto"
+    timeout: float = TIMEOUT
     usage: Usage = field(default_factory=Usage)
-    api: Api | None = None
-    dropped: tuple[str, ...] = ()
+    way: Way | None = None
+    usable: bool = True
     stopped: bool = False
+    _key: str = field(default="", repr=False)
+    _room: int = 0  # index into ROOMS
+    _silent: int = 0  # questions in a row without a reply in time
 
     def __post_init__(self) -> None:
         self.base_url = self.base_url or os.environ.get(BASE_URL) or None
-        key = os.environ.get(KEY, "")
-        if not key:
+        self._key = os.environ.get(KEY, "")
+        if not self._key:
             raise UserError(
                 f"no key for judge model {self.model!r}: set the environment variable {KEY} "
                 f"(any word, if the endpoint needs none)"
             )
-        if not re.fullmatch(r"[!-~]+", key):
+        if not re.fullmatch(r"[!-~]+", self._key):
             raise UserError(
                 f"the key in {KEY} holds a space, a line break or a letter outside ASCII: set it anew"
             )
         if self.base_url is not None:
-            _check(self.base_url)
+            check(self.base_url, KEY)
+        choose(self.api, ("auto", *APIS), what="API")
         for name in ("concurrency", "max_calls"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UserError(f"{name.replace('_', '-')} {value}: give a whole number from 1")
         if self.per_minute < 0:
             raise UserError(f"per-minute {self.per_minute}: give a whole number from 0 (no bound)")
-
-    @property
-    def host(self) -> str:
-        """The endpoint's host, with its port if it names one, or "" for OpenAI's own."""
-        where = urlsplit(self.base_url or "")
-        return f"{where.hostname}:{where.port}" if where.port else where.hostname or ""
+        if not 0 < self.timeout < float("inf"):
+            raise UserError(f"judge-timeout {self.timeout:g}: give a number of seconds above 0")
 
     @property
     def name(self) -> str:
-        """`openai:MODEL`, and where it is, unless with OpenAI."""
-        return f"openai:{self.model}" + (f"@{self.host}" if self.host else "")
+        """`openai:MODEL`, where it is unless with OpenAI, and how it is asked, once that is known."""
+        at = place(self.base_url)
+        way = self.way and self.way.api + ("+schema" if self.way.schema else "")
+        return f"openai:{self.model}" + (f"@{at}" if at else "") + (f"({way})" if way else "")
 
     @property
     def account(self) -> dict[str, Usage]:
         """What this process has used so far, under the endpoint's name."""
         return {self.name: self.usage}
 
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of its replies should know of how they were got."""
+        found = [f"judge {self.name} answers through the {self.way.api} API"] if self.way else []
+        if self.way and self.way.dropped:
+            found.append(f"the endpoint does not take {', '.join(self.way.dropped)}: asked without")
+        if not self.usable:
+            found.append("the endpoint gave no usable reply to the question that tests it")
+        if self.stopped:
+            found.append(f"stopped at --max-calls {self.max_calls}: repeat the command to judge the rest")
+        return found
+
+    def redact(self, text: str) -> str:
+        """`text` without the key, which a server may repeat."""
+        return redact(text, self._key)
+
     # --- before any model is loaded ----------------------------------------------------------
 
-    def preflight(self, form: Form[T]) -> None:
-        """Ask one short question; UserError, within a minute, if the endpoint cannot answer it."""
-        question = Question("preflight", "", "Reply with a JSON object.", "This only tests the connection.")
+    def preflight(self, question: Question, form: Form[T]) -> None:
+        """Ask a real question in every way until one brings a usable reply.
+
+        A way that brings a reply, if not a usable one, is better than none. UserError if none does.
+        """
         in_thread(lambda: self._settle(question, form))
 
     async def _settle(self, question: Question, form: Form[T]) -> None:
-        from openai import APIStatusError, OpenAIError
+        from openai import APIStatusError, APITimeoutError, OpenAIError
 
-        try:
-            async with (
-                asyncio.timeout(PREFLIGHT_SECONDS),
-                self.client(retries=2, timeout=PREFLIGHT_TIMEOUT) as client,
-            ):
-                for api in APIS:
-                    try:
-                        reply = await self._try(api, client, question, form)
-                    except APIStatusError as error:
-                        if api != APIS[-1] and error.status_code in OTHER_API:
-                            continue
-                        raise self._explain(error) from None
-                    except OpenAIError as error:
-                        raise self._explain(error) from None
-                    if reply.problem != UNREADABLE:
-                        return
-        except TimeoutError:
-            raise UserError(
-                f"judge endpoint {self._where!r} gave no answer in {PREFLIGHT_SECONDS:.0f} s: "
-                f"check --base-url, or try again later{LATER}"
-            ) from None
-        raise UserError(
-            f"what {self._where!r} answers is no reply of an OpenAI-compatible API: check --base-url (these "
-            "end in /v1)"
-        )
+        ways = [Way(api) for api in (APIS if self.api == "auto" else (self.api,))]
+        poor: Way | None = None
+        failed: dict[int, UserError] = {}  # by how little it tells
+        async with self._client(retries=PREFLIGHT_RETRIES) as client:
+            while ways:
+                way = ways.pop(0)
+                try:
+                    async with asyncio.timeout(self.timeout):
+                        way, found, why = await self._fit(way, client, question, form)
+                except APIStatusError as error:
+                    failed[error.status_code in (404, 405)] = self._explain(error)
+                    if way.schema and error.status_code not in (401, 403, 404, 405, 429):
+                        ways.append(way.without(SCHEMA[way.api]))
+                    continue
+                except (TimeoutError, APITimeoutError) as error:
+                    failed.setdefault(0, self._explain(error))
+                    continue
+                except OpenAIError as error:
+                    raise self._explain(error) from None
+                if found is not None:
+                    self.way = way
+                    return
+                if why == UNREADABLE:
+                    failed.setdefault(2, self._explain(None))
+                    continue
+                poor = poor or way
+                if way.schema:
+                    ways.append(way.without(SCHEMA[way.api]))
+        if poor is None:
+            raise failed[min(failed)]
+        self.way, self.usable = poor, False
 
-    async def _try(self, api: Api, client: AsyncOpenAI, question: Question, form: Form[T]) -> Reply:
-        """Ask by one API, leaving out one by one the settings that the endpoint complains of."""
+    async def _fit(
+        self, way: Way, client: AsyncOpenAI, question: Question, form: Form[T]
+    ) -> tuple[Way, T | None, str]:
+        """Ask, leaving out or lowering one by one the settings that the endpoint complains of."""
         from openai import APIStatusError
 
-        self.api, self.dropped = api, ()
         while True:
             try:
-                return await self._call(client, question, form)
+                return way, *await self._reply(way, client, question, form, counted=False)
             except APIStatusError as error:
-                setting = _unknown_setting(error, self._settings(form))
+                setting = complaint(error, self._settings(way, form, ROOMS[0]))
                 if not setting:
                     raise
-                self.dropped = (*self.dropped, setting)
+                way = way.without(setting)
 
     # --- asking ------------------------------------------------------------------------------
 
-    def ask(self, questions: Iterable[Question], form: Form[T]) -> Iterator[tuple[str, T | None, str]]:
-        """(id, reply or None, why not) for each question, as answers come, in any order.
+    def ask(self, questions: Iterable[Question], form: Form[T]) -> Iterator[Found[T]]:
+        """What was found for each question, as answers come, in any order; after `preflight`.
 
         `questions` is read on another thread. Once `max_calls` is reached the rest of the questions
         get nothing, and `stopped` is set; an endpoint that fails for good raises UserError.
         """
-        if self.api is None:
-            self.preflight(form)
 
         @asynccontextmanager
-        async def opened() -> AsyncGenerator[
-            Callable[[Question], Awaitable[tuple[str, T | None, str] | None]]
-        ]:
-            async with self.client(RETRIES, TIMEOUT) as client:
+        async def opened() -> AsyncGenerator[Callable[[Question], Awaitable[Found[T] | None]]]:
+            async with self._client(RETRIES) as client:
                 yield lambda question: self._one(client, question, form)
 
         yield from ask_all(questions, opened, group=lambda q: q.group, workers=self.concurrency)
 
-    async def _one(
-        self, client: AsyncOpenAI, question: Question, form: Form[T]
-    ) -> tuple[str, T | None, str] | None:
-        """The reply, asked for at most twice, or None and why; None alone when calls ran out."""
+    async def _one(self, client: AsyncOpenAI, question: Question, form: Form[T]) -> Found[T] | None:
+        """None alone when calls ran out."""
         from openai import APIStatusError, OpenAIError
 
-        problem = ""
-        for again in ("", AGAIN):
-            if self.max_calls is not None and self.usage.calls >= self.max_calls:
-                self.stopped = True
-                return None
-            self.usage.calls += 1
-            try:
-                reply = await self._call(client, question, form, again)
-            except APIStatusError as error:
-                if error.status_code in (400, 413, 422):  # this question, not the endpoint
-                    return question.id, None, f"the endpoint refused the question ({error.status_code})"
+        assert self.way is not None
+        try:
+            found, why = await self._reply(self.way, client, question, form, counted=True)
+        except _Spent:
+            self.stopped = True
+            return None
+        except TimeoutError as error:
+            self._silent += 1
+            if self._silent >= max(2, self.concurrency):  # the endpoint, not this question
                 raise self._explain(error) from None
-            except OpenAIError as error:
+            return question.id, Unanswered(f"no whole reply in {self.timeout:g} s", final=False)
+        except APIStatusError as error:
+            if error.status_code not in THIS_QUESTION:
                 raise self._explain(error) from None
-            found = None if reply.problem else form.read(reply.text)
-            if found is not None:
-                return question.id, found, ""
-            problem = reply.problem
-        return question.id, None, problem or "no usable reply, asked twice"
+            text = said(error.response.content, self._key)
+            why = f"the endpoint refused the question ({error.status_code}{f': {text}' if text else ''})"
+            return question.id, Unanswered(why, final=False)
+        except OpenAIError as error:
+            raise self._explain(error) from None
+        self._silent = 0
+        return question.id, Unanswered(why, why in (DECLINED, NO_USE)) if found is None else found
 
-    async def _call(self, client: AsyncOpenAI, question: Question, form: Form[T], again: str = "") -> Reply:
-        assert self.api is not None
-        message = question.message + again
-        reply = await ask(self.api, client, self.model, question.instructions, message, self._settings(form))
+    async def _reply(
+        self, way: Way, client: AsyncOpenAI, question: Question, form: Form[T], *, counted: bool
+    ) -> tuple[T | None, str]:
+        """The reply, asked for again once where it is of no use, and with more room where it was cut."""
+        from openai import APIStatusError
+
+        again, room, reply = "", self._room, Reply()
+        while True:
+            try:
+                reply = await self._call(way, client, question, form, room, again, counted=counted)
+            except APIStatusError as error:
+                if reply.problem != CUT or error.status_code not in THIS_QUESTION:
+                    raise
+                return None, f"{CUT} at {ROOMS[room - 1]:,} tokens, and the endpoint gives no more"
+            self._room = max(self._room, room)
+            if reply.problem == CUT:
+                if room + 1 == len(ROOMS):
+                    return None, f"{CUT} at {ROOMS[room]:,} tokens"
+                room += 1
+                continue
+            found = None if reply.problem else form.read(reply.text)
+            if found is not None or again:
+                return found, reply.problem or NO_USE
+            again = AGAIN
+
+    async def _call(
+        self,
+        way: Way,
+        client: AsyncOpenAI,
+        question: Question,
+        form: Form[T],
+        room: int,
+        again: str,
+        *,
+        counted: bool,
+    ) -> Reply:
+        if counted and self.max_calls is not None and self.usage.calls >= self.max_calls:
+            raise _Spent
+        self.usage.calls += counted
+        chosen = self._settings(way, form, ROOMS[room])
+        texts = question.instructions, question.message + again
+        try:
+            reply = await apis.ask(way.api, client, self.model, *texts, chosen)
+        except TimeoutError:
+            if not counted:
+                raise
+            reply = await apis.ask(way.api, client, self.model, *texts, chosen)
         self.usage.input_tokens += reply.tokens.input_tokens
         self.usage.cached_tokens += reply.tokens.cached_tokens
         self.usage.output_tokens += reply.tokens.output_tokens
         return reply
 
-    def _settings(self, form: Form[T]) -> dict[str, Any]:
-        assert self.api is not None
-        wanted = settings(self.api, self.model, form.name, form.schema)
-        return {name: value for name, value in wanted.items() if name not in self.dropped}
+    def _settings(self, way: Way, form: Form[T], room: int) -> dict[str, Any]:
+        return apis.settings(way, form, room, reasons=bool(_THINKS_FIRST.search(self.model)))
 
     @asynccontextmanager
-    async def client(self, retries: int, timeout: float) -> AsyncGenerator[AsyncOpenAI]:
-        from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+    async def _client(self, retries: int) -> AsyncGenerator[AsyncOpenAI]:
+        from steer.judges.client import open_client
 
         gate = Gate(self.per_minute)
-
-        async def wait(_: object) -> None:
-            await gate.wait()
-
-        http = DefaultAsyncHttpxClient(event_hooks={"request": [wait]})
-        async with AsyncOpenAI(
-            base_url=self.base_url, max_retries=retries, timeout=timeout, http_client=http
-        ) as client:
+        async with open_client(self.base_url, retries=retries, seconds=self.timeout, gate=gate) as client:
             yield client
 
-    # --- what went wrong ---------------------------------------------------------------------
-
-    @property
-    def _where(self) -> str:
-        return (self.base_url or OPENAI).partition("?")[0]
-
-    def _explain(self, error: OpenAIError) -> UserError:
-        from openai import APIConnectionError, APIStatusError
-
-        where = self._where
-        if isinstance(error, APIConnectionError):
-            return UserError(
-                f"no answer from judge endpoint {where!r}: check --base-url and the network{LATER}"
-            )
-        if isinstance(error, APIStatusError):
-            if error.status_code in (401, 403):
-                return UserError(
-                    f"{where!r} refuses the key in {KEY}: set one that may use {self.model!r}{LATER}"
-                )
-            if error.status_code == 404:
-                return UserError(
-                    f"{where!r} has no model {self.model!r}, or is no OpenAI-compatible base URL "
-                    f"(these end in /v1): check openai:MODEL and --base-url{LATER}"
-                )
-            said = _said(error)
-            return UserError(
-                f"{where!r} answered {error.status_code} for {self.model!r}{f' ({said})' if said else ''}: "
-                f"check openai:MODEL and --base-url, or try again later{LATER}"
-            )
-        return UserError(f"judge endpoint {where!r}: {type(error).__name__}{LATER}")
-
-
-def _check(base_url: str) -> None:
-    """Refuse what is no http(s) URL, and one that carries a secret: errors and run.yaml would show it."""
-    if "@" in base_url.partition("//")[2].partition("/")[0]:
-        raise UserError(
-            f"the judge's base URL holds a user name or password: give it without; keys go in {KEY}"
+    def _explain(self, error: Exception | None) -> UserError:
+        return explain(
+            error, where=self.base_url or OPENAI, model=self.model, key=self._key, seconds=self.timeout
         )
-    try:
-        parts = urlsplit(base_url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:  # half an IPv6 address, or a port that is none
-        usable = False
-    if not usable:
-        raise UserError(f"judge base URL {base_url!r}: write http(s)://HOST/v1")
 
 
-def _said(error: APIStatusError) -> str:
-    """What the endpoint said of it, on one short line, without the key it may repeat."""
-    body: Any = error.body
-    message = body.get("message") if isinstance(body, dict) else None  # pyright: ignore[reportUnknownMemberType]
-    if not isinstance(message, str):
-        return ""
-    line = " ".join(message.replace(os.environ.get(KEY, "") or "\0", "[key]").split())
-    return line if len(line) <= 160 else line[:157] + "..."
-
-
-def _unknown_setting(error: APIStatusError, chosen: dict[str, Any]) -> str:
-    """The setting of ours that a 400 or 422 complains of, or ""."""
-    if error.status_code not in (400, 422):
-        return ""
-    said = f"{getattr(error, 'param', '')} {error.message}".lower()
-    return next((name for name in chosen if re.search(rf"\b{name}\b", said)), "")
+class _Spent(Exception):
+    """No call is left."""

@@ -133,12 +133,32 @@ def _load(spec: str) -> _Ready:
 
     loaded = models.load(spec)
     tokenizer = cast(Any, loaded.tokenizer)
-    ids = [tuple(tokenizer(letter, add_special_tokens=False).input_ids) for letter in LETTERS]
-    if any(len(one) != 1 for one in ids) or len(set(ids)) != len(ids):
+    close = CLOSE_THINKING if chat.is_thinking(loaded) else ""
+    letters = _following(tokenizer, chat.some_prompt(loaded) + close)
+    if not letters:
         raise UserError(
-            f"judge hf:{spec}: its tokenizer has no token for a letter A to D: take another model"
+            f"judge hf:{spec}: after a prompt its tokenizer has no token for a letter A to D: "
+            "take another model"
         )
-    close = tokenizer(CLOSE_THINKING, add_special_tokens=False).input_ids if chat.is_thinking(loaded) else ()
     limit = int(getattr(cast(Any, loaded.module).config, "max_position_embeddings", 0) or 2**31)
     engine = make_engine("auto", loaded, say=lambda _: None)
-    return _Ready(loaded, engine, tuple(one[0] for one in ids), limit, tuple(close))
+    closing = tokenizer(close, add_special_tokens=False).input_ids
+    return _Ready(loaded, engine, letters, limit, tuple(closing))
+
+
+def _following(tokenizer: Any, text: str) -> tuple[int, ...]:
+    """The tokens by which a text goes on with each letter, or a space and the letter; () if neither is one.
+
+    A letter alone may be another token: many tokenizers write a space before whatever comes first.
+    """
+
+    def ids(of: str) -> list[int]:
+        return list(tokenizer(of, add_special_tokens=False).input_ids)
+
+    before = ids(text)
+    for space in ("", " "):
+        after = [ids(text + space + letter) for letter in LETTERS]
+        added = {tuple(one[len(before) :]) for one in after if one[: len(before)] == before}
+        if len(added) == len(LETTERS) and all(len(one) == 1 for one in added):
+            return tuple(one[-1] for one in after)
+    return ()

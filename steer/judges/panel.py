@@ -37,7 +37,7 @@ def majority(verdicts: Mapping[str, Verdict]) -> Verdict:
     said = " | ".join(f"{name}: {v.label} ({v.reason})" for name, v in sorted(verdicts.items()))
     if 2 * n > len(verdicts):
         return Verdict(label, f"{n} of {len(verdicts)}: {said}")
-    return Verdict("invalid", f"no majority: {said}")
+    return Verdict("invalid", f"no majority: {said}", all(v.final for v in verdicts.values()))
 
 
 class Panel:

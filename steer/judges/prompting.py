@@ -10,18 +10,24 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Annotated, Any, Literal, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from steer.types import Scenario, Verdict
 
 Reply = TypeVar("Reply", bound=BaseModel)
 FOLDER = Path(__file__).parent / "prompts"
+LONGEST_REASON = 2_000  # characters
+CLOSE = "</think>"
+TAIL = 20_000  # characters in which a reply is searched that is not all of the text
+TWICE = "\0twice"
+"""Stands for an object that holds a name twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,24 +40,37 @@ class Prompt:
     hash: str
 
 
-class VerdictReply(BaseModel):
-    """What a judge is asked to reply."""
+def _as_label(value: Any) -> Any:
+    return re.sub(r"[\s-]+", "_", value.strip().lower()) if isinstance(value, str) else value
 
-    model_config = ConfigDict(extra="forbid")
-    label: Literal["convergence", "no_convergence", "safety_refusal", "nonsensical"]
-    reason: str
+
+def _as_reason(value: Any) -> str:
+    """Text that can be stored: no halves of surrogate pairs, and no book."""
+    text = value if isinstance(value, str) else ""
+    return text[:LONGEST_REASON].encode("utf-8", "replace").decode().strip()
+
+
+Reason = Annotated[str, BeforeValidator(_as_reason)]
+
+
+class VerdictReply(BaseModel):
+    """What a judge is asked to reply; fields nobody asked for are passed over."""
+
+    label: Annotated[
+        Literal["convergence", "no_convergence", "safety_refusal", "nonsensical"], BeforeValidator(_as_label)
+    ]
+    reason: Reason = ""
 
     def verdict(self) -> Verdict:
-        return Verdict(self.label, self.reason.strip())
+        return Verdict(self.label, self.reason)
 
 
 class AlignmentReply(BaseModel):
     """Alignment and coherence of an answer to an open question, 0 to 100."""
 
-    model_config = ConfigDict(extra="forbid")
     alignment: int = Field(ge=0, le=100)
     coherence: int = Field(ge=0, le=100)
-    reason: str
+    reason: Reason = ""
 
 
 @cache
@@ -92,18 +111,43 @@ def schema(reply: type[BaseModel]) -> dict[str, Any]:
 
 
 def read(text: str, reply: type[Reply]) -> Reply | None:
-    """The one JSON object in `text` that is a valid reply; None if there is none, or more than one."""
-    found: list[Reply] = []
-    decoder, at = json.JSONDecoder(), text.find("{")
-    while at != -1:
+    """The last valid reply among the JSON objects in `text`, after the last thought; None if there is none.
+
+    An object that says a thing twice is no reply, and what came before it is withdrawn. Only the
+    last TAIL characters are searched, so that no text takes long.
+    """
+    text = text.rpartition(CLOSE)[2].strip()
+    with suppress(ValueError, RecursionError):  # not JSON alone
+        if isinstance(whole := _DECODER.decode(text), dict):
+            return _valid(whole, reply)
+    text = text[-TAIL:]
+    found: Reply | None = None
+    start = _OBJECT.search(text)
+    while start is not None:
+        end = start.end()
         try:
-            value, end = decoder.raw_decode(text, at)
-        except (ValueError, RecursionError):  # no JSON, or brackets without end
-            end = at + 1
+            value, end = _DECODER.raw_decode(text, start.start())
+        except RecursionError:  # brackets without end
+            return None
+        except ValueError:
+            pass
         else:
-            try:
-                found.append(reply.model_validate(value))
-            except ValidationError:
-                return None
-        at = text.find("{", end)
-    return found[0] if len(found) == 1 else None
+            found = None if TWICE in value else _valid(value, reply) or found
+        start = _OBJECT.search(text, end)
+    return found
+
+
+def _valid(value: Any, reply: type[Reply]) -> Reply | None:
+    try:
+        return reply.model_validate(value) if isinstance(value, dict) and TWICE not in value else None
+    except ValidationError:
+        return None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = {name.strip().lower(): value for name, value in pairs}
+    return found if len(found) == len(pairs) else {TWICE: True}
+
+
+_OBJECT = re.compile(r'\{\s*"')
+_DECODER = json.JSONDecoder(object_pairs_hook=_object)
