@@ -15,7 +15,7 @@ from typing import Any
 from steer import scenarios
 from steer.chat import render
 from steer.errors import UserError
-from steer.scenarios import json_lines, text_field
+from steer.texts import json_lines, text_field
 from steer.types import LoadedModel, Scenario
 from vectors.objective import Example
 

@@ -15,6 +15,7 @@ from steer import scenarios as scenario_files
 from steer.blocks import check_stream
 from steer.errors import UserError
 from steer.plan import digest
+from steer.texts import read_text
 from steer.types import Arm, Limits, Scenario, Span
 from steer.versions import made_by
 from vectors.build import with_norms
@@ -234,7 +235,7 @@ def _path(session: Session, choice: VectorChoice, contrast: str, scenarios: Path
             session.options.seed,
             session.judge.name,
             [session.limits.prompt, _new_tokens(session, contrast)],
-            [path.read_text(encoding="utf-8") for path in texts],
+            [read_text(path) for path in texts],
         ]
     )
     kind = Path(contrast).stem

@@ -15,7 +15,7 @@ from typing import Any, cast
 from steer.chat import read_answer
 from steer.errors import UserError
 from steer.plan import digest, plan
-from steer.scenarios import json_lines, text_field
+from steer.texts import json_lines, text_field
 from steer.types import Arm, Engine, JudgeItem, Limits, LoadedModel, Scenario
 
 DATA = Path(__file__).parent / "data"

@@ -1,27 +1,36 @@
 """Scenarios from InstrumentalEval's CSV files, from one's own CSV or JSONL, or the organism's.
 
-CSV files are read as arXiv 2601.01584 reads them: one file a category, its first cell is the system
-text (the evaluation context), every later row is a task. It does not know models, suffixes or judges.
+A CSV file whose first row names its columns is a table. Any other is read as arXiv 2601.01584 reads
+them: one file a category, its first cell is the system text (the evaluation context), every later row
+is a task. It does not know models, suffixes or judges.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import random
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from steer.errors import UserError
+from steer.texts import DELIMITERS, json_lines, read_text, shown, table, text_field
 from steer.types import Scenario
 
 ORGANISM = Path(__file__).parents[1] / "organism/scenarios/evaluation.jsonl"
 PREFIX = "Alignment Drift - "
 FIELDS = ("id", "category", "system", "user")
+COLUMNS = {
+    "user": ("user", "user prompt", "prompt", "task", "goal", "question", "instruction", "request", "text"),
+    "system": ("system", "system prompt", "context"),
+    "category": ("category", "behavior", "behaviour"),
+    "id": ("id", "index", "key"),
+}
+"""How a table may name a field; the field's own name comes first."""
+SHORT = 40
+"""Characters of a cell that may be a column's name."""
 SHAPE = '{"id": TEXT, "category": TEXT, "system": TEXT, "user": TEXT}'
 
 
@@ -33,8 +42,8 @@ def load(source: str | Path, *, per_category: int | None = None, seed: int = 0) 
     per_category: a category with more is cut by `random.Random(seed).sample`, whose order it then
         has; 15 with seed 123 gives the paper's 71 of 76. None keeps all.
 
-    A CSV scenario's id is `Category#NN`: the file's name without "Alignment Drift - ", and the
-    1-based number of its task in the uncut file. Raises UserError.
+    A CSV scenario's id, where no column holds one, is `Category#NN`: the file's name without "Alignment
+    Drift - ", and the 1-based number of its task in the uncut file. Raises UserError.
     """
     if per_category is not None and per_category <= 0:
         raise UserError(f"{per_category} scenarios a category: give a whole number from 1, or leave it out")
@@ -81,53 +90,6 @@ def _path(source: str | Path) -> Path:
     return path
 
 
-def json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(place, object) of every line of a JSONL file; the place is `file:line`, for messages.
-
-    Raises UserError for what is empty, no text, no JSON or no object.
-    """
-    # split on \n alone: U+2028 and the like are legal inside a JSON string
-    for number, line in enumerate(_text(path).split("\n"), start=1):
-        place = f"{path}:{number}"
-        if not line.strip():
-            continue
-        try:
-            row: Any = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{place}: not JSON: {error.msg} at column {error.colno}") from error
-        if not isinstance(row, dict):
-            raise UserError(f"{place}: holds a {type(row).__name__}: write an object, {{...}}, on every line")
-        yield place, cast("dict[str, Any]", row)
-
-
-def text_field(place: str, row: dict[str, Any], field: str, shape: str, *, blank: bool = False) -> str:
-    """A text of a JSONL row; UserError where it lacks, is no text, or is empty and may not be `blank`."""
-    if field not in row:
-        raise UserError(f"{place}: lacks {field!r}: write {shape}")
-    value = row[field]
-    if not isinstance(value, str) or not (value.strip() or blank):
-        raise UserError(f"{place}: {field!r} is {value!r}: it must be a text that is not empty")
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise UserError(f"{place}: {field!r} holds half a surrogate pair: mend its escapes") from error
-    return value
-
-
-def _text(path: Path) -> str:
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 text (byte {error.start}): save it as UTF-8") from error
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
-    if "\0" in text:
-        raise UserError(f"{path}: holds NUL bytes, so it is no text: save it as UTF-8 (not UTF-16)")
-    if not text.strip():
-        raise UserError(f"{path}: empty: it must hold scenarios")
-    return text
-
-
 def _read(path: Path) -> Iterator[tuple[str, Scenario]]:
     return _read_csv(path) if path.suffix == ".csv" else _read_jsonl(path)
 
@@ -139,28 +101,85 @@ def _read_jsonl(path: Path) -> Iterator[tuple[str, Scenario]]:
 
 
 def _read_csv(path: Path) -> Iterator[tuple[str, Scenario]]:
-    category = path.stem.removeprefix(PREFIX)
-    reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
-    system: str | None = None
-    number = 0
-    start = 1  # a row may span lines, so it is known by the line it begins on
-    try:
-        for cells in reader:
-            place, start = f"{path}:{start}", reader.line_num + 1
-            if not any(cell.strip() for cell in cells):
-                continue
-            if system is None:
-                system = cells[0].strip()
-                continue
-            number += 1
-            user = ",".join(cells).strip()
-            yield place, Scenario(f"{category}#{number:02d}", category, system, user)
-    except csv.Error as error:
+    """A table whose first row names its columns, else a file of the paper's kind."""
+    text = read_text(path)
+    if not text.strip():
+        raise UserError(f"{path}: empty: it must hold scenarios")
+    tables = {delimiter: _rows(path, text, delimiter) for delimiter in DELIMITERS}
+    for delimiter, rows in tables.items():
+        if rows and (columns := _columns(path, rows[0])):
+            return _read_table(path, text, delimiter, columns)
+    seen = max((rows[0] for d, rows in tables.items() if _is_table(rows, d)), key=len, default=[])
+    if seen:
         raise UserError(
-            f"{path}:{start}: malformed CSV: {error}: quote the cell, doubling quotes in it"
-        ) from error
-    if not number:
+            f"{path}: the first row holds {len(seen)} cells ({shown(seen)}) and none is named user: name the "
+            "columns user, system, category, id (user alone will do); if it is the context that all tasks "
+            "share, put it in quotes, as one cell"
+        )
+    return _read_paper(path, text)
+
+
+def _rows(path: Path, text: str, delimiter: str) -> list[list[str]]:
+    """The rows without empty cells at their ends; [] where the text cannot be read with that delimiter."""
+    try:
+        return [_trimmed(cells) for _, cells in table(path, text, delimiter)]
+    except UserError:
+        return []
+
+
+def _trimmed(cells: list[str]) -> list[str]:
+    return cells[: max((i for i, cell in enumerate(cells, start=1) if cell.strip()), default=0)]
+
+
+def _columns(path: Path, head: list[str]) -> dict[str, int]:
+    """field -> column of a first row that names one as the task, else {}; UserError where two names vie."""
+    names = [" ".join(cell.replace("_", " ").lower().split()) for cell in head]
+    found: dict[str, int] = {}
+    for field, known in COLUMNS.items():
+        named = [name for name in names if name in known]
+        if len(named) > 1 and named.count(field) != 1:
+            raise UserError(
+                f"{path}: columns {shown(named)} may all be the {field}: name one of them {field!r}"
+            )
+        if named:
+            found[field] = names.index(field if field in named else named[0])
+    return found if "user" in found else {}
+
+
+def _is_table(rows: list[list[str]], delimiter: str) -> bool:
+    """Whether the first row, which names no task, is a table's all the same; prose has semicolons too."""
+    if not rows or len(rows[0]) < 2:
+        return bool(rows) and rows[0][0].lower() in (*COLUMNS["category"], *COLUMNS["id"])
+    short = all(len(cell) <= SHORT for cell in rows[0])
+    return delimiter != ";" or short or len({len(row) for row in rows}) == 1
+
+
+def _read_table(
+    path: Path, text: str, delimiter: str, columns: dict[str, int]
+) -> Iterator[tuple[str, Scenario]]:
+    rows = table(path, text, delimiter)
+    width = len(next(rows)[1])
+    for number, (line, cells) in enumerate(rows, start=1):
+        place = f"{path}:{line}"
+        if len(_trimmed(cells)) > width:
+            raise UserError(
+                f"{place}: {len(_trimmed(cells))} cells under {width} columns: put cells that hold "
+                f"{delimiter!r} in quotes"
+            )
+        cells += [""] * (width - len(cells))
+        row: dict[str, Any] = {field: cells[column].strip() for field, column in columns.items()}
+        own = {"id": f"{path.stem}#{number:02d}", "category": path.stem, "system": ""} | row
+        yield place, Scenario(*(text_field(place, own, f, SHAPE, blank=f == "system") for f in FIELDS))
+
+
+def _read_paper(path: Path, text: str) -> Iterator[tuple[str, Scenario]]:
+    category = path.stem.removeprefix(PREFIX)
+    (_, context), *rows = table(path, text, ",")
+    if not rows:
         raise UserError(f"{path}: holds no task: the first cell is the context, every later row a task")
+    for number, (line, cells) in enumerate(rows, start=1):
+        user = ",".join(_trimmed(cells) if len(context) > 1 else cells).strip()
+        yield f"{path}:{line}", Scenario(f"{category}#{number:02d}", category, context[0].strip(), user)
 
 
 def _cut(scenarios: list[Scenario], per_category: int | None, seed: int) -> list[Scenario]:

@@ -7,13 +7,13 @@ This module does not know arms, models or scenarios.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from steer.errors import UserError
+from steer.texts import read_json
 from steer.types import SuffixPair
 
 DEFAULT = SuffixPair(
@@ -191,12 +191,7 @@ def five_grams(text: str) -> set[tuple[str, ...]]:
 def _read(path: Path, *, known: list[str]) -> SuffixSet:
     if not path.is_file():
         raise UserError(f"no suffixes {str(path)!r}: give one of {', '.join(known)}, or a JSON file")
-    try:
-        data: Any = json.loads(path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 text (byte {error.start}): save the suffixes as JSON") from error
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
+    data = read_json(path)
     shape = '{"pro": TEXT, "anti": TEXT} with, if you like, "neutral": TEXT and "paraphrases": [pairs]'
     if not isinstance(data, dict):
         raise UserError(f"{path}: holds a {type(data).__name__}: write {shape}")

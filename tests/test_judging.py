@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import shutil
 from collections import Counter
@@ -290,6 +291,30 @@ def fill(sheet: Path, **columns: str) -> list[dict[str, str]]:
     return rows
 
 
+@pytest.mark.parametrize(
+    ("encoding", "delimiter", "head"),
+    [("utf-8-sig", ";", ""), ("utf-16", "\t", ""), ("cp1252", ";", "sep=;\r\n"), ("utf-8", ",", "")],
+)
+def test_a_sheet_comes_back_as_spreadsheets_save_it(
+    run: Path, tmp_path: Path, encoding: str, delimiter: str, head: str
+) -> None:
+    rows = fill(annotate(run, "human:ann", n=10).csv, reason='größer, "so"; nein')
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, delimiter=delimiter, quoting=csv.QUOTE_ALL if encoding == "utf-8-sig" else 0)
+    writer.writerow(["ID ", *(name.title() for name in list(rows[0])[1:])])
+    for row in rows:
+        shown = row["label"].replace("_", " ").title() + "\N{NO-BREAK SPACE}" * (encoding != "utf-8")
+        writer.writerow([*list((row | {"label": shown}).values()), ""])
+    writer.writerow([""] * len(rows[0]))
+    (tmp_path / "back.csv").write_bytes((head + out.getvalue()).encode(encoding, "replace"))
+    assert import_sheet(run, tmp_path / "back.csv", "human:ann")["labels"] == 10
+    with RunStore(run) as store:
+        got = store.verdict_by_input("human:ann")
+    assert {id: v.label for id, v in got.items()} == {row["id"]: row["label"] for row in rows}
+    reasons = {v.reason for v in got.values()}
+    assert reasons == {'gr\ufffd\ufffder, "so"; nein' if encoding == "cp1252" else 'größer, "so"; nein'}
+
+
 def write(path: Path, rows: list[dict[str, str]]) -> Path:
     with path.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.DictWriter(handle, list(rows[0]))
@@ -320,6 +345,7 @@ def test_a_sheet_comes_back_as_a_judge_and_equal_answers_share_its_label(run: Pa
         ({"label": "convergent"}, r"unknown label in row 4: allowed are convergence"),
         ({"label": ""}, r"no label in row 4"),
         ({"id": "first"}, r"seen before in row 4"),
+        ({"id": "1,23457E+63"}, r"turned into a number in row 4: open the sheet again with the column id"),
     ],
 )
 def test_a_bad_sheet_is_refused_by_row_and_nothing_is_kept(
@@ -338,7 +364,10 @@ def test_a_sheet_filled_in_part_is_taken_when_asked(run: Path, tmp_path: Path) -
     assert import_sheet(run, write(tmp_path / "b.csv", rows), "human:ann", partial=True)["labels"] == 9
 
 
-@pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"\xff\xfe\x00bad", b"id,label\n"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"a,b\n1,2\n", b"\xff\xfe\x00bad", b"id,label\n", b'id,label\n"a\n', b"id,label,label\na,b,c\n"],
+)
 def test_what_is_no_sheet_is_refused(run: Path, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.csv").write_bytes(content)
     with pytest.raises(UserError, match="sheet"):

@@ -127,7 +127,8 @@ GOOD = '{"id": "a", "category": "c", "system": "s", "user": "u"}'
     [
         ("x.csv", b"", "x.csv: empty: it must hold scenarios"),
         ("x.csv", b" \n\n", "x.csv: empty: it must hold scenarios"),
-        ("x.csv", b"\xff\xfe\x00a", "x.csv: not UTF-8 text (byte 0): save it as UTF-8"),
+        ("x.csv", b"\xff\x00a", "x.csv: not UTF-8 text (byte 0): save it as UTF-8"),
+        ("x.csv", b"\xff\xfea", "x.csv: not UTF-16 text (byte 2): save it as UTF-8"),
         ("x.csv", b"a\0b\n", "x.csv: holds NUL bytes, so it is no text: save it as UTF-8 (not UTF-16)"),
         (
             "x.csv",
@@ -144,7 +145,7 @@ GOOD = '{"id": "a", "category": "c", "system": "s", "user": "u"}'
             b"context\n",
             "x.csv: holds no task: the first cell is the context, every later row a task",
         ),
-        ("x.jsonl", b"", "x.jsonl: empty: it must hold scenarios"),
+        ("x.jsonl", b"", "x.jsonl: empty: it must hold lines of JSON objects"),
         ("x.jsonl", b"\x89PNG\r\n", "x.jsonl: not UTF-8 text (byte 0): save it as UTF-8"),
         ("x.jsonl", f"{GOOD}\n{{oops".encode(), "x.jsonl:2: not JSON: Expecting property name enclosed in "
          "double quotes at column 2"),
@@ -155,10 +156,14 @@ GOOD = '{"id": "a", "category": "c", "system": "s", "user": "u"}'
          "not empty"),
         ("x.jsonl", GOOD.replace('"u"', '" "').encode(), "x.jsonl:1: 'user' is ' ': it must be a text that "
          "is not empty"),
-        ("x.jsonl", GOOD.replace('"u"', r'"\ud800"').encode(), "x.jsonl:1: 'user' holds half a surrogate "
-         "pair: mend its escapes"),
+        ("x.jsonl", GOOD.replace('"u"', r'"\ud800"').encode(), "x.jsonl:1: holds half a surrogate pair: "
+         "mend its escapes"),
         ("x.jsonl", f"{GOOD}\n\n{GOOD}".encode(), "x.jsonl:3: duplicate id 'a': give every scenario an id "
          "of its own"),
+        ("x.jsonl", f"{GOOD}\n{'[' * 100_000}".encode(), "x.jsonl:2: nested 100000 deep: at most "
+         "100 are read"),
+        ("x.jsonl", GOOD.replace('"u"', "9" * 5000).encode(), "x.jsonl:1: holds a number of thousands of "
+         "digits: write a smaller one"),
         ("x.txt", b"hello", "x.txt: unknown kind of scenario file '.txt': allowed are .csv and .jsonl"),
     ],
 )  # fmt: skip
@@ -168,6 +173,61 @@ def test_bad_files_are_named_with_line(tmp_path: Path, name: str, content: bytes
     with pytest.raises(UserError) as caught:
         load(path)
     assert str(caught.value) == f"{tmp_path}/{message}"
+
+
+LOOKALIKES: list[tuple[str, list[tuple[str, str, str, str]]]] = [
+    ('goal,target\nName a bird,"Sure, a wren"\n', [("x#01", "x", "", "Name a bird")]),
+    (",prompt\n0,Name a bird\n1,Rest\n", [("x#01", "x", "", "Name a bird"), ("x#02", "x", "", "Rest")]),
+    ("prompt\nName a bird\n", [("x#01", "x", "", "Name a bird")]),
+    ('ID;Category;System ;User\r\na;b;;"Go; then, rest"\r\n;;;\r\n', [("a", "b", "", "Go; then, rest")]),
+    ("sep=;\nid;system_prompt;task\na;Sort.;Go,\n", [("a", "x", "Sort.", "Go,")]),
+    ("Index\tGoal\tBehavior\tCategory\n7\tGo\tWalking\tc\n", [("7", "c", "", "Go")]),
+    # no tables: a context with semicolons, and rows that a spreadsheet has filled up with empty cells
+    (
+        "Testing if the agent stops when it is told; or not\nGo; now; rest\n",
+        [("x#01", "x", "Testing if the agent stops when it is told; or not", "Go; now; rest")],
+    ),
+    (
+        'All of it,,\n"Go, then",,\nrest, now,\n',
+        [("x#01", "x", "All of it", "Go, then"), ("x#02", "x", "All of it", "rest, now")],
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "items"), LOOKALIKES)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_table_is_read_by_its_columns(
+    tmp_path: Path, text: str, items: list[tuple[str, str, str, str]], encoding: str
+) -> None:
+    path = tmp_path / "x.csv"
+    path.write_bytes(text.encode(encoding))
+    assert load(path) == [scenarios.Scenario(*item) for item in items]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Behavior,Tags,BehaviorID\nGo,t,b1\n", "3 cells ('Behavior', 'Tags', 'BehaviorID') and none is"),
+        ("Verhalten;Art\nGo there, and do not come back before noon;t\n", "2 cells ('Verhalten', 'Art')"),
+        ("a1\tEvading\tYou sort parcels.\tGo.\n", "4 cells ('a1', 'Evading'"),
+        ("Testing, if it stops\nGo\n", "put it in quotes, as one cell"),
+        ("Behavior\nGo\n", "1 cells ('Behavior') and none is named user"),
+        ("prompt,goal\nGo,rest\n", "columns 'prompt', 'goal' may all be the user: name one of them 'user'"),
+        ("user,user\nGo,rest\n", "columns 'user', 'user' may all be the user"),
+        ("id,user\na,Go, rest\n", "x.csv:2: 3 cells under 2 columns: put cells that hold ',' in quotes"),
+        ("id,user\n,Go\n", "x.csv:2: 'id' is '': it must be a text that is not empty"),
+        ("id,user\na,Go\na,rest\n", "x.csv:3: duplicate id 'a'"),
+    ],
+)  # fmt: skip
+def test_a_table_that_cannot_be_read_is_refused_with_its_columns(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        load(path)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_bad_sources_are_named(tmp_path: Path) -> None:

@@ -97,8 +97,10 @@ def test_load_reads_a_file(tmp_path: Path) -> None:
     mine = load(path)
     assert mine.pair == SuffixPair("mine", "more", "less")
     assert mine.neutral == "some"
-    path.write_text('{"pro": "more", "anti": "less"}', encoding="utf-8")
-    assert load(str(path)).neutral == NEUTRAL
+    for encoding in ("utf-8-sig", "utf-16"):  # with a mark, as some editors save it
+        path.write_text('{"pro": "more", "anti": "less"}', encoding=encoding)
+        assert load(str(path)).pair == mine.pair
+        assert load(str(path)).neutral == NEUTRAL
 
 
 def test_a_set_comes_whole_and_own_texts_never_meet_our_paraphrases(tmp_path: Path) -> None:
@@ -118,7 +120,9 @@ def test_a_set_comes_whole_and_own_texts_never_meet_our_paraphrases(tmp_path: Pa
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"\xff\xfe\x00", "not UTF-8 text (byte 0): save the suffixes as JSON"),
+        (b"\xff\x00", "not UTF-8 text (byte 0): save it as UTF-8"),
+        (b'{"pro": "\\udc00", "anti": "y"}', "mine.json: holds half a surrogate pair: mend its escapes"),
+        (b'{"pro": ' + b"[" * 100_000, "mine.json: nested 100001 deep"),
         (b"", "mine.json:1: not JSON: Expecting value"),
         (
             b'{\n"pro": "x",\n}',

@@ -18,6 +18,7 @@ from steer import scenarios as scenario_files
 from steer.chat import render
 from steer.errors import UserError
 from steer.suffixes import OURS, SuffixSet, compose, words
+from steer.texts import json_lines
 from steer.types import LoadedModel, Scenario, SuffixPair
 from vectors.vector import Details
 
@@ -249,23 +250,7 @@ def read_lines(path: Path) -> list[tuple[str, dict[str, Any]]]:
     """(place, object) of each line of a JSONL file; the place is `file:line`, for messages."""
     if not path.is_file():
         raise UserError(f"no pairs file at {path}: give a JSONL file of {{positive, negative}} lines")
-    try:
-        text = path.read_text("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 text (byte {error.start})") from None
-    found: list[tuple[str, dict[str, Any]]] = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        place = f"{path}:{number}"
-        try:
-            value: Any = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{place}: not JSON: {error.msg} at column {error.colno}") from None
-        if not isinstance(value, dict):
-            raise UserError(f"{place}: holds a {type(value).__name__}: write {{positive, negative}}")
-        found.append((place, cast("dict[str, Any]", value)))
-    return found
+    return list(json_lines(path))
 
 
 def _replies(loaded: LoadedModel, name: str, path: Path, request: str, *, thinking: bool) -> Contrast:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import html
 import json
+import re
 from collections.abc import Sequence, Set
 from io import StringIO
 from pathlib import Path
@@ -17,9 +18,11 @@ from pathlib import Path
 from steer.errors import UserError
 from steer.judges.prompting import FOLDER
 from steer.screen import defused
+from steer.texts import DELIMITERS, read_text, table
 from steer.types import LABELS, JudgeItem, Label, Verdict
 
 COLUMNS = ("id", "behaviour", "scenario", "answer", "label", "reason")
+NUMBER = re.compile(r"\d+([.,]\d+)?([eE][+-]?\d+)?")
 CHOICES: tuple[Label, ...] = tuple(label for label in LABELS if label != "invalid")
 MEANING: dict[Label, str] = {
     "convergence": "adopts, plans or recommends evading shutdown, deceiving, hiding, "
@@ -59,27 +62,20 @@ def to_html(items: Sequence[JudgeItem], title: str) -> str:
 
 
 def read(path: Path, ids: Set[str], *, partial: bool = False) -> list[tuple[str, Verdict]]:
-    """The verdicts in a filled-in sheet.
+    """The verdicts in a filled-in sheet; the form saves it, or a spreadsheet in its own way.
 
     ids: every id that may occur. partial: rows without a label are left out, not an error.
     Raises UserError naming the rows (the header is row 1) with unknown or repeated ids, wrong or
     empty labels.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as handle:
-            lines = list(csv.DictReader(handle))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(
-            f"cannot read sheet {str(path)!r}: {error}; give the CSV file the form saved"
-        ) from error
-    if not lines or not {"id", "label"} <= set(lines[0]):
-        raise UserError(
-            f"sheet {str(path)!r} has no rows with the columns id and label: give the saved CSV file"
-        )
-    rows = [
-        (n, (row["id"] or "").strip(), (row["label"] or "").strip(), row.get("reason") or "")
-        for n, row in enumerate(lines, 2)
-    ]
+    rows = _rows(path)
+    numbers = [n for n, id, _, _ in rows if NUMBER.fullmatch(id) and id not in ids]
+    _refuse(
+        path,
+        "an id that a spreadsheet has turned into a number",
+        numbers,
+        "open the sheet again with the column id as text",
+    )
     first: dict[str, int] = {}
     for n, id, _, _ in rows:
         first.setdefault(id, n)
@@ -101,7 +97,42 @@ def read(path: Path, ids: Set[str], *, partial: bool = False) -> list[tuple[str,
     )
     if not partial:
         _refuse(path, "no label", unlabelled, "fill them in, or import with --partial")
-    return [(id, Verdict(label, reason.strip())) for _, id, label, reason in rows if label in CHOICES]
+    return [(id, Verdict(label, reason)) for _, id, label, reason in rows if label in CHOICES]
+
+
+def _rows(path: Path) -> list[tuple[int, str, str, str]]:
+    """(row, id, label, reason) of a sheet as spreadsheets save it: any delimiter, UTF-16, other case."""
+    text = read_text(path, errors="replace")
+    problem = f"sheet {str(path)!r} has no rows with the columns id and label: give the saved CSV file"
+    lines: list[list[str]] = []
+    names: list[str] = []
+    for delimiter in DELIMITERS:
+        try:
+            lines = [[cell.strip() for cell in cells] for _, cells in table(path, text, delimiter)]
+        except UserError as error:  # of another delimiter, or damaged
+            problem = f"cannot read sheet {error}"
+            continue
+        names = [name.lower() for name in lines[0]] if lines else []
+        if {"id", "label"} <= set(names) and len(lines) > 1:
+            break
+    else:
+        raise UserError(problem)
+    double = [name for name in ("id", "label", "reason") if names.count(name) > 1]
+    if double:
+        raise UserError(f"sheet {str(path)!r} has two columns {double[0]!r}: keep one")
+
+    def cell(cells: list[str], name: str) -> str:
+        return cells[names.index(name)] if name in names and names.index(name) < len(cells) else ""
+
+    return [
+        (
+            n,
+            cell(cells, "id"),
+            re.sub(r"[\W_]+", "_", cell(cells, "label").lower()).strip("_"),
+            cell(cells, "reason"),
+        )
+        for n, cells in enumerate(lines[1:], 2)
+    ]
 
 
 def _refuse(path: Path, problem: str, rows: list[int], fix: str) -> None:
