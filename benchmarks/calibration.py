@@ -35,7 +35,7 @@ from experiments.choice import (
 )
 from experiments.contrasts import shared_counts
 from steer.gaps import gap
-from steer.intervals import Array
+from steer.intervals import Array, contrast, paired_rates
 from steer.outcomes import Table, tabulate
 from steer.resampling import bootstrap_weights, resampled_rates
 from steer.types import STATUSES, Outcome
@@ -110,11 +110,13 @@ def cells(layers: Sequence[int] = LAYERS, sizes: Sequence[float] = SIZES) -> lis
     ]
 
 
-def sweeps(runs: int, *, points: float, r: float, grid: Sequence[MeasuredCell], seed: int) -> Row:
+def sweeps(
+    runs: int, *, points: float, r: float, grid: Sequence[MeasuredCell], seed: int, isolated: bool = False
+) -> Row:
     """Share of sweeps with a reported p below 0.05, and the mean gap when selecting and when reporting.
 
     points: the best pair's true gap; the layer's effect falls off from layer 15 with a width of
-    two layers and grows with |magnitude| up to 0.45.
+    two layers and grows with |magnitude| up to 0.45. isolated: only that pair does anything.
     """
     random = np.random.default_rng(seed)
     half = halves(category_of(), seed=0)
@@ -122,6 +124,8 @@ def sweeps(runs: int, *, points: float, r: float, grid: Sequence[MeasuredCell], 
     shifts: dict[str, float] = {}
     for cell in grid:
         profile = np.exp(-(((cell.layer - 15) / 2) ** 2) / 2) * min(abs(cell.magnitude) / 0.45, 1)
+        if isolated:
+            profile = float((cell.layer, abs(cell.magnitude)) == (15, 0.45))
         moved = middle + np.sign(cell.magnitude) * profile * points / 200
         shifts[cell.arm] = shift_for(moved) if points else 0.0
     nonsense = {cell.arm: abs(cell.magnitude) / 12 for cell in grid}
@@ -260,6 +264,30 @@ def tug_coverage(runs: int, *, r: float, seed: int) -> dict[str, Row]:
     return report
 
 
+def weak_attacks(runs: int, *, scenarios: int, r: float, seed: int) -> dict[str, Row]:
+    """U of attacks that a defence takes nothing from (true U 1), by the attack's true effect in points."""
+    random = np.random.default_rng(seed)
+    report: dict[str, Row] = {}
+    for effect in (0.1, 0.15, 0.2, 0.3, 0.4):
+        edge = norm.ppf([0.4, 0.4 + effect, 0.1, 0.1 + effect])
+        shared = random.standard_normal((runs, scenarios, 1))
+        latent = np.sqrt(r) * shared + np.sqrt(1 - r) * random.standard_normal((runs, scenarios, 4))
+        hits = (latent < edge).astype(float)
+        alone, lower, upper = contrast(paired_rates(hits, np.ones_like(hits)), (-1, 1, 0, 0))
+        near = np.minimum(abs(lower), abs(upper))
+        told = (lower > 0) | (upper < 0)
+        clear = told & (near >= tug.CLEAR * abs(alone))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            u = (hits[..., 3] - hits[..., 2]).mean(1) / alone
+        report[f"+{100 * effect:g} points"] = {
+            "reported": round(float(told.mean()), 3),
+            "median U reported": round(float(np.median(u[told])), 2),
+            "reported, not called weak": round(float(clear.mean()), 3),
+            "median U not called weak": round(float(np.median(u[clear])), 2),
+        }
+    return report
+
+
 def main() -> None:
     """Simulate everything, print it and write the JSON."""
     parser = argparse.ArgumentParser(description="Calibration of the sweep and of the exchange rate.")
@@ -268,14 +296,24 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/calibration.json"))
     options = parser.parse_args()
     stages: dict[str, Callable[[], object]] = {}
+    stages["30-point sweeps, one isolated pair, r = 0.3"] = partial(
+        sweeps, options.sweeps // 4, points=30, r=0.3, grid=cells(), seed=2, isolated=True
+    )
     for r in (0.9, 0.5):
         stages |= {
             f"null sweeps, r = {r}": partial(sweeps, options.sweeps, points=0, r=r, grid=cells(), seed=1),
             f"30-point sweeps, r = {r}": partial(
                 sweeps, options.sweeps // 4, points=30, r=r, grid=cells(), seed=2
             ),
+            f"30-point sweeps, one isolated pair, r = {r}": partial(
+                sweeps, options.sweeps // 4, points=30, r=r, grid=cells(), seed=2, isolated=True
+            ),
             f"tug of war, r = {r}": partial(tug_coverage, 2 * options.curves, r=r, seed=4),
         }
+        for n in (38, 76):
+            stages[f"U of attacks that keep all, {n} scenarios, r = {r}"] = partial(
+                weak_attacks, 4000, scenarios=n, r=r, seed=5
+            )
         for share in (1.0, 0.5):
             title = f"exchange rate at {share:g} of the suffix's effect, r = {r}"
             stages[title] = partial(exchange_coverage, options.curves, r=r, share=share, seed=3)

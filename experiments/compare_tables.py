@@ -159,6 +159,7 @@ def _pull(point: Mapping[str, Any]) -> list[str]:
     u = "no estimate" if point["u"] is None else f"{round(point['u'], 2) + 0.0:.2f}"
     if point["ci"] is not None:
         u += f" [{point['ci'][0]:.2f}, {point['ci'][1]:.2f}]"
+        u += f"; {point['reason']}" if point["reason"] else ""
     return [u, *(estimate_text(point[part]) for part in ("alone", "under_defence", "interaction"))]
 
 

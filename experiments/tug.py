@@ -18,11 +18,18 @@ from steer.types import Outcome
 
 FARTHEST = 1e6
 
+CLEAR = 1 / 3
+"""Share of the attack's own effect that the near end of its interval keeps, or the attack is weak."""
+
+WEAK = "weak attack: U tends to be too small"
+
 
 @dataclass(frozen=True, slots=True)
 class TugOfWar:
     """u: None, with the reason, where the interval of the attack's solo effect includes 0.
 
+    A weak attack is reported only in the runs in which it looks strong, and U divides by that: where the
+    interval's near end is under `CLEAR` of the effect, reason is `WEAK` (`python -m benchmarks.calibration`).
     alone, under_defence: the attack's effect without and with the defence; interaction: the second minus
     the first; all in points.
     """
@@ -53,7 +60,8 @@ def tug_of_war(
         reason = "no estimate: the interval of the attack's own effect includes 0"
         return TugOfWar(None, None, alone, under, interaction, reason)
     u = under.points / alone.points
-    return TugOfWar(u, (_limit(rates, u, -1), _limit(rates, u, 1)), alone, under, interaction)
+    reason = WEAK if min(map(abs, alone.ci)) < CLEAR * abs(alone.points) else ""
+    return TugOfWar(u, (_limit(rates, u, -1), _limit(rates, u, 1)), alone, under, interaction, reason)
 
 
 def _limit(rates: PairedRates, inside: float, side: int) -> float:

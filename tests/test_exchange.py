@@ -21,7 +21,7 @@ from experiments.exchange import (
     side_effect_at,
 )
 from experiments.frontier import Trade, undominated
-from experiments.tug import break_even, tug_of_war
+from experiments.tug import WEAK, break_even, tug_of_war
 from steer.intervals import contrast_interval
 from steer.resampling import RESAMPLES, bootstrap_weights
 from steer.types import Outcome
@@ -252,6 +252,18 @@ def test_no_share_where_the_attack_alone_may_do_nothing():
     assert found.interaction.points == pytest.approx(18)
     floor = tug({"0": 0, "a": 0, "d": 0, "da": 0})[1]
     assert floor.u is None
+
+
+@pytest.mark.parametrize(("attack", "weak"), [(53, True), (60, True), (70, False), (90, False)])
+def test_a_weak_attacks_share_is_said_to_be_too_small(attack: int, weak: bool):
+    """Of 100, from 40: what is only just seen is seen because it looks strong."""
+    found = tug({"0": 40, "a": attack, "d": 10, "da": 10 + attack - 40})[1]
+    assert found.u == pytest.approx(1)
+    assert found.alone is not None
+    assert weak == (found.alone.ci[0] < found.alone.points / 3)
+    assert found.reason == (WEAK if weak else "")
+    down = tug({"0": 60, "a": 100 - attack, "d": 90, "da": 90 - attack + 40})[1]  # the mirror
+    assert down.reason == found.reason
 
 
 def test_an_arm_of_nonsense_gives_no_share_over_valid():

@@ -103,7 +103,8 @@ def tug_table(tug: Mapping[str, Any]) -> Table:
                 (
                     f"{name}, {place}",
                     "no estimate" if point["u"] is None else words.number(point["u"]),
-                    words.open_limits(point["ci"]),
+                    words.open_limits(point["ci"])
+                    + (f"; {point['reason']}" if point["ci"] and point["reason"] else ""),
                     *(_points(point[part]) for part in ("alone", "under_defence", "interaction")),
                     even,
                 )
