@@ -45,6 +45,9 @@ Row = dict[str, float | None]
 CATEGORIES = ((11, 0.1), (20, 0.95), (10, 0.05), (11, 0.1), (13, 0.75), (11, 0.7))
 """Scenarios and baseline rate of each category: about as far apart as in the published baselines."""
 
+ALIKE = ((76, 0.5),)
+"""Scenarios that do not differ, so that chance moves more of them: arms share only what `r` says."""
+
 LAYERS = tuple(range(10, 21))
 SIZES = (0.05, 0.1, 0.2, 0.3, 0.45, 0.6)
 
@@ -111,7 +114,14 @@ def cells(layers: Sequence[int] = LAYERS, sizes: Sequence[float] = SIZES) -> lis
 
 
 def sweeps(
-    runs: int, *, points: float, r: float, grid: Sequence[MeasuredCell], seed: int, isolated: bool = False
+    runs: int,
+    *,
+    points: float,
+    r: float,
+    grid: Sequence[MeasuredCell],
+    seed: int,
+    isolated: bool = False,
+    categories: Sequence[tuple[int, float]] = CATEGORIES,
 ) -> Row:
     """Share of sweeps with a reported p below 0.05, and the mean gap when selecting and when reporting.
 
@@ -119,19 +129,19 @@ def sweeps(
     two layers and grows with |magnitude| up to 0.45. isolated: only that pair does anything.
     """
     random = np.random.default_rng(seed)
-    half = halves(category_of(), seed=0)
-    candidates, cap, middle = symmetric(grid), Cap(nonsense=0.15), true_rate(0.0)
+    half = halves(category_of(categories), seed=0)
+    candidates, cap, middle = symmetric(grid), Cap(nonsense=0.15), true_rate(0.0, categories)
     shifts: dict[str, float] = {}
     for cell in grid:
         profile = np.exp(-(((cell.layer - 15) / 2) ** 2) / 2) * min(abs(cell.magnitude) / 0.45, 1)
         if isolated:
             profile = float((cell.layer, abs(cell.magnitude)) == (15, 0.45))
         moved = middle + np.sign(cell.magnitude) * profile * points / 200
-        shifts[cell.arm] = shift_for(moved) if points else 0.0
+        shifts[cell.arm] = shift_for(moved, categories) if points else 0.0
     nonsense = {cell.arm: abs(cell.magnitude) / 12 for cell in grid}
     found: list[tuple[float, float, float, float]] = []
     for _ in range(runs):
-        table = simulate(random, shifts, r, nonsense)
+        table = simulate(random, shifts, r, nonsense, categories)
         chosen = [choose_in(table, candidates, members(half, number), cap) for number in (0, 1)]
         whole = choose_in(table, candidates, set(half), cap)
         first, second = chosen
@@ -296,17 +306,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/calibration.json"))
     options = parser.parse_args()
     stages: dict[str, Callable[[], object]] = {}
-    stages["30-point sweeps, one isolated pair, r = 0.3"] = partial(
-        sweeps, options.sweeps // 4, points=30, r=0.3, grid=cells(), seed=2, isolated=True
-    )
+    alone = partial(sweeps, options.sweeps // 4, points=30, grid=cells(), seed=2, isolated=True)
+    for r in (0.9, 0.5, 0.3):
+        stages[f"30-point sweeps, one isolated pair, r = {r}"] = partial(alone, r=r)
+        title = f"30-point sweeps, one isolated pair, every scenario at 50 %, r = {r}"
+        stages[title] = partial(alone, r=r, categories=ALIKE)
     for r in (0.9, 0.5):
         stages |= {
             f"null sweeps, r = {r}": partial(sweeps, options.sweeps, points=0, r=r, grid=cells(), seed=1),
             f"30-point sweeps, r = {r}": partial(
                 sweeps, options.sweeps // 4, points=30, r=r, grid=cells(), seed=2
-            ),
-            f"30-point sweeps, one isolated pair, r = {r}": partial(
-                sweeps, options.sweeps // 4, points=30, r=r, grid=cells(), seed=2, isolated=True
             ),
             f"tug of war, r = {r}": partial(tug_coverage, 2 * options.curves, r=r, seed=4),
         }
