@@ -195,17 +195,17 @@ def open_store(session: Session, folder: Path, config: dict[str, Any]) -> RunSto
 def record_plan(session: Session, store: RunStore, arms: Sequence[Arm], planned: Planned) -> None:
     """Put the plan of arms into the run: rows, prompts, the arms' order, and the suffixes they carry."""
     store.add_plan(session.scenarios, planned.prompts.values(), planned.rows)
-    known: list[str] = json.loads(store.meta("arms") or "[]")
+    known: list[str] = store.meta_json("arms", [])
     store.set_meta("arms", json.dumps([*known, *(name for name in planned.settings if name not in known)]))
     settings = store.settings() | planned.settings
     store.set_meta("settings", json.dumps({name: astuple(setting) for name, setting in settings.items()}))
-    contents: dict[str, Any] = json.loads(store.meta("arm_contents") or "{}")
+    contents: dict[str, Any] = store.meta_json("arm_contents", {})
     added = {arm.name: arm_content(arm) for arm in arms}
     if other := [name for name, content in added.items() if contents.get(name, content) != content]:
         raise UserError(
             f"the run in {str(store.folder)!r} has another arm named {other[0]!r}: give this one another name"
         )
     store.set_meta("arm_contents", json.dumps(contents | added))
-    texts: dict[str, str] = json.loads(store.meta("suffix_texts") or "{}")
+    texts: dict[str, str] = store.meta_json("suffix_texts", {})
     texts |= {arm.name: arm.suffix or arm.system_suffix for arm in arms if arm.suffix or arm.system_suffix}
     store.set_meta("suffix_texts", json.dumps(texts))

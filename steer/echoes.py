@@ -5,7 +5,6 @@ How many there are by arm, and the gaps without them. It does not know judges be
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,16 +39,17 @@ class WithoutEcho:
 
 def echoes(store: RunStore) -> Echoes:
     """Shares are of answers that hold anything."""
-    texts: dict[str, str] = json.loads(store.meta("suffix_texts") or "{}")
+    texts: dict[str, str] = store.meta_json("suffix_texts", {})
     suffixes = set[tuple[str, ...]]().union(*(five_grams(text) for text in texts.values()))
     found: set[Key] = set()
     answered: Counter[str] = Counter()
-    sql = """SELECT p.arm, p.scenario, p.sample, r.answer FROM plan p JOIN responses r ON r.key = p.response
-             WHERE r.answer != ''"""
-    for arm, scenario, sample, answer in store.query(sql):
-        answered[arm] += 1
-        if suffixes and not suffixes.isdisjoint(five_grams(answer)):
-            found.add((arm, scenario, sample))
+    sql = """SELECT p.scenario, p.sample, r.answer FROM scenarios s CROSS JOIN plan p ON p.scenario = s.id
+             JOIN responses r ON r.key = p.response WHERE p.arm = ? AND r.answer != ''"""
+    for arm in store.arms():
+        for scenario, sample, answer in store.query(sql, (arm,)):
+            answered[arm] += 1
+            if suffixes and not suffixes.isdisjoint(five_grams(answer)):
+                found.add((arm, scenario, sample))
     counts = Counter(arm for arm, *_ in found)
     return Echoes(frozenset(found), {arm: counts[arm] / max(1, answered[arm]) for arm in store.arms()})
 

@@ -73,7 +73,7 @@ def records(store: RunStore) -> Iterator[dict[str, Any]]:
     judge = config["judge"]["name"]
     evidence = store.meta("evidence") or ""
     for arm in store.arms():
-        content = _content(store, config, arm)
+        content = _content(store, arm)
         for row in store.rows(judge, arm=arm):
             yield _record(row, content, config, judge, evidence)
 
@@ -84,12 +84,10 @@ def _heard(rows: Iterator[dict[str, Any]], tick: Tick) -> Iterator[dict[str, Any
         tick(1)
 
 
-def _content(store: RunStore, config: Mapping[str, Any], arm: str) -> dict[str, Any]:
+def _content(store: RunStore, arm: str) -> dict[str, Any]:
     """The arm's settings as the run recorded them."""
-    recorded = store.meta("arm_contents")
-    arms: dict[str, dict[str, Any]] = json.loads(recorded) if recorded else config.get("arms", {})
     setting = store.settings()[arm]
-    content = arms.get(setting.arm) or {}
+    content: dict[str, Any] = store.arm_contents().get(setting.arm) or {}
     return {
         "suffix": content.get("suffix", ""),
         "system_suffix": content.get("system_suffix", ""),
@@ -249,7 +247,7 @@ def _log(store: RunStore, arm: str, created: str) -> EvalLog:
 
     config = store.config()
     judge = config["judge"]["name"]
-    content = _content(store, config, arm)
+    content = _content(store, arm)
     evidence = store.meta("evidence") or ""
     samples: list[EvalSample] = []
     outcomes: list[Outcome] = []

@@ -76,7 +76,7 @@ def summarise(store: RunStore, judge: str) -> dict[str, Any]:
             "usage": store.usage(),
         },
         "config": config,
-        "provenance": json.loads(store.meta("provenance") or "{}"),
+        "provenance": store.meta_json("provenance", {}),
         "determinism": determinism(config["model"]["dtype"]),
         "evidence": store.meta("evidence") or "",
     }

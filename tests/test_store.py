@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from steer.errors import UserError
-from steer.store import FILE, RunStore, StoredResponse, pack, unpack
+from steer.store import FILE, RunStore, StoredResponse, database, pack, unpack
 from steer.types import Applied, Response, Verdict
 from tests import fakes
 
@@ -146,7 +146,8 @@ def test_two_writers_are_refused_and_a_dead_one_leaves_no_lock(tmp_path: Path) -
 
 
 def test_a_locked_database_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("steer.store.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(database, "PATIENCE_SECONDS", 0.0)
     with RunStore(tmp_path) as store:
         other = sqlite3.connect(tmp_path / FILE)
         other.execute("BEGIN EXCLUSIVE")

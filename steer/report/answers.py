@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 from steer.store import RunStore
+from steer.store.reading import parse_applied
 
 BUDGET = 8_500_000
 """Base64 characters of answers in a page. With plotly.js and the figures' numbers: under 15 MB."""
@@ -155,7 +156,7 @@ def _piece(
             LEFT JOIN verdicts v ON v.response = p.response AND v.judge = ?
             WHERE p.scenario = ? AND p.arm = ? ORDER BY p.sample"""
         for sample, answer, thinking, reason, finish, error, applied in store.query(sql, (judge, id, arm)):
-            steered = [[a["layer"], a["positions"], round(a["relative"], 4)] for a in json.loads(applied)]
+            steered = [[a.layer, a.positions, round(a.relative, 4)] for a in parse_applied(applied)]
             rows.append([place[id], sample, answer, thinking, reason or "", finish, error, steered])
     raw = json.dumps(rows, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
     return Piece(arm, len(rows), base64.b64encode(gzip.compress(raw, 6, mtime=0)).decode("ascii"))

@@ -93,7 +93,7 @@ def load(folder: Path, *, budget: int, tick: answers.Tick = answers.unheard) -> 
         main = words.main_arms(summary, names)
         carried = answers.collect(store, judge, names, main, budget=budget, tick=tick)
         judges = _other_judges(store, judge)
-        contents = arm_contents(store)
+        contents = store.arm_contents()
     chosen: list[str] = summary.get("choice", {}).get("chosen_arms", [])
     config = summary["config"]
     order = {s.id: i for i, s in enumerate(scenarios)}
@@ -156,12 +156,6 @@ def load(folder: Path, *, budget: int, tick: answers.Tick = answers.unheard) -> 
         data=data,
         answers=carried,
     )
-
-
-def arm_contents(store: RunStore) -> dict[str, Any]:
-    """What the run recorded of every arm: suffixes, additions, adapter."""
-    recorded = store.meta("arm_contents")
-    return json.loads(recorded) if recorded else store.config().get("arms", {})
 
 
 def _text(path: Path) -> str:
