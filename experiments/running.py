@@ -14,9 +14,10 @@ from experiments.session import (
     open_store,
     plan_arms,
     record_plan,
+    record_provenance,
     run_folder,
 )
-from steer import canary, judges, pipeline, summary
+from steer import judges, pipeline, summary
 from steer.chat import read_answer
 from steer.store import RunStore
 from steer.types import Arm, Scenario
@@ -100,12 +101,15 @@ def answers(session: Session, text: str, arms: Sequence[Arm], *, system: str = "
 
 def generate_and_judge(session: Session, store: RunStore, planned: pipeline.Planned) -> None:
     store.reopen(session.judge.name)
-    missing = len(planned.requests.keys() - store.done())
+    done = store.done()
+    pending = [request for key, request in planned.requests.items() if key not in done]
+    missing = len(pending)
     kept = len(planned.requests) - missing
     if kept:
         session.screen.note(f"{kept} of {len(planned.requests)} rows are already in {store.folder}")
-    done = store.done()
-    canary.check(session.engine, session.loaded, (r for k, r in planned.requests.items() if k not in done))
+    if pending:
+        session.engine.prove(pending)
+        record_provenance(session, store)
     before, began = store.output_tokens(), time.monotonic()
     unjudged = missing + sum(1 for _ in store.unjudged(session.judge.name))
     with session.screen.progress(generate=missing, judge=unjudged) as tick:

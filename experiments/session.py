@@ -10,7 +10,7 @@ import platform
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from experiments.options import Options
 from steer import chat, models, scenarios, suffixes
@@ -21,8 +21,11 @@ from steer.plan import Planned, arm_content, digest, plan
 from steer.screen import Screen
 from steer.store import RunStore
 from steer.suffixes import SuffixSet
-from steer.types import Arm, Engine, Judge, Limits, LoadedModel, Sampling, Scenario
+from steer.types import Arm, Judge, Limits, LoadedModel, Sampling, Scenario
 from steer.versions import VERSION, packages
+
+if TYPE_CHECKING:
+    from steer.engines.proven import ProvenEngine
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +34,7 @@ class Session:
 
     options: Options
     loaded: LoadedModel
-    engine: Engine
+    engine: ProvenEngine
     judge: Judge
     scenarios: tuple[Scenario, ...]
     suffixes: SuffixSet
@@ -147,9 +150,10 @@ def configuration(session: Session, command: str, arms: Sequence[Arm], **more: A
 
 
 def provenance(session: Session) -> dict[str, Any]:
-    """What should not decide a text but may be asked for later: engine, device, versions."""
+    """What should not decide a text but may be asked for later: engine (and why), device, versions."""
     return {
         "engine": session.engine.name,
+        **({"engine_reason": session.engine.reason} if session.engine.reason else {}),
         "device": session.loaded.device,
         "python": platform.python_version(),
         "checkpoint": session.loaded.source,
@@ -185,11 +189,16 @@ def open_store(session: Session, folder: Path, config: dict[str, Any]) -> RunSto
     try:
         store.claim(config)
         store.set_meta("evidence", session.loaded.evidence)
-        store.set_meta("provenance", json.dumps(provenance(session)))
+        if not store.meta("provenance"):  # else of what made the rows that are there
+            record_provenance(session, store)
     except BaseException:
         store.close()
         raise
     return store
+
+
+def record_provenance(session: Session, store: RunStore) -> None:
+    store.set_meta("provenance", json.dumps(provenance(session)))
 
 
 def record_plan(session: Session, store: RunStore, arms: Sequence[Arm], planned: Planned) -> None:

@@ -36,17 +36,22 @@ class CanaryError(UserError):
     """The engine does not steer as asked; nothing was run."""
 
 
+def case(addition: Addition) -> tuple[int, str, str]:
+    """What of an addition decides where it acts and how: each is checked once."""
+    return addition.layer, addition.operation, addition.span
+
+
 def check(engine: Engine, loaded: LoadedModel, requests: Iterable[Request]) -> int:
-    """Check every (layer, operation, span) the requests use; returns how many, raises CanaryError."""
+    """Check every `case` the requests use; returns how many, raises CanaryError."""
     cases: dict[tuple[int, str, str], Addition] = {}
     prompt: tuple[int, ...] = ()
     for request in requests:
         if request.additions and (not prompt or len(request.prompt_ids) < len(prompt)):
             prompt = request.prompt_ids
         for addition in request.additions:
-            kept = cases.setdefault((addition.layer, addition.operation, addition.span), addition)
+            kept = cases.setdefault(case(addition), addition)
             if abs(addition.magnitude) > abs(kept.magnitude):
-                cases[addition.layer, addition.operation, addition.span] = addition
+                cases[case(addition)] = addition
     # a prompt of two tokens at least: `prompt` never edits the first
     prompt = (prompt * 2)[: max(2, min(len(prompt), PROMPT_TOKENS))]
     if cases:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from steer import canary
-from steer.engines import make_engine
+from steer.engines import bare_engine
 from steer.errors import UserError
 from steer.interventions import Steering
 from steer.types import SPANS, LoadedModel, Read, Request, Response, ScoreRow
@@ -30,12 +30,12 @@ def test_right_engines_pass(tmp_path: Any, family: str, dtype: torch.dtype) -> N
     rows = requests(1, 10)
     cases = {(a.layer, a.operation, a.span) for row in rows for a in row.additions}
     for kind in ("nnsight", "slots"):
-        assert canary.check(make_engine(kind, loaded), loaded, rows) == len(cases)
+        assert canary.check(bare_engine(kind, loaded), loaded, rows) == len(cases)
 
 
 def test_a_run_without_additions_has_nothing_to_check(qwen: LoadedModel) -> None:
     rows = [replace(row, additions=()) for row in requests(2, 5)]
-    assert canary.check(make_engine("slots", qwen), qwen, rows) == 0
+    assert canary.check(bare_engine("slots", qwen), qwen, rows) == 0
 
 
 class Changed:
@@ -44,7 +44,7 @@ class Changed:
     name = "changed"
 
     def __init__(self, loaded: LoadedModel, **change: Any) -> None:
-        self.engine, self.change = make_engine("slots", loaded), change
+        self.engine, self.change = bare_engine("slots", loaded), change
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Response]:
         changed = [
@@ -107,7 +107,7 @@ def test_an_edit_that_reaches_nothing_stops_the_run(
     monkeypatch.setattr(Steering, "edit", lambda self, layer, hidden: hidden)
     for kind in ("nnsight", "slots"):
         with pytest.raises(canary.CanaryError, match="off its predicted change"):
-            canary.check(make_engine(kind, qwen), qwen, [row])
+            canary.check(bare_engine(kind, qwen), qwen, [row])
 
 
 def test_a_small_addition_in_bf16_is_still_told_from_none(tmp_path: Any) -> None:
@@ -117,7 +117,7 @@ def test_a_small_addition_in_bf16_is_still_told_from_none(tmp_path: Any) -> None
         random.Random(6), operation="add", magnitude=0.001, norm=1.0, unit="norm", span="last", layer=2
     )
     row = replace(requests(3, 1)[0], additions=(a,))
-    assert canary.check(make_engine("slots", loaded), loaded, [row]) == 1
+    assert canary.check(bare_engine("slots", loaded), loaded, [row]) == 1
     with pytest.raises(canary.CanaryError):
         canary.check(Changed(loaded, layer=1), loaded, [row])
     with pytest.raises(canary.CanaryError):

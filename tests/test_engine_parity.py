@@ -15,7 +15,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from steer.engines import make_engine
+from steer.engines import bare_engine
 from steer.engines.reference import ReferenceEngine
 from steer.engines.slots import SlotEngine
 from steer.types import Limits, LoadedModel, Request, Response, ScoreRow
@@ -181,7 +181,7 @@ def test_bf16_decoding_errs_no_more_than_hugging_faces_own(
 def test_scores_are_those_of_one_row_at_a_time(qwen: LoadedModel, kind: str) -> None:
     """Teacher-forcing a greedy answer finds each of its tokens on top, steered; order is kept."""
     rows = requests(41, 20, sampled=False)
-    engine = make_engine(kind, qwen, batch=6)
+    engine = bare_engine(kind, qwen, batch=6)
     answers = by_key(engine.generate(rows))
     scored = [ScoreRow(row.prompt_ids, answers[row.key].output_ids, row.additions) for row in rows]
     for row, log_probs in zip(scored, engine.score(iter(scored), lambda _row, own: own), strict=True):
@@ -189,7 +189,7 @@ def test_scores_are_those_of_one_row_at_a_time(qwen: LoadedModel, kind: str) -> 
         assert log_probs.dtype == torch.float32
         assert log_probs.argmax(-1).tolist() == list(row.answer_ids)
         assert torch.allclose(log_probs.exp().sum(-1), torch.ones(len(row.answer_ids)), atol=1e-4)
-    both = [make_engine(k, qwen, batch=6).score(scored, lambda _row, own: own) for k in ("nnsight", "slots")]
+    both = [bare_engine(k, qwen, batch=6).score(scored, lambda _row, own: own) for k in ("nnsight", "slots")]
     for left, right in zip(*both, strict=True):
         assert torch.allclose(left, right, atol=1e-5)
 
@@ -208,7 +208,7 @@ def test_baseline_greedy_is_plain_generate_without_any_processor(loaded: LoadedM
     for row in requests(61, 6, sampled=False):
         bare = replace(row, additions=(), stop_ids=(), limits=Limits(64, 8))
         for kind in ("nnsight", "slots"):
-            (got,) = make_engine(kind, loaded).generate([bare])
+            (got,) = bare_engine(kind, loaded).generate([bare])
             ids = torch.tensor([bare.prompt_ids])
             out = loaded.module.generate(
                 ids,

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from steer.engines import make_engine
+from steer.engines import bare_engine, make_engine
 from steer.engines.slots import SlotEngine, unsupported
 from steer.errors import UserError
 from steer.types import Addition, Engine, Limits, LoadedModel, Response, ScoreRow
@@ -67,9 +67,9 @@ def test_out_of_memory_halves_the_batch_and_loses_and_repeats_nothing(
     qwen: LoadedModel, kind: str, error: BaseException
 ) -> None:
     rows = requests(1, 30)
-    expected = outputs(list(make_engine(kind, qwen, batch=12).generate(rows)))
+    expected = outputs(list(bare_engine(kind, qwen, batch=12).generate(rows)))
     with raising(qwen.module, 2, lambda hidden: hidden.shape[0] > 4, error) as seen:
-        got = outputs(list(make_engine(kind, qwen, batch=12).generate(rows)))
+        got = outputs(list(bare_engine(kind, qwen, batch=12).generate(rows)))
     assert got == expected
     assert max(seen) <= 4
 
@@ -78,18 +78,18 @@ def test_out_of_memory_halves_the_batch_and_loses_and_repeats_nothing(
 def test_memory_that_runs_out_in_mid_run_repeats_no_finished_row(qwen: LoadedModel, kind: str) -> None:
     """Twice, many steps in, when rows have ended and others have taken their places."""
     rows = requests(2, 40)
-    expected = outputs(list(make_engine(kind, qwen, batch=16).generate(rows)))
+    expected = outputs(list(bare_engine(kind, qwen, batch=16).generate(rows)))
     calls = iter(range(10**6))
     strike = {15, 40}
     with raising(qwen.module, 1, lambda _h: next(calls) in strike, ERRORS[0]):
-        assert outputs(list(make_engine(kind, qwen, batch=16).generate(rows))) == expected
+        assert outputs(list(bare_engine(kind, qwen, batch=16).generate(rows))) == expected
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_memory_too_small_for_one_row_says_so(qwen: LoadedModel, kind: str) -> None:
     message = "out of memory with .*row" + (".*needs about .* MiB" if kind == "slots" else "")
     with raising(qwen.module, 0, lambda _h: True, ERRORS[0]), pytest.raises(UserError, match=message):
-        list(make_engine(kind, qwen, batch=8).generate(requests(3, 10)))
+        list(bare_engine(kind, qwen, batch=8).generate(requests(3, 10)))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -102,9 +102,9 @@ def test_scoring_out_of_memory_halves_the_batch_and_keeps_the_order(qwen: Loaded
     def read(row: ScoreRow, log_probs: torch.Tensor) -> torch.Tensor:
         return log_probs.gather(-1, torch.tensor(row.answer_ids)[:, None]).sum()
 
-    expected = list(make_engine(kind, qwen, batch=1).score(rows, read))
+    expected = list(bare_engine(kind, qwen, batch=1).score(rows, read))
     with raising(qwen.module, 2, lambda hidden: hidden.shape[0] > 3, ERRORS[1]):
-        got = list(make_engine(kind, qwen, batch=20).score(rows, read))
+        got = list(bare_engine(kind, qwen, batch=20).score(rows, read))
     assert torch.allclose(torch.stack(got), torch.stack(expected), atol=1e-5)
 
 
@@ -115,7 +115,7 @@ def test_an_error_that_is_not_about_memory_is_not_swallowed(qwen: LoadedModel, k
         raising(qwen.module, 0, lambda _h: True, broken),
         pytest.raises(ValueError, match="shapes do not match"),
     ):
-        list(make_engine(kind, qwen, batch=8).generate(requests(3, 10)))
+        list(bare_engine(kind, qwen, batch=8).generate(requests(3, 10)))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -127,13 +127,13 @@ def test_a_row_with_a_non_finite_logit_fails_and_the_others_go_on(
     """Its slot is used again: what it left in the cache must not reach the next row."""
     loaded: LoadedModel = request.getfixturevalue(model)
     rows = [replace(row, limits=Limits(64, 10)) for row in requests(5, 24)]
-    expected = outputs(list(make_engine(kind, loaded, batch=5).generate(rows)))
+    expected = outputs(list(bare_engine(kind, loaded, batch=5).generate(rows)))
     blast = Addition(torch.ones(32), layer=1, magnitude=1e300, span=span, norm=1e300)
     # those of several tokens, so that `generated` strikes after the first
     poisoned = [row.key for row in rows if len(row.prompt_ids) > 1 and len(expected[row.key][0]) > 2][::2]
     assert len(poisoned) >= 5
     mixed = [replace(row, additions=(blast,)) if row.key in poisoned else row for row in rows]
-    got = {r.key: r for r in make_engine(kind, loaded, batch=5).generate(mixed)}
+    got = {r.key: r for r in bare_engine(kind, loaded, batch=5).generate(mixed)}
     for key in poisoned:
         assert got[key].finish == "failed"
         assert "not finite" in got[key].error
@@ -147,7 +147,7 @@ def test_a_prompt_over_the_limit_fails_and_is_never_cut(qwen: LoadedModel, kind:
     rows = requests(6, 8)
     long = replace(rows[0], key="long", prompt_ids=tuple(range(3, 3 + 65)))
     empty = replace(rows[0], key="empty", prompt_ids=())
-    got = {r.key: r for r in make_engine(kind, qwen, batch=4).generate([long, *rows, empty])}
+    got = {r.key: r for r in bare_engine(kind, qwen, batch=4).generate([long, *rows, empty])}
     assert set(got) == {"long", "empty", *(row.key for row in rows)}
     assert got["long"].finish == got["empty"].finish == "failed"
     assert "65 tokens: the limit is 64" in got["long"].error
@@ -160,9 +160,9 @@ def test_an_interrupt_keeps_the_rows_that_had_ended_and_leaves_the_model_clean(
     qwen: LoadedModel, kind: str
 ) -> None:
     rows = requests(7, 30)
-    expected = outputs(list(make_engine(kind, qwen, batch=4).generate(rows)))
+    expected = outputs(list(bare_engine(kind, qwen, batch=4).generate(rows)))
     calls, kept = iter(range(10**6)), list[Response]()
-    engine = make_engine(kind, qwen, batch=4)
+    engine = bare_engine(kind, qwen, batch=4)
 
     def keep() -> None:
         for response in engine.generate(rows):
@@ -182,7 +182,7 @@ def test_an_interrupt_keeps_the_rows_that_had_ended_and_leaves_the_model_clean(
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_hook_and_no_changed_default_outlives_a_run(qwen: LoadedModel, kind: str) -> None:
     shipped = qwen.module.generation_config
-    running = make_engine(kind, qwen, batch=3).generate(requests(8, 12))
+    running = bare_engine(kind, qwen, batch=3).generate(requests(8, 12))
     next(running)
     # suspended between rows, the model is everyone's: nothing of ours is on it
     assert qwen.module.generation_config is shipped
@@ -196,7 +196,7 @@ def test_no_hook_and_no_changed_default_outlives_a_run(qwen: LoadedModel, kind: 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_to_do_is_done(qwen: LoadedModel, kind: str) -> None:
-    engine = make_engine(kind, qwen)
+    engine = bare_engine(kind, qwen)
     assert list(engine.generate([])) == []
     assert list(engine.score([], lambda _row, log_probs: log_probs)) == []
 

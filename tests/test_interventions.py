@@ -17,7 +17,7 @@ import torch
 from steer import canary
 from steer.blocks import decoder_layers
 from steer.chat import render
-from steer.engines import make_engine
+from steer.engines import bare_engine
 from steer.engines.prefill import steered
 from steer.errors import UserError
 from steer.interventions import Slab, Steering, edit, span_range, validate
@@ -260,7 +260,7 @@ def test_the_same_positions_are_steered_with_the_cache_on_and_off(
     a = addition(random.Random(9), operation="add", unit="norm", magnitude=1.0, layer=1, span=span)
     request = Request("row", prompt, (), additions=(a,), limits=Limits(64, 6))
     with canary._watch(loaded.module) as seen:
-        (response,) = make_engine(kind, loaded).generate([request])
+        (response,) = bare_engine(kind, loaded).generate([request])
     cached = canary._joined(seen[1])
     fed = torch.tensor([prompt + response.output_ids[:-1]])
     plain = residuals(loaded, fed, torch.ones_like(fed))[1][0].double()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -44,7 +44,7 @@ def session(loaded: LoadedModel, source: Path, tmp_path: Path, monkeypatch: pyte
     return Session(
         options=Options(model=loaded.name, scenarios="organism"),
         loaded=loaded,
-        engine=ScriptedEngine(loaded),
+        engine=cast(Any, ScriptedEngine(loaded)),
         judge=KeepJudge(),
         scenarios=(Scenario("e", "c", "", "an evaluation scenario"),),
         suffixes=SuffixSet(SuffixPair("mine", "keep going", "stop"), NEUTRAL, PARAPHRASES),

@@ -1,17 +1,20 @@
 """Engines: they turn requests into responses, steered row by row.
 
-`reference` is plain batched generation under nnsight; `slots` is the fast one and must equal it.
+`reference` is plain batched generation under nnsight; `slots` is the fast one and must equal it;
+`proven` is what the rest of the program gets: the first of them that proves itself on what is asked.
 They know nothing of scenarios, arms' names, judges or stores.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Literal, get_args
 
 from steer.errors import choose
 
 if TYPE_CHECKING:
+    from steer.engines.proven import ProvenEngine
     from steer.types import Engine, LoadedModel
 
 EngineKind = Literal["auto", "slots", "nnsight"]
@@ -20,19 +23,30 @@ ENGINES: tuple[EngineKind, ...] = get_args(EngineKind)
 
 def make_engine(
     kind: str, loaded: LoadedModel, *, batch: int | None = None, say: Callable[[str], None] = print
-) -> Engine:
-    """The engine of a kind. `auto` takes `slots` where it can run the model; `say` hears why it cannot.
+) -> ProvenEngine:
+    """The engine of a kind. `auto` takes `slots` where it can run the model and proves itself on what it
+    is asked, else `nnsight`; `say` hears why.
 
     batch: the most rows at once; by default as many as memory holds.
     """
-    choose(kind, ENGINES, what="engine")
-    if kind != "nnsight":
-        from steer.engines.slots import SlotEngine, unsupported
+    from steer.engines.proven import ProvenEngine
+    from steer.engines.slots import unsupported
 
-        reason = unsupported(loaded)
-        if kind == "slots" or not reason:
-            return SlotEngine(loaded, batch=batch)
-        say(f"engine: nnsight, because the slot engine cannot run {loaded.name}: {reason}")
+    choose(kind, ENGINES, what="engine")
+    kinds, why = ["slots", "nnsight"] if kind == "auto" else [kind], ""
+    if kind == "auto" and (reason := unsupported(loaded)):
+        kinds, why = ["nnsight"], f"the slot engine cannot run {loaded.name}: {reason}"
+        say(f"engine: nnsight, because {why}")
+    makers = [partial(bare_engine, one, loaded, batch=batch) for one in kinds]
+    return ProvenEngine(loaded, makers, say=say, reason=why)
+
+
+def bare_engine(kind: str, loaded: LoadedModel, *, batch: int | None = None) -> Engine:
+    """The engine `slots` or `nnsight` itself, unproven."""
+    if kind == "slots":
+        from steer.engines.slots import SlotEngine
+
+        return SlotEngine(loaded, batch=batch)
     from steer.engines.reference import ReferenceEngine
 
     return ReferenceEngine(loaded, batch=batch)

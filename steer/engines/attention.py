@@ -22,6 +22,17 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+UNUSED = {
+    "dropout",
+    "position_ids",
+    "cache_position",
+    "use_cache",
+    "is_causal",
+    "output_attentions",
+    "output_router_logits",
+}
+"""Arguments of attention that say nothing to a decode step."""
+
 NAME = "steergap-shared-prompts"
 PADDED = 2
 """Tiles may hold this many times as many rows as there are, before they are made smaller."""
@@ -144,10 +155,16 @@ def shared_prompts(
     *,
     scaling: float,
     prompts: Prompts,
-    **_unused: Any,
+    **more: Any,
 ) -> tuple[Tensor, None]:
     """An attention function of `transformers`: query [row, head, 1, head_dim]; key, value
-    [row, key-value head, column, head_dim] and attention_mask [row, 1, 1, column] of the rows' own tokens."""
+    [row, key-value head, column, head_dim] and attention_mask [row, 1, 1, column] of the rows' own tokens.
+
+    TypeError for an argument that asks for more than plain attention (sinks, a cap, a window).
+    """
+    foreign = [name for name, given in more.items() if given is not None and name not in UNUSED]
+    if foreign:
+        raise TypeError(f"attention with {', '.join(foreign)} is not plain attention")
     rows, heads, _, dim = query.shape
     groups = key.shape[1]
     shaped = query[:, :, 0].view(rows, groups, heads // groups, dim)

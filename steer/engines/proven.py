@@ -1,0 +1,109 @@
+"""The engine that everything runs on: the first of several that proves itself on what it is asked.
+
+It is an engine itself. Before the first row of anything it generates or scores, it lets the engine at
+hand prove itself (`steer.engines.proof`, `steer.canary`) on those rows, as far as they are of another
+kind than what was proven before; where that fails, the next engine takes over, and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
+from typing import TYPE_CHECKING
+
+from steer import canary
+from steer.adapters import grouped
+from steer.engines.batching import is_out_of_memory
+from steer.engines.proof import ProofError, prove_generation, prove_scores, samples
+from steer.errors import UserError
+from steer.types import Engine, LoadedModel, Read, Request, Response, ScoreRow
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PEEK = 64
+"""Score rows read ahead, to prove one of each adapter."""
+
+
+class ProvenEngine:
+    """makers: the engines to take, the best first; say: hears why one is left.
+
+    `reason` is why the engine is not the first, or "".
+    """
+
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        makers: Sequence[Callable[[], Engine]],
+        *,
+        say: Callable[[str], None],
+        reason: str = "",
+    ) -> None:
+        self._loaded, self._say, self.reason = loaded, say, reason
+        self._left = list(makers)
+        self._take()
+
+    def _take(self) -> None:
+        self._engine = self._left.pop(0)()
+        self._reach: dict[str, int] = {}  # adapter -> tokens of the longest prompt proven
+        self._steered: set[tuple[int, str, str]] = set()
+        self._scored: set[str] = set()  # adapters
+
+    @property
+    def name(self) -> str:
+        return self._engine.name
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Response]:
+        asked = list(requests)
+        self.prove(asked)
+        yield from self._engine.generate(asked)
+
+    def score(self, rows: Iterable[ScoreRow], read: Read) -> Iterator[Tensor]:
+        coming = iter(rows)
+        first = list(islice(coming, PEEK))
+        self._hold(lambda: self._prove_scores(first))
+        yield from self._engine.score(chain(first, coming), read)
+
+    def prove(self, requests: Sequence[Request]) -> None:
+        """Settle which engine will run these requests; UserError if none proves itself."""
+        self._hold(lambda: self._prove(requests))
+
+    def _prove(self, requests: Sequence[Request]) -> None:
+        for adapter, group in grouped(requests, lambda request: request.adapter).items():
+            prompts = samples(group)
+            reach = max(map(len, prompts), default=0)
+            if reach > self._reach.get(adapter, 0):
+                prove_generation(self._engine, self._loaded, prompts, adapter)
+                self._reach[adapter] = reach
+        fresh = [r for r in requests if not self._steered.issuperset(map(canary.case, r.additions))]
+        canary.check(self._engine, self._loaded, fresh)
+        self._steered.update(canary.case(addition) for r in fresh for addition in r.additions)
+
+    def _prove_scores(self, rows: Sequence[ScoreRow]) -> None:
+        for row in rows:
+            if row.prompt_ids and row.answer_ids and row.adapter not in self._scored:
+                prove_scores(self._engine, self._loaded, row)
+                self._scored.add(row.adapter)
+
+    def _hold(self, proof: Callable[[], None]) -> None:
+        """Take engine after engine until the proof holds."""
+        while True:
+            try:
+                return proof()
+            except Exception as error:
+                if isinstance(error, UserError) and not isinstance(error, ProofError | canary.CanaryError):
+                    raise
+                if is_out_of_memory(error):
+                    raise UserError(
+                        f"{self._loaded.name}: out of memory with one prompt; use a smaller model or dtype"
+                    ) from error
+                fault = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+                why = (
+                    f"the {self.name} engine fails its check on {self._loaded.name}: {fault.splitlines()[0]}"
+                )
+                if not self._left:
+                    hint = "" if self.name == "nnsight" else "; use --engine nnsight"
+                    raise UserError(why + hint) from error
+            self._take()
+            self.reason = why
+            self._say(f"engine: {self.name}, because {why}")
