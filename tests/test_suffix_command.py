@@ -12,6 +12,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import cli
+from steer.judges.remote import SAMPLE
 from steer.store import RunStore
 from tests.judge_server import Server, serving
 from tests.tiny import checkpoint
@@ -205,6 +206,7 @@ KILLED = """
 import os, signal, sys
 import cli
 from steer import pipeline
+from steer.judges.remote import SAMPLE
 from steer.store import RunStore
 pipeline.FLUSH_ROWS = 4
 where, at = sys.argv[1], int(sys.argv[2])
@@ -255,7 +257,7 @@ def test_a_judge_out_of_calls_ends_the_run_in_one_line_and_the_next_command_goes
         assert "stopped at --max-calls with" in stopped.err
         assert "Convergence" not in stopped.out  # half-judged figures are not printed
         assert run(monkeypatch, *arguments) == 0
-        asked = [hit for hit in server.log if "only tests the connection" not in hit.body]
+        asked = [hit for hit in server.log if SAMPLE.answer not in hit.body]
     printed = capsys.readouterr().out
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     (name,) = summary["judge"]["usage"]
