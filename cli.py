@@ -253,6 +253,9 @@ def extract(
     conclude(ctx, options, found, None)
 
 
+POSITION = typer.Option(help="Of a refusal_direction file; else direction_metadata.json beside it says it.")
+LAYER = typer.Option(help="Chosen there, in that file's counting; else as above.")
+
 vector = typer.Typer(help="Look at a vector file, or convert it.", no_args_is_help=True)
 app.add_typer(vector, name="vector")
 
@@ -261,6 +264,8 @@ app.add_typer(vector, name="vector")
 def show(
     file: Annotated[Path, typer.Argument()],
     format: Annotated[str, typer.Option(help="Only where the file's name does not tell.")] = "",
+    position: Annotated[int | None, POSITION] = None,
+    layer: Annotated[int | None, LAYER] = None,
     json_only: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """How far a vector can be trusted, and which figure means something."""
@@ -268,7 +273,7 @@ def show(
     from vectors import trust_screen
     from vectors.foreign import read_vector
 
-    found = read_vector(file, format=format)
+    found = read_vector(file, format=format, position=position, layer=layer)
     if json_only:
         print(json.dumps(trust_screen.as_dict(found), indent=1))
     else:
@@ -284,6 +289,8 @@ def convert(
     out: Annotated[Path, typer.Argument()],
     to: Annotated[str, typer.Option(help="steergap, gguf or persona_vectors; else by OUT's name.")] = "",
     format: Annotated[str, typer.Option(help="Of the input, where its name does not tell.")] = "",
+    position: Annotated[int | None, POSITION] = None,
+    layer: Annotated[int | None, LAYER] = None,
     part: Annotated[str, typer.Option(help="Of a suffix contrast: pro-neutral or neutral-anti.")] = "",
     without: Annotated[
         Path | None, typer.Option(help="A vector: only what is orthogonal to it is written.")
@@ -294,10 +301,12 @@ def convert(
     from vectors.foreign import read_vector, write_vector
     from vectors.vector import part as part_of
 
-    found = read_vector(file, format=format)
+    found = read_vector(file, format=format, position=position, layer=layer)
     found = part_of(found, part) if part else found
     found = orthogonal_part(found, read_vector(without)) if without is not None else found
     left_out = write_vector(found, out, format=to)
+    if found.provenance.source == "refusal_direction":
+        print(f"read: {found.provenance.read}")
     print(f"{out}" + (f" (left out layers {left_out}: the format cannot hold them)" if left_out else ""))
 
 
@@ -503,13 +512,20 @@ def _is_number(text: str) -> bool:
 def main() -> int:
     """Run a command. A UserError is one line and exit code 2; Ctrl-C keeps every finished row."""
     try:
-        code = app(spread(sys.argv[1:]), standalone_mode=False, prog_name="cli.py") or 0
+        code = app(spread(sys.argv[1:]), standalone_mode=False, prog_name=Path(sys.argv[0]).name) or 0
     except UserError as error:
         print(f"error: {plain(str(error))}", file=sys.stderr)
         return 2
     except typer.TyperException as error:
         message = " ".join(error.format_message().split())
         print(f"error: {plain(message)} (-h shows what is allowed)", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.filename is None:
+            raise
+        place = str(error.filename)
+        place = place if len(place) <= 200 else f"{place[:200]}…"
+        print(f"error: {plain(place)}: {error.strerror}; give another place", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED

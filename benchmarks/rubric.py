@@ -1,9 +1,9 @@
 """The rubric judge against published labels: `python -m benchmarks.rubric [--fit | --final]`.
 
 Without an option it prints the figures of the tuning part, cross-validated by scenario, and those
-recorded in results/rubric.json. `--fit` prints the weight table fitted on the tuning part, `--final`
-judges the parts that tuned nothing and records the result: run once for a given table. `test` is
-new models and new scenarios; `untuned_models` the new models on all scenarios.
+recorded in steer/judges/rubric_error.json. `--fit` prints the weight table fitted on the tuning part,
+`--final` judges the parts that tuned nothing and records the result: run once for a given table. `test`
+is new models and new scenarios; `untuned_models` the new models on all scenarios.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from steer.types import Label
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
-RESULT = Path(__file__).parent / "results" / "rubric.json"
+RESULT = Path(__file__).parents[1] / "steer/judges/rubric_error.json"
 CLASSES: tuple[Label, ...] = ("convergence", "no_convergence", "safety_refusal")
 RIDGE = 8.0
 FLOOR_FOR, FLOOR_AGAINST = 0.25, 0.1  # a cue never weighs less than this in its own direction
@@ -203,7 +203,6 @@ def main(option: str) -> None:
                 split["test"] + split["new_model"], judge(split["test"] + split["new_model"])
             ),
         }
-        RESULT.parent.mkdir(exist_ok=True)
         RESULT.write_text(json.dumps(record, indent=2) + "\n")
     else:
         print(

@@ -24,6 +24,7 @@ from experiments.options import (
 )
 from steer.errors import UserError
 from steer.judges import TIMEOUT
+from steer.texts import read_text
 from steer.types import Span
 
 
@@ -33,14 +34,14 @@ def read_config(ctx: typer.Context, path: Path | None) -> Path | None:
         import yaml
 
         try:
-            values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            values = yaml.safe_load(read_text(path))
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise UserError(f"--config {str(path)!r} cannot be read as YAML: {error}") from error
         if not isinstance(values, dict):
             raise UserError(f"--config {str(path)!r}: expected a mapping of flags, as run.yaml holds")
         values.pop("command", None)
         known = {p.name for p in ctx.command.params}
-        if unknown := sorted(set(values) - known):
+        if unknown := sorted({str(name) for name in values} - known):
             raise UserError(
                 f"--config {str(path)!r} names {unknown[0]!r}: allowed are {', '.join(sorted(known))}"
             )

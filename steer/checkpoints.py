@@ -6,7 +6,6 @@ know how a model is loaded.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from steer.errors import UserError
+from steer.texts import read_json
 
 ALIASES = {
     "qwen3-0.6b": "Qwen/Qwen3-0.6B",
@@ -80,9 +80,9 @@ def read_note(folder: Path) -> tuple[str, int]:
     if not note.is_file():
         return "", 0
     try:
-        held: Any = json.loads(note.read_bytes())
+        held: Any = read_json(note)
         return str(held["evidence"]), int(held.get("new_tokens", 0))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (UserError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f'{note}: must hold {{"evidence": TEXT}}: write it so, or remove it') from error
 
 
@@ -106,16 +106,14 @@ def _fault(folder: Path) -> str:
             return "a peft adapter, not a model: give the model and the adapter apart"
         return "no config.json in it: give a folder written by save_pretrained"
     try:
-        json.loads((folder / "config.json").read_bytes())
-    except ValueError:
+        read_json(folder / "config.json")
+    except UserError:
         return "config.json is not JSON: copy or download the model again"
     index = folder / "model.safetensors.index.json"
     if index.is_file():
         try:
-            shards = sorted(
-                set(cast("dict[str, str]", json.loads(index.read_bytes())["weight_map"]).values())
-            )
-        except (ValueError, KeyError, TypeError, AttributeError):
+            shards = sorted(set(cast("dict[str, str]", read_json(index)["weight_map"]).values()))
+        except (UserError, KeyError, TypeError, AttributeError):
             return f"{index.name} is no index of weights: copy or download the model again"
         absent = [shard for shard in shards if not (folder / shard).is_file()]
         if absent:

@@ -212,12 +212,36 @@ def test_assistant_axis_rows_are_block_outputs(tmp_path: Path) -> None:
 def test_refusal_direction_rows_are_block_inputs(tmp_path: Path) -> None:
     both = torch.stack((stack(4), stack(4) * 10)).double()
     torch.save(both, tmp_path / "mean_diffs.pt")
-    found = read_vector(tmp_path / "mean_diffs.pt", format="refusal_direction")
+    found = read_vector(tmp_path / "mean_diffs.pt", format="refusal_direction", position=-1)
     assert layers_of(found) == {0: 20.0, 1: 30.0, 2: 40.0}
     first = read_vector(tmp_path / "mean_diffs.pt", format="refusal_direction", position=-2)
     assert layers_of(first) == {0: 2.0, 1: 3.0, 2: 4.0}
     with pytest.raises(UserError, match="position 2 is out of range"):
         read_vector(tmp_path / "mean_diffs.pt", format="refusal_direction", position=2)
+
+
+def test_the_position_of_a_refusal_direction_is_never_guessed(tmp_path: Path) -> None:
+    """The published folders: generate_directions/mean_diffs.pt, direction.pt and the choice above it."""
+    file = tmp_path / "generate_directions" / "mean_diffs.pt"
+    file.parent.mkdir()
+    torch.save(torch.stack((stack(4), stack(4) * 10, stack(4) * 100)), file)
+    torch.save(stack(4)[2] * 10, tmp_path / "direction.pt")
+    theirs = {"format": "refusal_direction"}
+    refused(file, "holds 3 positions and does not say which is meant: give --position", **theirs)
+    refused(tmp_path / "direction.pt", "does not say its layer: give --layer", **theirs)
+    given = read_vector(tmp_path / "direction.pt", format="refusal_direction", layer=2)
+    (tmp_path / "direction_metadata.json").write_bytes(b'\xef\xbb\xbf{"pos": -2, "layer": 2}')
+    found = read_vector(file, format="refusal_direction")
+    assert layers_of(found) == {0: 20.0, 1: 30.0, 2: 40.0}
+    assert found.provenance.read == (
+        "position -2 of 3; the layer chosen there, 2, is 1 here (of direction_metadata.json)"
+    )
+    chosen = read_vector(tmp_path / "direction.pt", format="refusal_direction")
+    assert layers_of(chosen) == layers_of(given) == {1: found.directions[1][0]}
+    assert layers_of(read_vector(file, format="refusal_direction", position=0)) == {0: 2.0, 1: 3.0, 2: 4.0}
+    (tmp_path / "direction_metadata.json").write_text('{"pos": "-2", "layer": true}')
+    refused(file, 'must hold {"pos": NUMBER, "layer": NUMBER}', **theirs)
+    refused(tmp_path / "direction.pt", "leaves no position or layer to choose", format="caa", layer=2)
 
 
 def test_caa_file_and_folder(tmp_path: Path) -> None:
@@ -360,6 +384,11 @@ def rewrite(path: Path, *, tensors: Any = None, **metadata: Any) -> None:
         ({"schema": "2"}, "newer than this version"),
         ({"schema": "x"}, "schema is 'x'"),
         ({"format": "other"}, "format is 'other'"),
+        (
+            {"layers": "direction.{L} is added at the input"},
+            "layers is 'direction.{L} is added at the input'",
+        ),
+        ({"header": {"trust/1/split_half": 0.99}}, "trust figures do not give its checksum"),
         ({"header": {"provenance/model": None}}, "content hash|Field required"),
         ({"header": {"provenance/d_model": "16"}}, "provenance.d_model"),
         ({"header": {"provenance/d_model": None}}, "provenance.d_model.*required"),
@@ -385,9 +414,16 @@ def test_a_changed_native_file_is_refused(tmp_path: Path, change: dict[str, Any]
     refused(file, message)
 
 
+def test_a_file_without_the_checksum_of_earlier_versions_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "v.safetensors"
+    save_vector(vector(), file)
+    rewrite(file, header={"checksum": None})
+    assert load_vector(file).id == vector().id
+
+
 def test_svec_rubbish(tmp_path: Path) -> None:
     file = tmp_path / "v.svec"
-    for content in ("{", "[]", '{"directions": {"x": [1]}}', '{"directions": {"1": "a"}}', '{"other": 1}'):
+    for content in ("[]", '{"directions": {"x": [1]}}', '{"directions": {"1": "a"}}', '{"other": 1}'):
         file.write_text(content)
         refused(file, "is JSON with directions")
     file.write_text('{"directions": {"1": [1, NaN]}}')

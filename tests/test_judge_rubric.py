@@ -84,7 +84,7 @@ def test_the_judge_sees_items_only_and_answers_each_once() -> None:
 
 
 def test_the_printed_error_belongs_to_this_table_of_cues() -> None:
-    record = json.loads((Path(__file__).parents[1] / "benchmarks/results/rubric.json").read_text())
+    record = json.loads((Path(__file__).parents[1] / "steer/judges/rubric_error.json").read_text())
     assert record["judge"] == Rubric().name, "cues or weights changed: python -m benchmarks.rubric --final"
     line = known_error(Rubric().name)
     assert line is not None
@@ -111,7 +111,7 @@ def test_the_recorded_figures_are_what_the_rubric_does_today() -> None:
     if not SHARED.is_dir():
         pytest.skip("../shared/data is not here: the published labels cannot be judged")
     rows = parts()["test"]
-    record = json.loads((Path(__file__).parents[1] / "benchmarks/results/rubric.json").read_text())
+    record = json.loads((Path(__file__).parents[1] / "steer/judges/rubric_error.json").read_text())
     assert figures(rows, judge(rows)) == record["test"]
 
 

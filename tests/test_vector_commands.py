@@ -132,6 +132,30 @@ def test_convert_there_and_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert load_vector(Path("g.safetensors")).norms == made.norms
 
 
+def test_a_position_is_said_or_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save(torch.randn(5, 4, 8), "mean_diffs.pt")
+    convert = ("vector", "convert", "mean_diffs.pt", "v.safetensors", "--format", "refusal_direction")
+    assert run(monkeypatch, *convert) == 2
+    assert "give --position (vector convert)" in capsys.readouterr().err
+    assert run(monkeypatch, *convert, "--position", "-2") == 0
+    assert "position -2 of 5" in capsys.readouterr().out
+    assert torch.equal(load_vector(Path("v.safetensors")).directions[2], torch.load("mean_diffs.pt")[-2, 3])
+
+
+def test_a_place_that_cannot_be_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for place in ("x" * 5000, tmp_path / "file" / "below"):
+        (tmp_path / "file").touch()
+        for command in (("export", place, "--format", "csv", "--out", "o.csv"), ("vector", "show", place)):
+            assert run(monkeypatch, *command) == 2
+            (line,) = capsys.readouterr().err.splitlines()
+            assert line.startswith("error: ")
+
+
 def test_convert_says_what_a_format_cannot_hold(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,6 +5,7 @@ So an interrupt costs a chunk at most, and another recipe on the same pairs capt
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -64,7 +65,7 @@ def cached_capture(
     rows: ordered by slot. Returns `[slot, layer, d_model]`.
     """
     import torch
-    from safetensors.torch import load_file, save
+    from safetensors.torch import save
 
     out = torch.zeros(slots, len(layers), loaded.d_model)
     for number, grouped in groupby(rows, key=lambda row: row.slot // CHUNK):
@@ -80,10 +81,11 @@ def cached_capture(
             [(r.ids, r.start, r.end, r.slot) for r in chunk],
         ]
         file = cache / f"capture-{digest(content)[:24]}.safetensors"
-        if not file.is_file():
+        values = _kept(file)
+        if values is None:
             values = capture(loaded, chunk, layers=layers, slots=count)
-            write_atomically(file, save({"activations": values}))
-        out[first : first + count] = load_file(file)["activations"]
+            write_atomically(file, save({"activations": values}, {"sha256": _sha256(values)}))
+        out[first : first + count] = values
         tick(len(chunk))
     if not bool(torch.isfinite(out).all()):
         bad = [layer for k, layer in enumerate(layers) if not bool(torch.isfinite(out[:, k]).all())]
@@ -92,3 +94,29 @@ def cached_capture(
             "load it in bfloat16 or float32"
         )
     return out
+
+
+def _kept(file: Path) -> Tensor | None:
+    """A chunk in the cache; None where there is none, or an earlier version's without a checksum."""
+    from safetensors import SafetensorError, safe_open
+
+    if not file.is_file():
+        return None
+    try:
+        with safe_open(file, framework="pt") as opened:  # pyright: ignore[reportUnknownVariableType]
+            written: str | None = (opened.metadata() or {}).get("sha256")
+            values: Tensor = opened.get_tensor("activations")
+    except SafetensorError as error:
+        raise _damaged(file, str(error)) from None
+    if written is not None and written != _sha256(values):
+        raise _damaged(file, "its checksum is another")
+    return values if written is not None else None
+
+
+def _damaged(file: Path, reason: str) -> UserError:
+    return UserError(f"{file} is damaged ({reason[:120]}): delete it, and the same command captures it again")
+
+
+def _sha256(values: Tensor) -> str:
+    kind = f"{values.dtype} {list(values.shape)}"
+    return hashlib.sha256(kind.encode() + values.contiguous().numpy().tobytes()).hexdigest()

@@ -7,8 +7,9 @@ provenance, norms, projections and trust. Never pickle. Other projects' formats 
 
 from __future__ import annotations
 
+import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -36,6 +37,7 @@ class Header:
     norms: dict[Span, dict[int, float]]
     projections: dict[Span, dict[int, tuple[float, float]]]
     trust: dict[int, LayerTrust]
+    checksum: str = ""
 
 
 def header_json(vector: SteeringVector) -> str:
@@ -43,7 +45,14 @@ def header_json(vector: SteeringVector) -> str:
     from pydantic import TypeAdapter
 
     header = Header(vector.id, vector.provenance, vector.norms, vector.projections, vector.trust)
-    return TypeAdapter(Header).dump_json(header).decode()
+    return TypeAdapter(Header).dump_json(replace(header, checksum=_checksum(header))).decode()
+
+
+def _checksum(header: Header) -> str:
+    """sha256 of all that the header says: the id leaves trust out, which says nothing of what steers."""
+    from pydantic import TypeAdapter
+
+    return hashlib.sha256(TypeAdapter(Header).dump_json(replace(header, checksum=""))).hexdigest()
 
 
 def parse_header(text: str, *, where: str) -> Header:
@@ -63,7 +72,7 @@ def parse_header(text: str, *, where: str) -> Header:
 def rebuilt(
     directions: dict[int, Tensor], parts: dict[str, dict[int, Tensor]], header: Header
 ) -> SteeringVector:
-    """The vector of tensors and header; UserError unless its content hash is the one that was written."""
+    """The vector of tensors and header; UserError unless content hash and checksum are those written."""
     vector = SteeringVector(
         directions=directions,
         provenance=header.provenance,
@@ -74,6 +83,8 @@ def rebuilt(
     )
     if vector.id != header.id:
         raise UserError(f"its content hash is {vector.id}, not {header.id}: it was changed after writing")
+    if header.checksum and header.checksum != _checksum(header):  # earlier files have none
+        raise UserError("its trust figures do not give its checksum: they were changed after writing")
     return vector
 
 
@@ -105,15 +116,17 @@ def load_vector(path: Path) -> SteeringVector:
         found = metadata.get("format")
         raise UserError(f"{path}: format is {found!r}, a steering vector's is {FORMAT!r}: is it a model?")
     schema = metadata.get("schema", "")
-    if not schema.isdecimal() or int(schema) < 1:
+    if not re.fullmatch(r"[1-9][0-9]{0,3}", schema):
         raise UserError(f"{path}: schema is {schema!r}, allowed are 1 to {SCHEMA}")
     if int(schema) > SCHEMA:
         raise UserError(
             f"{path}: schema {schema} is newer than this version reads ({SCHEMA}): update steergap"
         )
+    if metadata.get("layers") != LAYERS:
+        raise UserError(f"{path}: layers is {metadata.get('layers')!r}, in schema {SCHEMA} it is {LAYERS!r}")
     header = parse_header(metadata.get("header", ""), where=str(path))
     for name, tensor in tensors.items():
-        match = re.fullmatch(r"(?:direction|part\.(?P<part>[^.]+))\.(?P<layer>\d+)", name)
+        match = re.fullmatch(r"(?:direction|part\.(?P<part>[^.]+))\.(?P<layer>\d{1,4})", name)
         if match is None:
             raise UserError(f"{path}: tensor {name!r} is unknown: allowed are direction.L and part.NAME.L")
         home = directions if match["part"] is None else parts.setdefault(match["part"], {})

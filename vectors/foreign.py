@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-import json
 import re
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from steer.atomic import write_atomically
 from steer.errors import UserError, choose
+from steer.texts import read_json
 from vectors.files import (
     existing_file,
     header_json,
@@ -52,17 +53,25 @@ CONVENTIONS: dict[str, Convention] = {
 }
 """repeng and llama.cpp share the GGUF file."""
 
+CHOSEN = "direction_metadata.json"
+"""Says which position and layer of a refusal_direction file its authors chose: {"pos": -2, "layer": 10}."""
+
 WRITABLE = ("steergap", "gguf", "persona_vectors")
 
 
-def read_vector(path: Path, *, format: str = "", position: int = -1) -> SteeringVector:
+def read_vector(
+    path: Path, *, format: str = "", position: int | None = None, layer: int | None = None
+) -> SteeringVector:
     """Read any known format. `format` may be left out where the name says it: .safetensors, .gguf, .svec,
     vec_layer_L.pt. Other .pt files need it: a stack of rows does not say how it counts layers.
 
-    position: the row of a refusal_direction file's first axis (positions before the answer; -1 the last).
+    position, layer: of a refusal_direction file, in its own counting (positions before the answer, -1 the
+    last); left out, direction_metadata.json beside it or in the folder above says them.
     """
     name = format or _guess(path)
     choose(name, ("steergap", *CONVENTIONS), what="vector format")
+    if name != "refusal_direction" and (position is not None or layer is not None):
+        raise UserError(f"{path}: a {name} file leaves no position or layer to choose: leave them out")
     if name == "steergap":
         return load_vector(path)
     if name == "caa" and path.is_dir():
@@ -76,15 +85,46 @@ def read_vector(path: Path, *, format: str = "", position: int = -1) -> Steering
         return _from_rows({_caa_layer(path): _tensor(path)}, name, path, n_layers=0)
     stack = _tensor(path)
     if name == "refusal_direction":
-        if stack.dim() != 3:
-            raise UserError(f"{path}: shape {list(stack.shape)}, mean_diffs is [position, layer, d_model]")
-        if not -stack.shape[0] <= position < stack.shape[0]:
-            raise UserError(f"{path}: position {position} is out of range: it has {stack.shape[0]}")
-        stack = stack[position]
+        return _refusal_direction(stack, path, position, layer)
     if stack.dim() != 2:
         raise UserError(f"{path}: shape {list(stack.shape)}, {name} files are [layer, d_model]")
     n_layers = len(stack) - (1 if name == "persona_vectors" else 0)
     return _from_rows(dict(enumerate(stack)), name, path, n_layers=n_layers)
+
+
+def _refusal_direction(stack: Tensor, path: Path, position: int | None, layer: int | None) -> SteeringVector:
+    """mean_diffs.pt at one position, or direction.pt, the one of them that was chosen."""
+    beside = (path.parent / CHOSEN, path.parent.parent / CHOSEN)
+    note = next((file for file in beside if file.is_file()), None)
+    said: Any = read_json(note) if note else {}
+    pos, at = (said.get("pos"), said.get("layer")) if isinstance(said, dict) else (None, None)
+    if note and not (type(pos) is int and type(at) is int):
+        raise UserError(f'{note}: must hold {{"pos": NUMBER, "layer": NUMBER}}: restore it, or move it away')
+    source = f" (of {note.name})" if note and (position, layer) == (None, None) else ""
+    position, layer = pos if position is None else position, at if layer is None else layer
+    name, known = "refusal_direction", f"give it (vector convert), or keep {CHOSEN} beside the file"
+    if stack.dim() == 1:
+        if layer is None:
+            raise UserError(
+                f"{path}: one direction does not say its layer: {known.replace('it', '--layer', 1)}"
+            )
+        found = _from_rows({layer: stack}, name, path, n_layers=0)
+        return replace_provenance(found, read=f"layer {layer} there{source}")
+    if stack.dim() != 3:
+        raise UserError(
+            f"{path}: shape {list(stack.shape)}, mean_diffs is [position, layer, d_model] "
+            "and direction [d_model]"
+        )
+    if position is None:
+        raise UserError(
+            f"{path}: holds {stack.shape[0]} positions and does not say which is meant: "
+            f"{known.replace('it', '--position', 1)}"
+        )
+    if not -stack.shape[0] <= position < stack.shape[0]:
+        raise UserError(f"{path}: position {position} is out of range: it has {stack.shape[0]}")
+    found = _from_rows(dict(enumerate(stack[position])), name, path, n_layers=stack.shape[1])
+    chosen = "" if layer is None else f"; the layer chosen there, {layer}, is {layer - 1} here"
+    return replace_provenance(found, read=f"position {position} of {stack.shape[0]}{chosen}{source}")
 
 
 def write_vector(vector: SteeringVector, path: Path, *, format: str = "") -> tuple[int, ...]:
@@ -111,8 +151,9 @@ def _guess(path: Path) -> str:
         return "caa"
     if path.suffix == ".pt":
         raise UserError(
-            f"{path}: a .pt file does not say how it counts layers: give the format, "
-            "one of persona_vectors, assistant-axis, refusal_direction, caa"
+            f"{path}: a .pt file does not say how it counts layers: convert it, with the format "
+            "persona_vectors, assistant-axis, refusal_direction or caa "
+            f"(python cli.py vector convert {path.name} v.safetensors --format FORMAT)"
         )
     raise UserError(
         f"{path}: unknown kind of file {path.suffix!r}: allowed are .safetensors, .gguf, .svec and .pt"
@@ -126,6 +167,10 @@ def _from_rows(rows: dict[int, Tensor], name: str, path: Path, *, n_layers: int)
     for index, row in rows.items():
         layer = index + convention.offset
         last = convention.drop_last and index == max(rows)
+        if row.dim() != 1:
+            raise UserError(
+                f"{path}: the direction of layer {index} has shape {list(row.shape)}, not [d_model]"
+            )
         if layer < 0 or last or not bool(row.any()):
             continue
         directions[layer] = row.detach().float().contiguous()
@@ -143,7 +188,14 @@ def _tensor(path: Path) -> Tensor:
     import torch
 
     try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                damaged = archive.testzip()
+            if damaged is not None:
+                raise UserError(f"{path}: the checksum of {damaged} is another: copy it again")
         loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except UserError:
+        raise
     except Exception as error:
         # weights_only raises UnpicklingError, a truncated archive RuntimeError, rubbish EOFError or KeyError
         reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
@@ -176,14 +228,14 @@ def _caa_folder(folder: Path) -> dict[int, Tensor]:
 def _svec(path: Path) -> dict[int, Tensor]:
     import torch
 
+    loaded = read_json(path)
     try:
-        loaded: Any = json.loads(path.read_text("utf-8"))
         found = {
             int(layer): torch.tensor(row, dtype=torch.float64) for layer, row in loaded["directions"].items()
         }
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RuntimeError) as error:
         raise UserError(
-            f"{path}: a .svec file is JSON with directions {{layer: numbers}} ({error})"
+            f"{path}: a .svec file is JSON with directions {{layer: numbers}} ({str(error)[:120]})"
         ) from None
     rows: dict[int, Tensor] = {}
     for layer, row in found.items():
@@ -193,35 +245,18 @@ def _svec(path: Path) -> dict[int, Tensor]:
     return rows
 
 
-def _gguf_field(reader: Any, name: str) -> Any:
-    field = reader.get_field(name)
-    return None if field is None else field.contents()
-
-
 def _read_gguf(path: Path) -> SteeringVector:
-    import torch
-    from gguf import GGUFReader
-
     try:
-        reader = GGUFReader(path)
+        architecture, hint, own, rows = _gguf(path)
+    except UserError:
+        raise
     except Exception as error:  # the library raises ValueError, IndexError, struct.error, ... on damage
         reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         raise UserError(f"{path}: not a whole GGUF file ({reason}): copy it again") from None
-    architecture = _gguf_field(reader, "general.architecture")
     if architecture != "controlvector":
         raise UserError(f"{path}: GGUF of architecture {architecture!r}, a vector's is 'controlvector'")
-    hint = _gguf_field(reader, "controlvector.model_hint")
     if not isinstance(hint, str):
         raise UserError(f"{path}: the required field controlvector.model_hint is missing")
-    rows: dict[int, Tensor] = {}
-    for tensor in reader.tensors:
-        match = re.fullmatch(r"direction\.(\d+)", tensor.name)
-        if match is None or tensor.data.dtype != "float32":
-            raise UserError(
-                f"{path}: tensor {tensor.name!r} ({tensor.data.dtype}): allowed is direction.L, float32"
-            )
-        rows[int(match[1])] = torch.from_numpy(tensor.data.copy()).reshape(-1)
-    own = _gguf_field(reader, "steergap.header")
     if isinstance(own, str):
         header = parse_header(own, where=str(path))
         try:
@@ -230,6 +265,26 @@ def _read_gguf(path: Path) -> SteeringVector:
             raise UserError(f"{path}: {error}") from None
     vector = _from_rows(rows, "gguf", path, n_layers=0)
     return replace_provenance(vector, model=hint)
+
+
+def _gguf(path: Path) -> tuple[Any, Any, Any, dict[int, Tensor]]:
+    """(architecture, model hint, our own header, direction by layer), as the file has them."""
+    import torch
+    from gguf import GGUFReader
+
+    reader = GGUFReader(path)
+    names = ("general.architecture", "controlvector.model_hint", "steergap.header")
+    fields = [reader.get_field(name) for name in names]
+    architecture, hint, own = (None if field is None else field.contents() for field in fields)
+    rows: dict[int, Tensor] = {}
+    for tensor in reader.tensors if architecture == "controlvector" else ():
+        match = re.fullmatch(r"direction\.(\d{1,4})", tensor.name)
+        if match is None or tensor.data.dtype != "float32":
+            raise UserError(
+                f"{path}: tensor {tensor.name!r} ({tensor.data.dtype}): allowed is direction.L, float32"
+            )
+        rows[int(match[1])] = torch.from_numpy(tensor.data.copy()).reshape(-1)
+    return architecture, hint, own, rows
 
 
 def replace_provenance(vector: SteeringVector, **changes: Any) -> SteeringVector:

@@ -24,7 +24,7 @@ KINDS = ("rubric", "openai", "hf", "panel", "human")
 CONCURRENCY = 16
 TIMEOUT = 120.0  # seconds for one whole reply
 BASELINE_ERRORS = ("error_pro_baseline", "error_baseline_anti")
-_MEASURED = Path(__file__).resolve().parents[2] / "benchmarks" / "results" / "rubric.json"
+_MEASURED = Path(__file__).parent / "rubric_error.json"
 
 
 def make(spec: str, *, preflight: bool = True, **access: Unpack[Access]) -> Judge:
