@@ -18,7 +18,7 @@ INTERRUPTED = 130
 """What a shell calls a process that Ctrl-C ended; typer returns it instead of raising."""
 
 NOT_IN_A_TALK = (
-    *("scenarios", "per_category", "context", "protocol", "samples", "force"),
+    *("scenarios", "per_category", "protocol", "samples", "force"),
     *("judge_sees", "out", "dry_run", "json_only"),
 )
 """Shared flags of what is run on scenarios and leaves a folder."""
@@ -215,7 +215,7 @@ def emergent(
     epilog="Example: python cli.py extract --contrast suffix --method mean-difference --layers all "
     "--out v.safetensors"
 )
-@experiment(without=("per_category", "context", "judge_sees", "temperature", "samples"))
+@experiment(without=("per_category", "judge_sees", "temperature", "samples"))
 def extract(
     ctx: typer.Context,
     options: Options,

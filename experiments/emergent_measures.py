@@ -65,9 +65,8 @@ def measure_held_out(session: Session, store: RunStore, arms: Sequence[Arm], hel
         for arm in missing:
             rows: list[ScoreRow] = []
             for scenario, example in zip(items, texts, strict=True):
-                prompt = render(
-                    session.loaded, *prompt_texts(scenario, arm, context=True), thinking=session.thinking
-                )
+                texts_sent = prompt_texts(scenario, arm, session.loaded.context)
+                prompt = render(session.loaded, *texts_sent, thinking=session.thinking)
                 rows += [
                     ScoreRow(prompt, answer, arm.additions, arm.adapter)
                     for answer in (example.unwanted_ids, example.wanted_ids)

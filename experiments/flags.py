@@ -15,7 +15,6 @@ import typer
 from experiments.options import (
     PAPER,
     Api,
-    Context,
     EngineName,
     JudgeSees,
     Options,
@@ -25,7 +24,7 @@ from experiments.options import (
 from steer.errors import UserError
 from steer.judges import TIMEOUT
 from steer.texts import read_text
-from steer.types import Span
+from steer.types import DATE, Context, Span
 
 
 def read_config(ctx: typer.Context, path: Path | None) -> Path | None:
@@ -62,7 +61,12 @@ def shared_flags(
     ] = None,
     per_category: Annotated[int | None, typer.Option(help="At most this many scenarios a category.")] = None,
     seed: Annotated[int, typer.Option(help="Of the scenario sample and of sampled tokens.")] = 0,
-    context: Annotated[Context, typer.Option(help="none: leave the scenario's system message out.")] = "full",
+    context: Annotated[
+        Context, typer.Option(help="System texts: user puts them before the user's, none leaves them out.")
+    ] = "full",
+    date: Annotated[
+        str | None, typer.Option(help=f"What day a template that reads the clock is told; default {DATE}.")
+    ] = None,
     protocol: Annotated[
         Literal["steergap", "paper"], typer.Option(help="paper: everything arXiv 2601.01584 did.")
     ] = "steergap",
@@ -105,6 +109,7 @@ def shared_flags(
         per_category=per_category,
         seed=seed,
         context=context,
+        date=date,
         suffixes=suffixes,
         judge=judge,
         judge_sees=judge_sees,

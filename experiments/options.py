@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from steer.errors import UserError
 from steer.judges import CONCURRENCY, TIMEOUT
+from steer.types import DATE, Context
 
 if TYPE_CHECKING:
     from steer.judges.endpoint import Access
@@ -18,7 +20,6 @@ SizedOperation = Literal["add", "clamp"]
 """What can be chosen at plus and minus a magnitude: `ablate` has no size and no sign."""
 
 Api = Literal["auto", "chat", "responses"]
-Context = Literal["full", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,7 @@ class Options:
     judge: `auto` is the grammar's own labels (`truth`) for the organism, `rubric` for other models.
     new_tokens: None is what the checkpoint says, else 1024, or 8096 for a thinking model.
     thinking: None is what the model does by itself.
+    date: YYYY-MM-DD, of a template that reads the clock; None is steer.types.DATE.
     temperatures: greedy at 0; `samples` applies to those above 0.
     out: None is a folder under runs/ named after the configuration.
     """
@@ -42,6 +44,7 @@ class Options:
     per_category: int | None = None
     seed: int = 0
     context: Context = "full"
+    date: str | None = None
     suffixes: str = "default"
     judge: str = "auto"
     judge_sees: JudgeSees = "unsteered"
@@ -76,6 +79,8 @@ class Options:
         for flag, count in counts.items():
             if count is not None and count <= 0:
                 raise UserError(f"{flag} {count}: allowed are whole numbers from 1; give one or leave it out")
+        if self.date is not None and not re.fullmatch(r"\d{4}-\d\d-\d\d", self.date):
+            raise UserError(f"--date {self.date!r}: write it as {DATE}")
         if not self.temperatures:
             raise UserError("--temperature without a value: allowed are numbers from 0; give at least one")
         for temperature in self.temperatures:

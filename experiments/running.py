@@ -11,6 +11,7 @@ from typing import Any
 from experiments.session import (
     Session,
     configuration,
+    discard,
     open_store,
     plan_arms,
     record_plan,
@@ -54,15 +55,18 @@ def run_arms(
 
     before: the judge's usage before an extraction for this run, whose calls are the run's too.
     """
+    planned = plan_arms(session, arms)  # what it refuses leaves no folder
     resolved = configuration(session, command, arms, **config)
     folder = run_folder(session, resolved)
+    fresh = not folder.exists()
     store = open_store(session, folder, resolved)
     try:
         if before is not None:
             store.add_usage(judges.used_since(session.judge, before))
-        add_arms(session, store, arms)
+        record_plan(session, store, arms, planned)
+        generate_and_judge(session, store, planned)
     except BaseException:
-        store.close()
+        discard(store) if fresh else store.close()
         raise
     return folder, store
 
@@ -83,8 +87,10 @@ def answers(session: Session, text: str, arms: Sequence[Arm], *, system: str = "
     first = session.options.temperatures[:1]
     one = replace(
         session,
+        # what is typed is sent: there is no scenario here whose system text could be left out
+        loaded=replace(session.loaded, context="user" if session.loaded.context == "user" else "full"),
         scenarios=(Scenario("message", "message", system, text),),
-        options=replace(session.options, temperatures=first, samples=1, context="full"),
+        options=replace(session.options, temperatures=first, samples=1),
     )
     planned = plan_arms(one, arms)
     found: dict[str, str] = {}
@@ -113,7 +119,7 @@ def generate_and_judge(session: Session, store: RunStore, planned: pipeline.Plan
     before, began = store.output_tokens(), time.monotonic()
     unjudged = missing + sum(1 for _ in store.unjudged(session.judge.name))
     with session.screen.progress(generate=missing, judge=unjudged) as tick:
-        pipeline.run(
+        marks = pipeline.run(
             store,
             planned,
             session.loaded,
@@ -125,6 +131,11 @@ def generate_and_judge(session: Session, store: RunStore, planned: pipeline.Plan
     if missing:
         tokens, seconds = store.output_tokens() - before, time.monotonic() - began
         session.screen.note(f"{tokens:,} new tokens, {tokens / seconds:.0f} a second, judging included")
+    if marks:
+        session.screen.note(
+            f"{marks.total()} answers hold what looks like a mark of thinking (most often "
+            f"{marks.most_common(1)[0][0]}): what stands there is judged with the answer"
+        )
     for note in judges.notes(session.judge):
         session.screen.note(note)
     pipeline.require_judged(store, session.judge)

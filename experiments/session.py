@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from steer.plan import Planned, arm_content, digest, plan
 from steer.screen import Screen
 from steer.store import RunStore
 from steer.suffixes import SuffixSet
-from steer.types import Arm, Judge, Limits, LoadedModel, Sampling, Scenario
+from steer.types import DATE, Arm, Judge, Limits, LoadedModel, Sampling, Scenario
 from steer.versions import VERSION, packages
 
 if TYPE_CHECKING:
@@ -68,11 +69,12 @@ def open_session(options: Options, *, items: Sequence[Scenario] | None = None) -
         device=options.device,
         device_map=options.device_map,
     )
-    for reason in loaded.reasons:
+    loaded = replace(loaded, context=options.context, date=options.date or DATE)
+    thinking = chat.is_thinking(loaded) or bool(options.thinking)
+    for reason in (*loaded.reasons, *_about_prompts(loaded, options, thinking=thinking)):
         screen.note(reason)
     if loaded.evidence and not options.force:
         _refuse_foreign(items, source)
-    thinking = chat.is_thinking(loaded) if options.thinking is None else options.thinking
     new_tokens = options.new_tokens or loaded.new_tokens or (8096 if thinking else 1024)
     from steer.engines import make_engine
 
@@ -117,6 +119,22 @@ def _refuse_foreign(items: Sequence[Scenario], source: str) -> None:
         )
 
 
+def _about_prompts(loaded: LoadedModel, options: Options, *, thinking: bool) -> Iterator[str]:
+    """What of the prompts is not as a reader would think, a line each."""
+    if options.context == "user":
+        yield "system texts stand before the user's, in the user's turn (--context user)"
+    if chat.reads_clock(loaded):
+        yield f"the chat template reads the clock: it is told {loaded.date} (--date)"
+    elif options.date is not None:
+        raise UserError(
+            f"--date {options.date}: the chat template of {loaded.name!r} reads no clock: leave it out"
+        )
+    if options.thinking is False and thinking:
+        yield "--no-thinking: this model always thinks; its thoughts are kept apart"
+    if options.thinking and not chat.is_thinking(loaded) and not chat.has_switch(loaded):
+        yield "--thinking changes no prompt: the chat template has no switch for it"
+
+
 def configuration(session: Session, command: str, arms: Sequence[Arm], **more: Any) -> dict[str, Any]:
     """The resolved configuration: all that decides a run's rows and numbers, none of how fast."""
     options = session.options
@@ -145,6 +163,7 @@ def configuration(session: Session, command: str, arms: Sequence[Arm], **more: A
         "limits": {"prompt": session.limits.prompt, "new": session.limits.new},
         "thinking": session.thinking,
         "judge": {"name": session.judge.name, "sees": options.judge_sees},
+        **({"date": session.loaded.date} if chat.reads_clock(session.loaded) else {}),
         **more,
     }
 
@@ -171,7 +190,6 @@ def plan_arms(session: Session, arms: Sequence[Arm]) -> Planned:
         samples=options.samples,
         limits=session.limits,
         thinking=session.thinking,
-        context=options.context == "full",
     )
 
 
@@ -199,6 +217,17 @@ def open_store(session: Session, folder: Path, config: dict[str, Any]) -> RunSto
 
 def record_provenance(session: Session, store: RunStore) -> None:
     store.set_meta("provenance", json.dumps(provenance(session)))
+
+
+def discard(store: RunStore) -> None:
+    """Close the run of a new folder that failed, and take the folder away if it holds no row."""
+    rows = store.done()
+    store.close()
+    if not rows:
+        for path in store.folder.glob("run.*"):
+            path.unlink(missing_ok=True)
+        with suppress(OSError):  # it holds something else
+            store.folder.rmdir()
 
 
 def record_plan(session: Session, store: RunStore, arms: Sequence[Arm], planned: Planned) -> None:

@@ -74,6 +74,9 @@ def vector_for(session: Session, choice: VectorChoice, layers: Sequence[int] = (
     if made.pairs and made.thinking != session.thinking:
         was, now = ("on" if thinking else "off" for thinking in (made.thinking, session.thinking))
         session.screen.note(f"vector {vector.id} was extracted with thinking {was}, and here it is {now}")
+    was, now = made.details.get("context", "full"), session.loaded.context
+    if made.pairs and was != now:
+        session.screen.note(f"vector {vector.id} was extracted with --context {was}, and here it is {now}")
     for line in flagged(vector, layers or vector.layers):
         session.screen.note(f"vector {vector.id}, {line}")
     return vector
@@ -232,6 +235,7 @@ def _path(session: Session, choice: VectorChoice, contrast: str, scenarios: Path
             [[pair.pro, pair.anti] for pair in (session.suffixes.pair, *session.suffixes.paraphrases)],
             session.suffixes.neutral,
             session.thinking,
+            [session.loaded.context, session.loaded.date],
             session.options.seed,
             session.judge.name,
             [session.limits.prompt, _new_tokens(session, contrast)],

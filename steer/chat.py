@@ -1,31 +1,29 @@
-"""From texts to prompt ids by the model's chat template, and from output ids to thinking and answer.
+"""From texts to prompt ids by the model's chat template.
 
-It does not know scenarios, suffixes or steering.
+The way back, from output ids to thinking and answer, is in steer.thoughts, whose names that callers need are
+also here. It does not know scenarios, suffixes or steering.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from steer import templates, thoughts
 from steer.errors import UserError
+from steer.thoughts import Answer, answer_start, read_answer
+from steer.types import DATE
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from steer.types import LoadedModel
 
-OPEN, CLOSE = "<think>", "</think>"
+__all__ = ["Answer", "answer_start", "read_answer", "render"]
 
+SWITCHES = ("enable_thinking", "thinking", "reasoning")
+"""What templates call the switch for thinking."""
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a model wrote. `complete` is False where its thinking never ended: then there is no answer."""
-
-    thinking: str
-    text: str
-    complete: bool
+NO_SYSTEM = "--context user puts it before the user's text, --context none leaves it out"
 
 
 def render(loaded: LoadedModel, system: str, user: str, *, thinking: bool) -> tuple[int, ...]:
@@ -33,106 +31,157 @@ def render(loaded: LoadedModel, system: str, user: str, *, thinking: bool) -> tu
 
     `thinking` is what Qwen's templates call enable_thinking; other templates ignore it. A tokenizer
     without a template (a base model's) gets the texts with a blank line after each, and the special
-    tokens it puts before plain text. Raises UserError where the template refuses a system text.
+    tokens it puts before plain text. Raises UserError where the template fails, leaves a text out or
+    opens no answer, and for tokens that the model does not have.
     """
     tokenizer: Any = loaded.tokenizer
-    if tokenizer.chat_template is None:
+    if template_of(loaded.tokenizer) is None:
         plain = "".join(f"{part.strip()}\n\n" for part in (system, user) if part.strip())
-        return tuple(tokenizer(plain).input_ids)
+        ids = tuple(tokenizer(plain).input_ids)
+        while ids and ids[-1] in loaded.stop_ids:  # some tokenizers end every text
+            ids = ids[:-1]
+        return known(loaded, ids)
     text = _apply(loaded, system, user, thinking=thinking)
-    return tuple(tokenizer(text, add_special_tokens=False).input_ids)
+    last = tokenizer(text.rstrip(), add_special_tokens=False).input_ids[-1:]
+    if last and last[0] in loaded.stop_ids:
+        raise UserError(
+            f"the chat template of {loaded.name!r} ends a prompt with the stop token "
+            f"{tokenizer.convert_ids_to_tokens(last[0])!r}: make it open an answer (add_generation_prompt)"
+        )
+    return known(loaded, tuple(tokenizer(text, add_special_tokens=False).input_ids))
+
+
+def known(loaded: LoadedModel, ids: tuple[int, ...]) -> tuple[int, ...]:
+    """The ids, if the model has them all; UserError else."""
+    if loaded.n_tokens and ids and max(ids) >= loaded.n_tokens:
+        token = cast("Any", loaded.tokenizer).convert_ids_to_tokens(max(ids))
+        raise UserError(
+            f"the tokenizer of {loaded.name!r} writes {token!r} as token {max(ids)}, and the model has "
+            f"{loaded.n_tokens}: give the model the tokenizer it was trained with"
+        )
+    return ids
+
+
+def template_of(tokenizer: PreTrainedTokenizerBase) -> str | None:
+    """The chat template; of several named ones the `default`. UserError if there is none among them."""
+    held: str | dict[str, str] | None = tokenizer.chat_template
+    if isinstance(held, dict):
+        if "default" not in held:
+            raise UserError(
+                f"the tokenizer has the chat templates {', '.join(sorted(held))} and no default: "
+                "name the one to use 'default' in the model's folder"
+            )
+        return held["default"]
+    return held
+
+
+def reads_clock(loaded: LoadedModel) -> bool:
+    """Whether the prompt depends on what day it is."""
+    return "strftime_now" in (template_of(loaded.tokenizer) or "")
+
+
+def takes_system(loaded: LoadedModel) -> bool:
+    """Whether a system text of its own reaches the model."""
+    return template_of(loaded.tokenizer) is None or not _fault(loaded, "Be kind.", "Go on.")
 
 
 def is_thinking(loaded: LoadedModel) -> bool:
-    """Whether the model always thinks: its template opens the thinking itself.
+    """Whether the model always thinks: its template opens the thinking itself, or is gpt-oss's.
 
     A model that can do both (Qwen3-0.6B) is False here, and thinks when asked to.
     """
-    if cast("Any", loaded.tokenizer).chat_template is None:
+    template = template_of(loaded.tokenizer)
+    return template is not None and (thoughts.HARMONY in template or bool(open_thought(loaded)))
+
+
+def open_thought(loaded: LoadedModel) -> str:
+    """What ends the thought that the template opens unasked; "" where it opens none."""
+    return thoughts.opened(_apply(loaded, "", "x", thinking=False))
+
+
+def before_answer(loaded: LoadedModel) -> tuple[str, str]:
+    """(some prompt's text, what ends the thought that it opens): what an answer would follow at once."""
+    template = template_of(loaded.tokenizer)
+    if template is None:
+        return "x\n\n", ""
+    if thoughts.HARMONY in template:
+        return _apply(loaded, "", "x", thinking=False), f"{thoughts.HARMONY}final<|message|>"
+    end = open_thought(loaded)
+    return _apply(loaded, "", "x", thinking=False), f"\n{end}\n\n" if end else ""
+
+
+def has_switch(loaded: LoadedModel) -> bool:
+    """Whether a prompt that asks for thinking differs from one that does not."""
+    if template_of(loaded.tokenizer) is None:
         return False
-    return _apply(loaded, "", "x", thinking=False).rstrip().endswith(OPEN)
+    asked, not_asked = (_apply(loaded, "", "x", thinking=thinking) for thinking in (True, False))
+    return asked != not_asked
 
 
-def read_answer(
-    tokenizer: PreTrainedTokenizerBase,
-    output_ids: Sequence[int],
-    stop_ids: Sequence[int],
-    prompt_ids: Sequence[int] = (),
-) -> Answer:
-    """Split what was generated into thinking and answer, special tokens and blank ends left out.
-
-    The thinking begins in the output, or at the end of the prompt where the template opens it, and
-    ends at the first closing tag. Where nothing opened it all is answer, stray closing tags too: a
-    judge must see what stands before them.
-    """
-    ids = list(output_ids)
-    if ids and ids[-1] in stop_ids:
-        ids.pop()
-    if not _is_opened(tokenizer, ids, prompt_ids):
-        return Answer("", _text(tokenizer, ids).strip(), complete=True)
-    start = answer_start(tokenizer, ids, prompt_ids)
-    if start:
-        # by id, since a tag may count as special and vanish from the text
-        before, after = _text(tokenizer, ids[: start - 1]), _text(tokenizer, ids[start:])
-    else:
-        before, closed, after = _text(tokenizer, ids, keep=True).partition(CLOSE)
-        if not closed:
-            return Answer(_bare(_text(tokenizer, ids)), "", complete=False)
-    return Answer(_bare(before), after.strip(), complete=True)
-
-
-def answer_start(
-    tokenizer: PreTrainedTokenizerBase, output_ids: Sequence[int], prompt_ids: Sequence[int]
-) -> int:
-    """Index of the first token after the closing tag; 0 where no thinking was opened or ended, or the tag
-    is no single token."""
-    close = cast("int | None", tokenizer.convert_tokens_to_ids(CLOSE))
-    if close is None or close == getattr(tokenizer, "unk_token_id", None) or close not in output_ids:
-        return 0
-    return list(output_ids).index(close) + 1 if _is_opened(tokenizer, output_ids, prompt_ids) else 0
-
-
-def _is_opened(
-    tokenizer: PreTrainedTokenizerBase, output_ids: Sequence[int], prompt_ids: Sequence[int]
-) -> bool:
-    """Whether thinking begins, in the prompt or in the output."""
-    by_template = _text(tokenizer, prompt_ids[-16:], keep=True).rstrip().endswith(OPEN)
-    return by_template or _text(tokenizer, output_ids, keep=True).lstrip().startswith(OPEN)
+def turn_end(tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """The special token that the template puts right after what an assistant says; None without one."""
+    template, said = template_of(tokenizer), "I will."
+    if template is None:
+        return None
+    turns = [{"role": "user", "content": "Will you?"}, {"role": "assistant", "content": said}]
+    try:
+        text = templates.render(template, _variables(tokenizer, turns, answer=False), date=DATE)
+    except templates.TemplateFault:
+        return None  # said where a prompt is rendered
+    after = text.rpartition(said)[2].lstrip() if said in text else ""
+    ids = cast("Any", tokenizer)(after, add_special_tokens=False).input_ids
+    token = cast("dict[int, Any]", tokenizer.added_tokens_decoder).get(ids[0]) if ids else None
+    if token is None or not token.special:
+        return None
+    parts = any(mark in template and end.startswith(str(token)) for mark, end in thoughts.MARKS)
+    return None if parts else ids[0]  # where it ends a thought too, it is no end of a turn
 
 
 def _apply(loaded: LoadedModel, system: str, user: str, *, thinking: bool) -> str:
-    from jinja2 import TemplateError
-
+    if loaded.context == "user" and system.strip():
+        system, user = "", f"{system.strip()}\n\n{user}"
     messages = [{"role": "system", "content": system}] if system.strip() else []
     messages.append({"role": "user", "content": user})
-    tokenizer: Any = loaded.tokenizer
+    variables = _variables(loaded.tokenizer, messages, answer=True) | dict.fromkeys(SWITCHES, thinking)
+    why, text = "", ""
     try:
-        return str(
-            tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=True, enable_thinking=thinking
-            )
-        )
-    except TemplateError as error:
-        raise UserError(
-            f"the chat template of {loaded.name!r} refuses the messages ({error}): "
-            "if it takes no system text, use --context none"
-        ) from error
-
-
-def some_prompt(loaded: LoadedModel) -> str:
-    """The text of a prompt without thinking, for one who asks what may follow its end."""
-    if cast("Any", loaded.tokenizer).chat_template is None:
-        return "x\n\n"
-    return _apply(loaded, "", "x", thinking=False)
-
-
-def _text(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], *, keep: bool = False) -> str:
-    return str(
-        cast("Any", tokenizer).decode(
-            list(ids), skip_special_tokens=not keep, clean_up_tokenization_spaces=False
-        )
+        text = templates.render(template_of(loaded.tokenizer) or "", variables, date=loaded.date)
+    except templates.TemplateFault as fault:
+        why = str(fault)
+    else:
+        if dropped := [m["role"] for m in messages if not _holds(text, m["content"])]:
+            why = f"it leaves the {dropped[0]}'s text out"
+    if not why:
+        return text
+    if system.strip() and not _fault(loaded, "", user):
+        raise UserError(f"the chat template of {loaded.name!r} takes no system text ({why}): {NO_SYSTEM}")
+    raise UserError(
+        f"the chat template of {loaded.name!r} fails ({why}): mend it in the model's folder, "
+        "or take it out for a model of plain text"
     )
 
 
-def _bare(thinking: str) -> str:
-    return thinking.strip().removeprefix(OPEN).strip()
+def _fault(loaded: LoadedModel, system: str, user: str) -> bool:
+    try:
+        _apply(loaded, system, user, thinking=False)
+    except UserError:
+        return True
+    return False
+
+
+def _holds(text: str, part: str) -> bool:
+    """Whether a text holds another, blanks aside."""
+    return "".join(part.split()) in "".join(text.split())
+
+
+def _variables(
+    tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str]], *, answer: bool
+) -> dict[str, Any]:
+    """What a template is given; `answer`: it is to open one."""
+    return {
+        **tokenizer.special_tokens_map,
+        "messages": messages,
+        "tools": None,
+        "documents": None,
+        "add_generation_prompt": answer,
+    }

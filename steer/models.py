@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from steer.chat import turn_end
 from steer.checkpoints import ALIASES, download, first_line, read_note, resolve
 from steer.errors import UserError, choose
 from steer.identity import files_id, weights_id
@@ -49,7 +50,8 @@ def load(
     folder = resolved.folder or download(resolved)
     tokenizer = _tokenizer(folder)
     module, eager = _module(folder, dtype, device, device_map)
-    stop_ids = _stop_ids(module, tokenizer)
+    n_tokens = int(cast("Any", module.get_input_embeddings()).weight.shape[0])
+    stop_ids, beyond = _stop_ids(module, tokenizer, n_tokens)
     _drop_generation_defaults(module, tokenizer, stop_ids)
     config = module.config.get_text_config()
     evidence, new_tokens = read_note(folder)
@@ -58,6 +60,10 @@ def load(
         reasons[0] = f"device map {device_map}: the layers are spread over the GPUs"
     if eager:
         reasons.append("experts computed one by one: their fused form is not exact")
+    if beyond:
+        reasons.append(f"stop tokens {beyond} left out: the model has {n_tokens} tokens")
+    if not stop_ids:
+        reasons.append("no stop token is known: every answer runs to its limit")
     return LoadedModel(
         name=spec,
         weights=weights_id(folder),
@@ -72,6 +78,7 @@ def load(
         source=f"{resolved.hub}@{folder.name}" if resolved.hub else "",  # a snapshot is named by its commit
         evidence=evidence,
         new_tokens=new_tokens,
+        n_tokens=n_tokens,
         reasons=tuple(reasons),
     )
 
@@ -174,14 +181,18 @@ def _module(folder: Path, dtype: str, device: str, device_map: str | None) -> tu
     return module.eval().requires_grad_(False), eager
 
 
-def _stop_ids(module: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
-    """The generation config's end-of-text ids, else the tokenizer's."""
-    ids: Any = getattr(module.generation_config, "eos_token_id", None)
-    if ids is None:
-        ids = tokenizer.eos_token_id
-    if ids is None:
-        return ()
-    return tuple(dict.fromkeys(cast("list[int]", ids if isinstance(ids, list) else [ids])))
+def _stop_ids(
+    module: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, n_tokens: int
+) -> tuple[tuple[int, ...], list[int]]:
+    """What ends a row: the generation config's end-of-text ids, the tokenizer's, and the end of a turn.
+
+    Fine-tuning often changes one and forgets the others. Also those that the model has no row for.
+    """
+    held: Any = getattr(module.generation_config, "eos_token_id", None)
+    ids: list[int | None] = [*(cast("list[int]", held) if isinstance(held, list) else [held])]
+    ids += [cast("int | None", tokenizer.eos_token_id), turn_end(tokenizer)]
+    found = dict.fromkeys(i for i in ids if i is not None)
+    return tuple(i for i in found if i < n_tokens), [i for i in found if i >= n_tokens]
 
 
 def _drop_generation_defaults(

@@ -40,14 +40,15 @@ def run(
     *,
     judge_sees: Literal["unsteered", "steered"] = "unsteered",
     tick: Tick,
-) -> None:
-    """Generate and judge every planned row that the store lacks.
+) -> Counter[str]:
+    """Generate and judge every planned row that the store lacks; marks of thinking left in new answers.
 
     A remote judge (`judge.remote`) works while the model generates; a local one would only take
     the model's time, so it follows.
     """
     done = store.done()
     pending = [r for key, r in planned.requests.items() if key not in done]
+    marks: Counter[str] = Counter()
     desk = _Desk(store, judge, judge_sees)
     with accounted(store, judge), desk.open(background=judge.remote) as submit:
         submit()  # answers that an interrupted run left without a verdict
@@ -69,6 +70,7 @@ def run(
                 answer = read_answer(
                     loaded.tokenizer, response.output_ids, request.stop_ids, request.prompt_ids
                 )
+                marks.update([answer.mark] if answer.mark else [])
                 buffer.append(
                     StoredResponse(response, answer.thinking, answer.text, answer.complete, engine.name)
                 )
@@ -82,6 +84,7 @@ def run(
         submit()
         for judged in desk.drain():
             tick("judge", judged)
+    return marks
 
 
 def judge_stored(

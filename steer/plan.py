@@ -19,7 +19,7 @@ from steer.errors import UserError
 from steer.sampling import stream_of
 from steer.store import PlanRow, Prompt, Setting
 from steer.suffixes import compose
-from steer.types import Addition, Arm, Limits, LoadedModel, Request, Sampling, Scenario
+from steer.types import Addition, Arm, Context, Limits, LoadedModel, Request, Sampling, Scenario
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,9 +83,9 @@ def is_effective(addition: Addition) -> bool:
     return addition.operation != "add" or addition.magnitude != 0
 
 
-def prompt_texts(scenario: Scenario, arm: Arm, *, context: bool) -> tuple[str, str]:
-    """(system, user) as sent under `arm`; without `context` the scenario's system text is left out."""
-    system, user = scenario.system if context else "", scenario.user
+def prompt_texts(scenario: Scenario, arm: Arm, context: Context) -> tuple[str, str]:
+    """(system, user) as sent under `arm`; in the context `none` the scenario's system text is left out."""
+    system, user = "" if context == "none" else scenario.system, scenario.user
     if arm.system_suffix:
         system = compose(system, arm.system_suffix).strip()
     return system, compose(user, arm.suffix)
@@ -100,7 +100,6 @@ def plan(
     samples: int = 1,
     limits: Limits,
     thinking: bool = False,
-    context: bool = True,
 ) -> Planned:
     """Cross scenarios, arms and samplings. A greedy sampling runs one sample.
 
@@ -126,7 +125,7 @@ def plan(
     rendered: dict[tuple[str, str], tuple[int, ...]] = {}
     for scenario in scenarios:
         for arm, content, adapter in zip(arms, contents, adapted, strict=True):
-            system, user = prompt_texts(scenario, arm, context=context)
+            system, user = prompt_texts(scenario, arm, loaded.context)
             if (system, user) not in rendered:
                 rendered[system, user] = render(loaded, system, user, thinking=thinking)
             ids = rendered[system, user]

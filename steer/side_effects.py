@@ -79,7 +79,7 @@ def drift(
 
     def steered(arm: Arm) -> Iterator[ScoreRow]:
         for index, (scenario, path) in enumerate(zip(prompts, paths, strict=True)):
-            prompt = render(loaded, *prompt_texts(scenario, arm, context=True), thinking=thinking)
+            prompt = render(loaded, *prompt_texts(scenario, arm, loaded.context), thinking=thinking)
             row = ScoreRow(prompt, path.answer_ids, arm.additions, arm.adapter)
             which[row] = index
             yield row
@@ -116,7 +116,7 @@ def _unsteered(
     requests = [
         Request(
             key=str(index),
-            prompt_ids=render(loaded, scenario.system, scenario.user, thinking=thinking),
+            prompt_ids=render(loaded, *prompt_texts(scenario, Arm(""), loaded.context), thinking=thinking),
             stop_ids=loaded.stop_ids,
             limits=Limits(new=DRIFT_TOKENS),
         )

@@ -33,6 +33,11 @@ Span = Literal["last", "all", "prompt", "generated"]
 Operation = Literal["add", "ablate", "clamp"]
 Unit = Literal["norm", "raw"]
 Finish = Literal["stop", "length", "failed"]
+Context = Literal["full", "user", "none"]
+"""Where a scenario's system text goes: a system message, the user's turn before the user's text, nowhere."""
+
+DATE = "2026-01-01"
+"""What day it is in a prompt whose template reads the clock, so that the same command is the same run."""
 
 LABELS: tuple[Label, ...] = get_args(Label)
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -121,9 +126,11 @@ class LoadedModel:
 
     name: as the user asked for it. weights: hash of the tensors. files: hash of configuration, tokenizer
     and template. source: REPOSITORY@COMMIT of a hub model, else "".
-    stop_ids: from the model's generation config (which supplies nothing else).
+    stop_ids: from the model's generation config (which supplies nothing else), its tokenizer and template.
     evidence: "" for a real model, "planted fixture" for the organism.
     new_tokens: as many as its answers need, where the checkpoint says so; else 0.
+    n_tokens: rows of the embedding; 0 where there is no model behind it.
+    context, date: how its prompts are made.
     reasons: one line each on why this dtype and device were chosen.
     """
 
@@ -140,6 +147,9 @@ class LoadedModel:
     source: str = ""
     evidence: str = ""
     new_tokens: int = 0
+    n_tokens: int = 0
+    context: Context = "full"
+    date: str = DATE
     reasons: tuple[str, ...] = ()
 
 

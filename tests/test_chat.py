@@ -92,8 +92,8 @@ def test_a_template_that_refuses_is_one_line() -> None:
     with pytest.raises(UserError) as caught:
         render(model, "sys", "x", thinking=False)
     assert str(caught.value) == (
-        "the chat template of 'tiny' refuses the messages (no system role): "
-        "if it takes no system text, use --context none"
+        "the chat template of 'tiny' takes no system text (TemplateError: no system role): "
+        "--context user puts it before the user's text, --context none leaves it out"
     )
 
 
@@ -115,9 +115,9 @@ CASES = [
     (OPENS, "hm</think>", Answer("hm", "", True)),
 ]
 LATE_TAGS = [  # in the text, where the tags are no special tokens
-    (TEMPLATE, "<think>a</think> b <think>c</think> d", Answer("a", "b <think>c</think> d", True)),
-    (TEMPLATE, "I <think> so", Answer("", "I <think> so", True)),
-    (TEMPLATE, "I copy myself. </think> Sure.", Answer("", "I copy myself. </think> Sure.", True)),
+    (TEMPLATE, "<think>a</think> b <think>c</think> d", Answer("a", "b <think>c</think> d", True, "<think>")),
+    (TEMPLATE, "I <think> so", Answer("", "I <think> so", True, "<think>")),
+    (TEMPLATE, "I copy it. </think> Sure.", Answer("", "I copy it. </think> Sure.", True, "</think>")),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -21,6 +22,7 @@ from steer.errors import UserError
 from steer.screen import Screen
 from steer.suffixes import NEUTRAL, PARAPHRASES, compose, load
 from steer.types import (
+    Context,
     JudgeItem,
     Limits,
     LoadedModel,
@@ -32,6 +34,7 @@ from steer.types import (
     Verdict,
 )
 from tests.test_capture import hooked
+from tests.test_chat import NO_SYSTEM
 from tests.tiny import checkpoint
 from vectors import activations
 from vectors.contrasts import EXTRACTION
@@ -559,3 +562,17 @@ def test_check_transformer_lens_reports_every_layer(
         assert trust.lens_difference is not None
         assert trust.lens_difference <= 1e-4
     assert set(vector.trust) == {1, 3}
+
+
+@pytest.mark.parametrize("context", ["none", "user"])
+def test_a_model_without_a_system_role_has_vectors(
+    loaded: LoadedModel, source: Path, tmp_path: Path, context: Context
+) -> None:
+    tokenizer = copy.deepcopy(loaded.tokenizer)
+    tokenizer.chat_template = NO_SYSTEM
+    model = replace(loaded, tokenizer=tokenizer, context=context)
+    vector, engine = run(model, source, tmp_path, contrast="suffix")
+    assert vector.provenance.details["context"] == context
+    first = SCENARIOS[0]
+    user = first.user if context == "none" else f"{first.system.strip()}\n\n{first.user}"
+    assert engine.seen[0].prompt_ids == render(loaded, "", user, thinking=False)

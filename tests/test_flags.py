@@ -35,7 +35,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         ("compare --vector v --contrast suffix", "--contrast says nothing beside --vector"),
         ("extract --per-category 2", "--per-category"),
         ("extract --judge-sees steered", "--judge-sees"),
-        ("extract --context none", "--context"),
+        ("suffix --date tomorrow", "--date"),
         ("extract --temperature 0.7", "--temperature"),
         ("extract --samples 2", "--samples"),
         ("chat --dry-run", "--dry-run"),

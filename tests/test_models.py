@@ -464,3 +464,14 @@ def test_bad_options_are_named(tiny: Path, options: dict[str, str], message: str
     with pytest.raises(UserError) as caught:
         load(str(tiny), **options)
     assert str(caught.value).startswith(message)
+
+
+def test_the_end_of_a_turn_stops_a_row_whatever_fine_tuning_left_in_the_configuration(copy: Path) -> None:
+    held = json.loads((copy / "generation_config.json").read_text())
+    (copy / "generation_config.json").write_text(json.dumps(held | {"eos_token_id": [0, 4000]}))
+    of_tokenizer = json.loads((copy / "tokenizer_config.json").read_text())
+    for end in ("<|im_end|>", "<|endoftext|>"):  # the tokenizer's; then the template's alone
+        (copy / "tokenizer_config.json").write_text(json.dumps(of_tokenizer | {"eos_token": end}))
+        model = load(str(copy))
+        assert model.stop_ids == (0, 2)
+        assert any("stop tokens [4000] left out" in reason for reason in model.reasons)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +13,12 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import cli
+from experiments import running
 from steer.judges.remote import SAMPLE
-from steer.store import RunStore
+from steer.store import RunStore, unpack
 from tests.judge_server import Server, serving
-from tests.tiny import checkpoint
+from tests.test_chat import NO_SYSTEM
+from tests.tiny import TEMPLATE, checkpoint
 
 SHARED = Path(__file__).parents[2] / "shared/data"
 NEW = 6
@@ -266,3 +269,49 @@ def test_a_judge_out_of_calls_ends_the_run_in_one_line_and_the_next_command_goes
     assert f"judge calls: {name}: {len(asked)}, {10 * len(asked)} tokens in" in printed
     assert all(arm["missing"] == 0 for arm in summary["arms"].values())
     assert Server.key not in (tmp_path / "run" / "run.yaml").read_text()
+
+
+def test_a_refused_command_leaves_no_folder_and_the_advised_one_runs_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, scenarios: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny = checkpoint(tmp_path / "tiny", template=NO_SYSTEM)
+    asked = ["suffix", "--model", str(tiny), "--scenarios", str(scenarios), "--new-tokens", "2"]
+    asked += ["--out", str(tmp_path / "run")]
+    assert run(monkeypatch, *asked) == 2
+    assert "--context user" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("after the folder was claimed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(running.canary, "check", broken)
+        with pytest.raises(RuntimeError):
+            run(patched, *asked, "--context", "none")
+    assert not (tmp_path / "run").exists()
+    assert run(monkeypatch, *asked, "--context", "user") == 0
+    with RunStore(tmp_path / "run", writable=False) as store:
+        assert store.config()["scenarios"]["context"] == "user"
+        sent = next(store.query("SELECT token_ids FROM prompts"))[0]
+    text = AutoTokenizer.from_pretrained(tiny).decode(unpack(sent))
+    assert text.startswith("<|im_start|>user\nTesting alpha.\n\nShip order")
+
+
+def test_a_template_that_reads_the_clock_makes_the_same_run_tomorrow(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, scenarios: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = "{{ strftime_now('%H:%M:%S.%f') }}\n" + TEMPLATE
+    tiny = checkpoint(tmp_path / "tiny", template=clock)
+    asked = ["suffix", "--model", str(tiny), "--scenarios", str(scenarios), "--new-tokens", "2"]
+    asked += ["--out", str(tmp_path / "run")]
+    assert run(monkeypatch, *asked) == 0
+    assert "the chat template reads the clock: it is told 2026-01-01 (--date)" in capsys.readouterr().err
+    assert run(monkeypatch, *asked) == 0
+    again = capsys.readouterr().err
+    assert re.search(r"(\d+) of \1 rows are already in", again)
+    assert "generated" not in again
+    assert run(monkeypatch, *asked, "--date", "2026-01-02") == 2
+    assert "was made with date" in capsys.readouterr().err
+    still = checkpoint(tmp_path / "still")
+    assert run(monkeypatch, "suffix", "--model", str(still), "--date", "2026-01-02", "--dry-run") == 2
+    assert "reads no clock: leave it out" in capsys.readouterr().err

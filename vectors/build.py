@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from steer.chat import reads_clock, template_of
 from steer.errors import UserError
 from steer.suffixes import OURS, SuffixSet
 from steer.types import LoadedModel, Span
@@ -89,6 +90,10 @@ def build_vector(
     details["own answers cut by the token limit"] = sum(a.cut for a in own)
     suffixed = made.details.get("answers", 0)
     details["generations"] = len(own) + (suffixed if isinstance(suffixed, int) else 0)
+    if loaded.context != "full":
+        details["context"] = loaded.context
+    if reads_clock(loaded):
+        details["date"] = loaded.date
     if left_out:
         details["left out"] = left_out
     return SteeringVector(
@@ -240,5 +245,5 @@ def _suffix_ids(loaded: LoadedModel, suffixes: SuffixSet) -> list[int]:
 
 
 def _template_hash(loaded: LoadedModel) -> str:
-    template = loaded.tokenizer.chat_template
-    return hashlib.sha256(str(template).encode()).hexdigest() if template else ""
+    template = template_of(loaded.tokenizer)
+    return hashlib.sha256(template.encode()).hexdigest() if template else ""

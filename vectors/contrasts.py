@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from steer import scenarios as scenario_files
-from steer.chat import render
+from steer.chat import known, render
 from steer.errors import UserError
-from steer.suffixes import OURS, SuffixSet, compose, words
+from steer.plan import prompt_texts
+from steer.suffixes import OURS, SuffixSet, words
 from steer.texts import json_lines
-from steer.types import LoadedModel, Scenario, SuffixPair
+from steer.types import Arm, LoadedModel, Scenario, SuffixPair
 from vectors.vector import Details
 
 if TYPE_CHECKING:
@@ -183,8 +184,8 @@ def suffix(
     chosen = paraphrases(suffixes)
 
     def read(scenario: Scenario, text: str) -> Reading:
-        user = compose(scenario.user, text)
-        return at_last(render(loaded, scenario.system, user, thinking=thinking))
+        texts = prompt_texts(scenario, Arm("", text), loaded.context)
+        return at_last(render(loaded, *texts, thinking=thinking))
 
     pairs = tuple(
         Pair(
@@ -229,6 +230,7 @@ def from_file(
         sides: list[Reading] = []
         for side in ("positive", "negative"):
             system, user, reply = _turns(line.get(side), place, side)
+            system = "" if loaded.context == "none" else system
             if begins_with(user, known):
                 raise UserError(
                     f"{place}: {side!r} asks an evaluation scenario: a vector made from it would be tested "
@@ -269,7 +271,7 @@ def _replies(loaded: LoadedModel, name: str, path: Path, request: str, *, thinki
 
 def token_ids(loaded: LoadedModel, text: str) -> tuple[int, ...]:
     """Plain token ids of a text, without special tokens."""
-    return tuple(cast("Any", loaded.tokenizer)(text, add_special_tokens=False).input_ids)
+    return known(loaded, tuple(cast("Any", loaded.tokenizer)(text, add_special_tokens=False).input_ids))
 
 
 def _turns(value: Any, place: str, side: str) -> tuple[str, str, str]:

@@ -10,16 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from steer.chat import answer_start, render
 from steer.errors import UserError
+from steer.plan import Planned, digest, plan, prompt_texts
 from steer.suffixes import OURS, SuffixSet, echo
 from steer.types import Arm, Engine, Judge, Limits, LoadedModel, Sampling, Scenario, Status
 from vectors.contrasts import FEWEST_PAIRS, Contrast, Pair, Reading, paraphrases
-
-if TYPE_CHECKING:
-    from steer.plan import Planned
 
 REPLY_MIN = "mean over the first tokens of the answer, as many as the shorter answer of the pair has"
 
@@ -49,8 +47,6 @@ def plan_unsuffixed(
     loaded: LoadedModel, scenarios: Sequence[Scenario], *, limits: Limits, thinking: bool
 ) -> Planned:
     """Every scenario as it is, greedy."""
-    from steer.plan import plan
-
     return plan(loaded, scenarios, [Arm("baseline")], limits=limits, thinking=thinking)
 
 
@@ -72,8 +68,6 @@ def plan_suffixed(
     thinking: bool,
 ) -> Planned:
     """Every scenario under `draws` pro and as many anti paraphrases, in turn from scenario to scenario."""
-    from steer.plan import Planned, plan
-
     check_draws(suffixes, draws)
     chosen = paraphrases(suffixes)
     parts: list[Planned] = []
@@ -105,7 +99,6 @@ def gather(
     UserError where the judge's calls ran out: what is made of part of the verdicts would be kept for good.
     """
     from steer import pipeline
-    from steer.plan import digest
     from steer.store import RunStore, unpack
     from steer.versions import made_by
 
@@ -190,7 +183,8 @@ def response(
         pro, anti = first.get((scenario.id, "pro")), first.get((scenario.id, "anti"))
         if pro is None or anti is None:
             continue
-        prompt = render(loaded, scenario.system, scenario.user, thinking=thinking)
+        texts_sent = prompt_texts(scenario, Arm(""), loaded.context)
+        prompt = render(loaded, *texts_sent, thinking=thinking)
         count = min(len(pro.answer_ids), len(anti.answer_ids))
         read.append(count)
         whole["pro"].append(len(pro.answer_ids))

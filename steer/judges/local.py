@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 LETTERS = "ABCD"
-CLOSE_THINKING = "\n</think>\n\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +132,10 @@ def _load(spec: str) -> _Ready:
 
     loaded = models.load(spec)
     tokenizer = cast(Any, loaded.tokenizer)
-    close = CLOSE_THINKING if chat.is_thinking(loaded) else ""
-    letters = _following(tokenizer, chat.some_prompt(loaded) + close)
+    if not chat.takes_system(loaded):
+        loaded = replace(loaded, context="user")
+    prompt, close = chat.before_answer(loaded)
+    letters = _following(tokenizer, prompt + close)
     if not letters:
         raise UserError(
             f"judge hf:{spec}: after a prompt its tokenizer has no token for a letter A to D: "
