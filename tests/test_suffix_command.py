@@ -312,6 +312,6 @@ def test_a_template_that_reads_the_clock_makes_the_same_run_tomorrow(
     assert "generated" not in again
     assert run(monkeypatch, *asked, "--date", "2026-01-02") == 2
     assert "was made with date" in capsys.readouterr().err
-    still = checkpoint(tmp_path / "still")
-    assert run(monkeypatch, "suffix", "--model", str(still), "--date", "2026-01-02", "--dry-run") == 2
+    asked[2] = str(checkpoint(tmp_path / "still"))
+    assert run(monkeypatch, *asked, "--date", "2026-01-02", "--dry-run") == 2
     assert "reads no clock: leave it out" in capsys.readouterr().err
