@@ -84,10 +84,13 @@ def read_answer(
     start = _after(tokenizer, ids, end) if end else 0
     if end and not start:
         return Answer(_thought(tokenizer, _text(tokenizer, ids, keep=True)), "", complete=False)
-    before, _, rest = _text(tokenizer, ids[:start], keep=True).rpartition(end) if end else ("", "", "")
+    thought, rest = "", ""
+    if end:
+        before, _, rest = _text(tokenizer, ids[:start], keep=True).rpartition(end)
+        thought = _thought(tokenizer, before)
     found = LOOKS_LIKE_ONE.search(rest + _text(tokenizer, ids[start:], keep=True))
     answer = rest + _text(tokenizer, ids[start:])
-    return Answer(_thought(tokenizer, before), answer.strip(), complete=True, mark=found[0] if found else "")
+    return Answer(thought, answer.strip(), complete=True, mark=found[0] if found else "")
 
 
 def answer_start(
