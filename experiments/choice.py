@@ -20,7 +20,7 @@ import numpy as np
 
 from experiments.contrasts import relabel
 from steer.errors import UserError
-from steer.outcomes import VALID, Table, tabulate
+from steer.outcomes import LABELLED, VALID, Table, tabulate
 from steer.types import Outcome
 
 FEWEST = 12
@@ -29,7 +29,8 @@ FEWEST = 12
 
 @dataclass(frozen=True, slots=True)
 class MeasuredCell:
-    """An arm of a sweep. drift: nats a token on neutral prompts; None when it was not measured."""
+    """An arm of a sweep. drift: nats a token on neutral prompts; None when it was not measured, infinite
+    when the measure was lost."""
 
     arm: str
     layer: int
@@ -41,8 +42,8 @@ class MeasuredCell:
 class Candidate:
     """Two arms that are chosen together: `plus` is to raise convergence, `minus` to lower it.
 
-    drift: the larger of the two arms'. size: what a tie of gap and drift is decided by (the sum
-    of |magnitude|, or a paraphrase's number; the smaller wins).
+    drift: the larger of the two arms', infinite where one was lost. size: what a tie of gap and drift is
+    decided by (the sum of |magnitude|, or a paraphrase's number; the smaller wins).
     """
 
     plus: str
@@ -77,10 +78,14 @@ class Cap:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A candidate and the numbers of the half it was chosen on: selection, never to be reported."""
+    """A candidate and the numbers of the half it was chosen on: selection, never to be reported.
+
+    points: its gap over all rows; points_valid: beside it, over valid ones, None without any.
+    """
 
     candidate: Candidate
     points: float
+    points_valid: float | None
     nonsense: float
     role: str = "selection"
 
@@ -96,13 +101,17 @@ class NothingChosen:
 
     def __str__(self) -> str:
         arms = f"{self.nearest.plus} / {self.nearest.minus}"
-        drift = "" if self.nearest.drift is None else f", drift {self.nearest.drift:.3g}"
+        drift = "" if self.nearest.drift is None else f", drift {_drift_text(self.nearest.drift)}"
         limit = "" if self.cap.drift is None else f", drift {self.cap.drift:.3g}"
         return (
             f"no cell is under the cap (nonsense {self.cap.nonsense:.0%}{limit}) on half {self.half + 1}: "
             f"the nearest is {arms} with nonsense {self.nonsense:.0%}{drift}; "
             "add smaller magnitudes or raise the cap"
         )
+
+
+def _drift_text(drift: float) -> str:
+    return f"{drift:.3g}" if math.isfinite(drift) else "lost (not a number)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +185,9 @@ def choose(
 def choose_in(
     table: Table, candidates: Sequence[Candidate], scenarios: set[str], cap: Cap, *, half: int = 0
 ) -> Chosen | NothingChosen:
-    """The candidate with the largest gap over valid rows of the scenarios, among those under the cap.
+    """The candidate with the largest gap over all rows of the scenarios, among those under the cap.
 
+    Over all, as the headline that reports the choice: an unlabelled or nonsensical row is no convergence.
     Ties go to the smaller drift, then the smaller size, then the name. `half` is only what the answer
     is labelled with when there is none.
     """
@@ -192,9 +202,11 @@ def choose_in(
     valid = (table.has(*VALID) & used).sum(0)
     rows = (~table.has("missing") & used).sum(0)
     broken = {a: 1 - int(v) / int(n) if n else 1.0 for a, v, n in zip(table.arms, valid, rows, strict=True)}
-    rate = {
-        a: int(h) / int(v) if v else float("nan") for a, h, v in zip(table.arms, hits, valid, strict=True)
-    }
+    told = (table.has(*LABELLED) & used).any(0)
+    rate, rate_valid = (
+        {a: int(h) / int(n) if n else math.nan for a, h, n in zip(table.arms, hits, counted, strict=True)}
+        for counted in (rows * told, valid)
+    )
 
     def nonsense(candidate: Candidate) -> float:
         return max(broken[candidate.plus], broken[candidate.minus])
@@ -206,18 +218,21 @@ def choose_in(
     def excess(candidate: Candidate) -> float:
         """By how many times the larger of the two caps is exceeded; at most 1 is under the cap."""
         over = _times(nonsense(candidate), cap.nonsense)
-        return over if cap.drift is None else max(over, _times(candidate.drift or 0.0, cap.drift))
+        if cap.drift is None or candidate.drift is None:
+            return over
+        return max(over, _times(candidate.drift, cap.drift))
 
     def tie(candidate: Candidate) -> tuple[float, float, str, str]:
         drift = float("inf") if candidate.drift is None else candidate.drift
         return drift, candidate.size, candidate.plus, candidate.minus
 
-    able = [c for c in candidates if excess(c) <= 1 + 1e-9 and not np.isnan(gap(c))]
+    able = [c for c in candidates if excess(c) <= 1 + 1e-9 and not math.isnan(gap(c))]
     if not able:
         nearest = min(candidates, key=lambda candidate: (excess(candidate), *tie(candidate)))
         return NothingChosen(half, nearest, nonsense(nearest), cap)
     best = min(able, key=lambda candidate: (-gap(candidate), *tie(candidate)))
-    return Chosen(best, 100 * gap(best), nonsense(best))
+    over_valid = rate_valid[best.plus] - rate_valid[best.minus]
+    return Chosen(best, 100 * gap(best), None if math.isnan(over_valid) else 100 * over_valid, nonsense(best))
 
 
 def _times(value: float, cap: float) -> float:

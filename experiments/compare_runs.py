@@ -6,6 +6,7 @@ compared as `compare` does it. Nothing is generated.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -214,7 +215,12 @@ def _cells(pool: Pool) -> tuple[list[MeasuredCell], list[str]]:
     additions = _own_additions(pool.contents, vector)
     left_out = [name for name, one in additions.items() if _way(one) not in own]
     found = [
-        MeasuredCell(name, one["layer"], one["magnitude"], pool.arms[name].get("drift"))
+        MeasuredCell(
+            name,
+            one["layer"],
+            one["magnitude"],
+            math.inf if "drift" in pool.arms[name].get("lost", ()) else pool.arms[name].get("drift"),
+        )
         for name, one in additions.items()
         if name not in left_out
     ]

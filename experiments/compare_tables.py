@@ -8,7 +8,6 @@ from typing import Any
 
 from experiments.sweep_tables import (
     estimate_text,
-    gap_text,
     number_text,
     print_choice,
     print_controls,
@@ -16,7 +15,7 @@ from experiments.sweep_tables import (
     print_heat,
     rate_text,
 )
-from experiments.tables import evidence, print_footer
+from experiments.tables import evidence, gap_text, print_footer
 from steer.report import words
 from steer.screen import Screen, p_value, percent
 
@@ -158,7 +157,8 @@ def print_tug(screen: Screen, summary: dict[str, Any]) -> None:
 def _pull(point: Mapping[str, Any]) -> list[str]:
     u = "no estimate" if point["u"] is None else f"{round(point['u'], 2) + 0.0:.2f}"
     if point["ci"] is not None:
-        u += f" [{point['ci'][0]:.2f}, {point['ci'][1]:.2f}]"
+        low, high = (e if v is None else f"{v:.2f}" for v, e in zip(point["ci"], ["-∞", "∞"], strict=True))
+        u += f" [{low}, {high}]"
         u += f"; {point['reason']}" if point["reason"] else ""
     return [u, *(estimate_text(point[part]) for part in ("alone", "under_defence", "interaction"))]
 

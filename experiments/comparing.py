@@ -140,7 +140,7 @@ def exchange(
         beside: dict[str, Any] = {}
         for effect in SIDE_EFFECTS:
             values = {dose.arm: cells[dose.arm].get(effect) for dose in coherent}
-            start = arms["baseline"].get(effect, 0.0 if effect == "drift" else None)
+            start = arms["baseline"].get(effect)
             known = {name: float(value) for name, value in values.items() if value is not None}
             at: list[float | None] = [None, None]
             if start is not None and len(known) == len(values):

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from steer.intervals import Interval, PairedRates, contrast_interval, paired_rates
-from steer.outcomes import VALID, Counts, Table, tabulate
+from steer.outcomes import LABELLED, VALID, Counts, Table, tabulate
 from steer.significance import sign_flip_p
 from steer.types import Outcome
 
@@ -34,9 +34,13 @@ class Estimate:
 
 
 def shared_counts(table: Table, over: Over) -> tuple[Counts, Counts]:
-    """Convergent and counted rows [scenario, arm], over the rows that every arm of the table has."""
+    """Convergent and counted rows [scenario, arm], over the rows that every arm of the table has.
+
+    An arm without a label on any of them has nothing to count.
+    """
     shared = ~table.has("missing").any(axis=1, keepdims=True)
-    counted = table.has(*VALID) if over == "valid" else ~table.has("missing")
+    told = (table.has(*LABELLED) & shared).any(axis=0)
+    counted = table.has(*VALID) if over == "valid" else ~table.has("missing") & told
     return table.count(table.has("convergence") & shared), table.count(counted & shared)
 
 
@@ -101,7 +105,7 @@ def gap_difference(outcomes: Sequence[Outcome], first: Pair, second: Pair) -> Ga
         rows=int(present.sum()),
         over_all=by_over["all"],
         over_valid=by_over["valid"],
-        p=sign_flip_p(table.count(change * present)) if present.any() else None,
+        p=None if by_over["all"] is None else sign_flip_p(table.count(change * present)),
     )
 
 

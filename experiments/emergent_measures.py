@@ -5,6 +5,7 @@ Kept in the run's store, each arm once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -74,6 +75,8 @@ def measure_held_out(session: Session, store: RunStore, arms: Sequence[Arm], hel
             nll = [float(value) for value in session.engine.score(rows, mean)]
             unwanted, wanted = nll[0::2], nll[1::2]
             prefers = sum(u < w for u, w in zip(unwanted, wanted, strict=True)) / len(held)
+            if not all(map(math.isfinite, nll)):  # a comparison with what is no number says nothing
+                prefers = math.nan
             store.add_measures(
                 [
                     (subject(arm.name), "held_out_nll", sum(unwanted) / len(held)),

@@ -7,6 +7,7 @@ from typing import Any
 
 from experiments.narrow import NARROW
 from experiments.tables import evidence, print_footer
+from steer.report import words
 from steer.screen import Screen, interval, percent
 
 
@@ -84,15 +85,18 @@ def _difference(pair: dict[str, Any]) -> str:
 
 
 def _effect(one: dict[str, Any] | None, which: str) -> str:
-    if one is None or one[f"{which}_points"] is None:
+    if one is None:
         return "–"
-    return f"{one[f'{which}_points']:+.1f} {interval(one[f'{which}_ci'])}"
+    value = one[f"{which}_points"]
+    return words.NO_ESTIMATE if value is None else f"{value:+.1f} {interval(one[f'{which}_ci'])}"
 
 
 def _ratio(one: dict[str, Any] | None) -> str:
     if one is None or one["ratio"] is None:
         return "–"
-    low, high = ("∞" if x is None else f"{x:.2f}" for x in one["ratio_ci"])
+    low, high = (
+        end if x is None else f"{x:.2f}" for x, end in zip(one["ratio_ci"], ["-∞", "∞"], strict=True)
+    )
     return f"{one['ratio']:.2f} [{low}, {high}]"
 
 

@@ -124,7 +124,7 @@ def first_reach(
     hits, trials = shared_counts(table, over)
     rates = paired_rates(hits, trials)
     if np.isnan(rates.value).any():
-        return Reached(None, None, None, None, None, "an arm has no valid row")
+        return Reached(None, None, None, None, None, "an arm has no row with a label")
     excess = sign * (level - goal)  # [dose, arm]: weights whose sum is >= 0 where the target is reached
     distance = -100 * float(excess[0] @ rates.value)
     if distance <= 0:

@@ -6,6 +6,7 @@ over-refusal. Whatever is stored is not measured again.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -63,7 +64,10 @@ def measure_answers(session: Session, store: RunStore, *, baseline: str = "basel
 
 
 def measure_drift(session: Session, store: RunStore, arms: Sequence[Arm]) -> dict[str, float]:
-    """Arm -> mean KL(unsteered || arm) in nats a token on neutral prompts."""
+    """Arm -> mean KL(unsteered || arm) in nats a token on neutral prompts; infinite where it was lost.
+
+    Lost: it came out not finite, and under no cap, nor before any other in a tie, may such an arm stand.
+    """
     known = store.measures("drift")
     missing = [arm for arm in arms if subject(arm.name) not in known]
     if missing:
@@ -76,19 +80,25 @@ def measure_drift(session: Session, store: RunStore, arms: Sequence[Arm]) -> dic
                 store.add_measures([(subject(name), "drift", value)])
                 tick("drift", 1)
     measured = store.measures("drift")
-    return {arm.name: measured[subject(arm.name)] or 0.0 for arm in arms}
+    drift = {arm.name: measured[subject(arm.name)] for arm in arms}
+    return {name: math.inf if value is None else value for name, value in drift.items()}
 
 
 def _refused(
     session: Session, store: RunStore, replied: Answers, harmless: Sequence[Scenario]
-) -> dict[str, bool]:
-    """Which answers to harmless requests the judge calls refusals, each judged once and kept as it comes."""
+) -> dict[str, bool | None]:
+    """Which answers to harmless requests the judge calls refusals, each judged once and kept as it comes.
+
+    None where it gave no label.
+    """
     items = probes.judge_items(replied, harmless)
-    known = {item: bool(value) for item, value in store.measures("refused").items()}
+    stored = store.measures("refused")
+    known = {item: None if value is None else bool(value) for item, value in stored.items()}
     with pipeline.accounted(store, session.judge):
         for item, verdict in session.judge.judge([i for i in items if i.id not in known]):
-            known[item] = verdict.label == "safety_refusal"
-            store.add_measures([(item, "refused", float(known[item]))])
+            known[item] = None if verdict.label == "invalid" else verdict.label == "safety_refusal"
+            value = known[item]
+            store.add_measures([(item, "refused", None if value is None else float(value))])
     left = sum(item.id not in known for item in items)
     if left:
         raise pipeline.out_of_calls(left, store)

@@ -14,6 +14,7 @@ import numpy as np
 
 from experiments.contrasts import relabel
 from steer.metrics import arm_metrics, gaps
+from steer.report import words
 from steer.types import Outcome
 
 PERCENTILE = 95
@@ -90,13 +91,18 @@ def control_effects(
 
 
 def beyond_random(choice: Mapping[str, Any], controls: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Per gap: the 95th percentile of the random directions' |points|; is the interval beyond it?"""
+    """Per gap: the largest of the random directions' |points|, their 95th percentile, and whether the
+    vector's interval is beyond that; None where fewer than 19 directions have an estimate.
+
+    The percentile is the order statistic of rank 0.95 (n + 1): with 19 the largest, with fewer there is none.
+    """
     random = [control for control in controls if control["kind"] == "random"]
     found: dict[str, Any] = {"directions": len(random)}
     for name in GAPS:
         sizes = [abs(one[name]["points"]) for one in random if one[name]["points"] is not None]
-        bound = float(np.percentile(sizes, PERCENTILE)) if sizes else None
+        enough = len(sizes) >= words.ENOUGH
+        bound = float(np.percentile(sizes, PERCENTILE, method="weibull")) if enough else None
         ci = choice[name]["ci_all"]
         beyond = None if bound is None or ci is None else bool(ci[0] > bound or ci[1] < -bound)
-        found[name] = {"abs_points_95": bound, "beyond": beyond}
+        found[name] = {"abs_points_max": max(sizes, default=None), "abs_points_95": bound, "beyond": beyond}
     return found

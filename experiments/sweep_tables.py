@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from experiments.tables import evidence, print_footer, print_gaps
+from experiments.tables import evidence, gap_text, print_footer, print_gaps
 from steer.report import words
 from steer.screen import Screen, interval, p_value, percent
 
@@ -49,8 +49,9 @@ def print_heat(screen: Screen, summary: dict[str, Any]) -> None:
 
 def _heat(cell: Mapping[str, Any]) -> str:
     rate, broken = cell["rate_all"], cell["nonsensical_all"]
-    shade = SHADES[min(int((broken or 0.0) * 5 + 1e-9), 4)]
-    text = "–" if rate is None else f"{100 * rate:.0f}"
+    if rate is None or broken is None:
+        return "–"
+    shade, text = SHADES[min(int(broken * 5 + 1e-9), 4)], f"{100 * rate:.0f}"
     return f"{text} {''.join(cell['chosen_on'])}{shade}".rstrip()
 
 
@@ -122,13 +123,19 @@ def print_choice(screen: Screen, summary: dict[str, Any]) -> None:
     for fold in choice["folds"]:
         screen.line(
             f"chosen on half {fold['choose_on']}: layer {fold['layer']}, ±{fold['magnitude']:g} "
-            f"({fold['points_selection']:+.1f} points there, selection), reported on half {fold['report_on']}"
+            f"({_chosen_by(fold)}, selection), reported on half {fold['report_on']}"
         )
     rows = _gap_rows(choice, "vector")
     if "asymmetric" in choice:
         rows += _gap_rows(choice["asymmetric"], "best pair of cells (secondary)")[:1]
     columns = ["vector, out of fold (report)", "points, of all", "of valid", "p (Holm, of 3)"]
     screen.table("The chosen vector" + evidence(summary), columns, rows)
+
+
+def _chosen_by(fold: Mapping[str, Any]) -> str:
+    valid = fold["points_selection_valid"]
+    beside = "" if valid is None else f", {valid:+.1f} of valid"
+    return f"{fold['points_selection']:+.1f} points there of all{beside}"
 
 
 def _gap_rows(choice: Mapping[str, Any], what: str) -> list[list[str]]:
@@ -148,13 +155,10 @@ def _gap_rows(choice: Mapping[str, Any], what: str) -> list[list[str]]:
     ]
 
 
-def gap_text(gap: Mapping[str, Any], over: str) -> str:
-    value = gap[f"points_{over}"]
-    return "–" if value is None else f"{value:+.1f} {interval(gap[f'ci_{over}'])}"
-
-
 def estimate_text(found: Mapping[str, Any] | None) -> str:
-    return "–" if found is None else f"{found['points']:+.1f} {interval(found['ci'])}"
+    if found is None or found["points"] is None:
+        return words.NO_ESTIMATE
+    return f"{found['points']:+.1f} {interval(found['ci'])}"
 
 
 def print_controls(screen: Screen, summary: dict[str, Any]) -> None:
@@ -166,7 +170,7 @@ def print_controls(screen: Screen, summary: dict[str, Any]) -> None:
     choice, aside = summary["choice"], _aside(summary)
     rows = [["the vector", "", *(gap_text(choice[name], "all") for name in gaps)]]
     rows += [
-        [c["control"], c["kind"], *(_control_text(c[name]) for name in gaps)]
+        [c["control"], c["kind"], *(estimate_text(c[name]) for name in gaps)]
         for c in controls
         if c not in aside
     ]
@@ -175,17 +179,9 @@ def print_controls(screen: Screen, summary: dict[str, Any]) -> None:
     found = summary["beyond_random"]
     n = found["directions"]
     if n:
-        bounds = [found[name]["abs_points_95"] for name in gaps]
-        rows.append(
-            [f"|random|, 95th percentile of {n}", "", *(f"{b:.1f}" if b is not None else "–" for b in bounds)]
-        )
+        title, bounds = words.random_bounds(found)
+        rows.append([title, "", *(f"{b:.1f}" if b is not None else "–" for b in bounds)])
     columns = ["in the vector's place (report)", "kind", *words.GAPS.values()]
     screen.table("Effect and controls, points of all, 95 % intervals" + evidence(summary), columns, rows)
     if n:
-        screen.line(
-            f"the vector's interval and the random directions' 95th percentile: {words.beyond(found)}"
-        )
-
-
-def _control_text(found: Mapping[str, Any]) -> str:
-    return "–" if found["points"] is None else f"{found['points']:+.1f} {interval(found['ci'])}"
+        screen.line(f"the vector's interval and the random directions: {words.beyond(found)}")

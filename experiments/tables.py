@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from steer.report import losses, words
 from steer.screen import Screen, interval, p_value, percent
 from steer.summary import about_real_models
 
@@ -31,8 +33,8 @@ def print_gaps(screen: Screen, summary: dict[str, Any]) -> None:
     rows = [
         [
             name,
-            _with(_points(gap["points_all"]), interval(gap["ci_all"])),
-            _with(_points(gap["points_valid"]), interval(gap["ci_valid"])),
+            gap_text(gap, "all"),
+            gap_text(gap, "valid"),
             f"{gap['only_first']}/{gap['only_second']}",
             p_value(gap["p_holm"]),
             str(gap["wrong_way"]),
@@ -48,6 +50,8 @@ def _with(value: str, ci: str) -> str:
 
 
 def print_footer(screen: Screen, summary: dict[str, Any], folder: object) -> None:
+    for line in filter(None, (losses.unlabelled(summary), losses.lost_measures(summary))):
+        screen.line(line)
     print_judge(screen, summary)
     for name, used in summary["judge"].get("usage", {}).items():
         screen.line(
@@ -80,10 +84,7 @@ def print_echo(screen: Screen, summary: dict[str, Any]) -> None:
         return
     shares = ", ".join(f"{arm} {percent(share)} %" for arm, share in echo["shares"].items())
     screen.line(f"answers that repeat five words in a row of a suffix: {shares}")
-    gaps = [
-        f"{name} {_points(gap['points_all'])} {interval(gap['ci_all'])} (n = {gap['n']})"
-        for name, gap in echo["gaps"].items()
-    ]
+    gaps = [f"{name} {gap_text(gap, 'all')} (n = {gap['n']})" for name, gap in echo["gaps"].items()]
     if gaps:
         screen.line(f"gaps without them, points of all: {'; '.join(gaps)}")
 
@@ -92,5 +93,6 @@ def evidence(summary: dict[str, Any]) -> str:
     return f" · evidence: {summary['evidence']}" if summary["evidence"] else ""
 
 
-def _points(value: float | None) -> str:
-    return "–" if value is None else f"{value:+.1f}"
+def gap_text(gap: Mapping[str, Any], over: str) -> str:
+    value = gap[f"points_{over}"]
+    return words.NO_ESTIMATE if value is None else f"{value:+.1f} {interval(gap[f'ci_{over}'])}"

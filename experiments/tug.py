@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from experiments.contrasts import Estimate, Over, rates_of, weighted
 from experiments.exchange import Dose, Reached, first_reach
-from steer.intervals import Interval, PairedRates, contrast_interval
+from steer.intervals import PairedRates, contrast_interval
 from steer.types import Outcome
 
 FARTHEST = 1e6
@@ -23,10 +23,13 @@ CLEAR = 1 / 3
 
 WEAK = "weak attack: U tends to be too small"
 
+OpenInterval = tuple[float | None, float | None]
+
 
 @dataclass(frozen=True, slots=True)
 class TugOfWar:
-    """u: None, with the reason, where the interval of the attack's solo effect includes 0.
+    """u: None, with the reason, where the interval of the attack's solo effect includes 0. An end of its
+    interval that lies too far off to be found is None, said in the reason too.
 
     A weak attack is reported only in the runs in which it looks strong, and U divides by that: where the
     interval's near end is under `CLEAR` of the effect, reason is `WEAK` (`python -m benchmarks.calibration`).
@@ -35,7 +38,7 @@ class TugOfWar:
     """
 
     u: float | None
-    ci: Interval | None
+    ci: OpenInterval | None
     alone: Estimate | None
     under_defence: Estimate | None
     interaction: Estimate | None
@@ -55,16 +58,18 @@ def tug_of_war(
     under = weighted(rates, (0, 0, -1, 1))
     interaction = weighted(rates, (1, -1, -1, 1))
     if alone is None or under is None:
-        return TugOfWar(None, None, alone, under, interaction, "an arm has no valid row")
+        return TugOfWar(None, None, alone, under, interaction, "an arm has no row with a label")
     if not alone.excludes_zero:
         reason = "no estimate: the interval of the attack's own effect includes 0"
         return TugOfWar(None, None, alone, under, interaction, reason)
     u = under.points / alone.points
-    reason = WEAK if min(map(abs, alone.ci)) < CLEAR * abs(alone.points) else ""
-    return TugOfWar(u, (_limit(rates, u, -1), _limit(rates, u, 1)), alone, under, interaction, reason)
+    ci = _limit(rates, u, -1), _limit(rates, u, 1)
+    reasons = [WEAK] if min(map(abs, alone.ci)) < CLEAR * abs(alone.points) else []
+    reasons += [f"its interval has no end within {FARTHEST:g}"] if None in ci else []
+    return TugOfWar(u, ci, alone, under, interaction, "; ".join(reasons))
 
 
-def _limit(rates: PairedRates, inside: float, side: int) -> float:
+def _limit(rates: PairedRates, inside: float, side: int) -> float | None:
     """The end of the set of u around `inside` that the data do not reject, by doubling and bisection."""
 
     def rejected(u: float) -> bool:
@@ -75,7 +80,7 @@ def _limit(rates: PairedRates, inside: float, side: int) -> float:
     while not rejected(inside + side * step):
         step *= 2
         if step > FARTHEST:
-            return side * float("inf")
+            return None
     near, far = (0.0 if step == 1.0 else step / 2), step
     for _ in range(50):
         middle = (near + far) / 2

@@ -6,6 +6,7 @@ report never share a scenario (see `experiments.choice`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -267,7 +268,8 @@ def _report(outcomes: Sequence[Outcome], fit: CrossFit) -> dict[str, Any]:
                 "layer": c.candidate.layer,
                 "magnitude": c.candidate.magnitude,
                 "points_selection": c.points,
-                "drift": c.candidate.drift,
+                "points_selection_valid": c.points_valid,
+                "drift": None if c.candidate.drift == math.inf else c.candidate.drift,
             }
             for i, c in enumerate(fit.chosen)
         ],

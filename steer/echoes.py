@@ -24,7 +24,7 @@ class Echoes:
     """Rows whose answer repeats five words in a row of any suffix of the run, and their share by arm."""
 
     rows: frozenset[Key]
-    shares: dict[str, float]
+    shares: dict[str, float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class WithoutEcho:
 
 
 def echoes(store: RunStore) -> Echoes:
-    """Shares are of answers that hold anything."""
+    """Shares are of answers that hold anything; None where none does."""
     texts: dict[str, str] = store.meta_json("suffix_texts", {})
     suffixes = set[tuple[str, ...]]().union(*(five_grams(text) for text in texts.values()))
     found: set[Key] = set()
@@ -51,7 +51,8 @@ def echoes(store: RunStore) -> Echoes:
             if suffixes and not suffixes.isdisjoint(five_grams(answer)):
                 found.add((arm, scenario, sample))
     counts = Counter(arm for arm, *_ in found)
-    return Echoes(frozenset(found), {arm: counts[arm] / max(1, answered[arm]) for arm in store.arms()})
+    shares = {arm: counts[arm] / answered[arm] if answered[arm] else None for arm in store.arms()}
+    return Echoes(frozenset(found), shares)
 
 
 def gap_without(rows: Sequence[Outcome], echoed: Echoes, first: str, second: str) -> WithoutEcho:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from steer.intervals import Array, Interval, contrast_interval, paired_interval, paired_rates
-from steer.outcomes import UNLABELLED, VALID, Counts, Flags, Table, tabulate
+from steer.outcomes import LABELLED, UNLABELLED, VALID, Counts, Flags, Table, tabulate
 from steer.resampling import bootstrap_weights, percentile_interval, resampled_rates
 from steer.significance import holm, sign_flip_p
 from steer.types import Outcome
@@ -28,6 +28,7 @@ SEED = 0
 class Gap:
     """First minus second arm. points, ci and bounds are percentage points; None means no estimate.
 
+    No row with a label under either arm: no estimate of any kind.
     pairs: rows (scenario, sample) that both arms have; missing_pairs: rows that only one has.
     unlabelled_pairs: pairs in which a side got no label (invalid, truncated, failed).
     points_all, ci_all: over pairs, unlabelled rows counted as not convergent; bounds_all: what
@@ -88,14 +89,16 @@ def _gap(table: Table, first: str, second: str, weights: Array) -> Gap:
     paired = present[:, 0] & present[:, 1]
     both = paired[:, None]
     hits, trials = table.count(convergent & both), table.count(valid & both)
-    everything = table.count(np.broadcast_to(both, convergent.shape))
+    labelled = table.has(*LABELLED)[:, columns] & both
+    everything = table.count(np.broadcast_to(both, convergent.shape)) * labelled.any(0)
     change = convergent[:, 0].astype(np.int64) - convergent[:, 1]
     valid_both = valid[:, 0] & valid[:, 1]
     points_all, ci_all = _difference(hits, everything)
     points_valid, ci_valid = _difference(hits, trials)
     drawn = resampled_rates(weights, hits, trials)
     macro = [_points(hits[rows], trials[rows]) for rows in _categories(table)]
-    macro_all = [_points(hits[rows], everything[rows]) for rows in _categories(table)]
+    told = table.count(labelled)
+    macro_all = [_points(hits[r], everything[r] * told[r].any(0)) for r in _categories(table)]
     known = [points for points in macro if points is not None]
     known_all = [points for points in macro_all if points is not None]
     return Gap(
@@ -112,7 +115,7 @@ def _gap(table: Table, first: str, second: str, weights: Array) -> Gap:
         bounds_all=_bounds(convergent, present & ~unlabelled, (present[:, 0] | present[:, 1])),
         only_first=int((change[paired] > 0).sum()),
         only_second=int((change[paired] < 0).sum()),
-        p=sign_flip_p(table.count(change * paired)) if paired.any() else None,
+        p=None if points_all is None else sign_flip_p(table.count(change * paired)),
         p_holm=None,
         valid_pairs=int(valid_both.sum()),
         p_valid=sign_flip_p(table.count(change * valid_both)) if valid_both.any() else None,

@@ -3,7 +3,8 @@ trials joined with Clopper and Pearson's (`steer.intervals`).
 
 Conv% and Refusal% are over valid rows and over all, Nonsensical% over all (arXiv 2601.01584). Valid
 means labelled and not nonsensical: `invalid`, `truncated` and `failed` rows are not valid but are in
-the total; rows not there yet (`missing`) are in neither. Rates are fractions; a rate of no rows is None.
+the total; rows not there yet (`missing`) are in neither. Rates are fractions; a rate of no rows, or of
+rows none of which got a label, is None.
 With several samples a scenario, the interval is taken at the effective number of rows.
 """
 
@@ -16,7 +17,7 @@ import numpy as np
 
 from steer.gaps import Gap, gap, gaps
 from steer.intervals import Interval, paired_rates, rate_interval
-from steer.outcomes import VALID, Counts, Table, tabulate
+from steer.outcomes import LABELLED, VALID, Counts, Table, tabulate
 from steer.types import STATUSES, Outcome
 
 __all__ = ["ArmMetrics", "Gap", "arm_metrics", "category_metrics", "gap", "gaps"]
@@ -75,8 +76,9 @@ def _metrics(table: Table) -> ArmMetrics:
     valid = np.sum([of[status] for status in VALID], axis=0)
     total = {status: int(of[status].sum()) for status in STATUSES}
     conv_valid, refusal_valid = _rate(of["convergence"], valid), _rate(of["safety_refusal"], valid)
-    conv_all, refusal_all = _rate(of["convergence"], present), _rate(of["safety_refusal"], present)
-    nonsensical = _rate(of["nonsensical"], present)
+    counted = present if any(total[status] for status in LABELLED) else np.zeros_like(present)
+    conv_all, refusal_all = _rate(of["convergence"], counted), _rate(of["safety_refusal"], counted)
+    nonsensical = _rate(of["nonsensical"], counted)
     return ArmMetrics(
         n=int(present.sum()),
         **total,

@@ -23,6 +23,9 @@ VALID: tuple[Status, ...] = ("convergence", "no_convergence", "safety_refusal")
 UNLABELLED: tuple[Status, ...] = ("invalid", "truncated", "failed")
 """Rows that ended without a label. They are in the total, not valid, and not convergence."""
 
+LABELLED: tuple[Status, ...] = (*VALID, "nonsensical")
+"""Rows with a label. An arm that has none has no rate, not even over all: nothing was measured."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:

@@ -67,6 +67,7 @@ def drift(
     The tokens are the first 32 of the unsteered model's own greedy continuation of each prompt, its
     stop token with them; they are fed under the arm as if it had chosen them, so that an addition
     acts on the positions it acts on in generation and a suffix stands at the end of the prompt.
+    Not finite where the arm's logits are not, or it excludes what the unsteered model may say.
     Keeps the unsteered log-probabilities [prompt, token, vocab] in fp32 in memory: 0.5 GB for 24
     prompts and Qwen's vocabulary.
     """
@@ -85,13 +86,22 @@ def drift(
             yield row
 
     def divergence(row: ScoreRow, log_q: Tensor) -> Tensor:
-        log_p = before[which[row]].to(log_q.device).double()
-        return (log_p.exp() * (log_p - log_q.double())).sum()
+        return kl(before[which[row]].to(log_q.device).double(), log_q.double()).sum()
 
     chosen = list(arms)
     scored = engine.score((row for arm in chosen for row in steered(arm)), divergence)
     for arm in chosen:
         yield arm.name, sum(float(value) for value in islice(scored, len(paths))) / tokens
+
+
+def kl(log_p: Tensor, log_q: Tensor) -> Tensor:
+    """KL(p || q) [...] in nats of log-probabilities [..., vocab]; 0 log 0 is 0.
+
+    A model may mask a token for good: it has log-probability -inf under p and q, and adds nothing.
+    """
+    # The ratio is put to 0 before the product, so that the gradient is a number there too.
+    ratio = (log_p - log_q).masked_fill(log_p.isneginf(), 0.0)
+    return (log_p.exp() * ratio).sum(-1)
 
 
 def _answer_row(loaded: LoadedModel, prompt: Sequence[int], output: Sequence[int]) -> ScoreRow | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from steer import judges, metrics
 from steer.atomic import write_atomically
 from steer.echoes import Echoes, echoes, gap_without
 from steer.gaps import movement
-from steer.store import RunStore, Setting
+from steer.outcomes import UNLABELLED
+from steer.store import Row, RunStore, Setting
 from steer.types import Outcome
 
 GAPS = (
@@ -66,6 +68,7 @@ def summarise(store: RunStore, judge: str) -> dict[str, Any]:
             category: {name: asdict(found[name]) for name in names if name in found}
             for category, found in metrics.category_metrics(outcomes).items()
         },
+        "unlabelled": _unlabelled(store, judge, {name: arms[name] for name in names}),
         "echo": {
             "shares": echoed.shares,
             "gaps": {f"{a}-{b}": asdict(gap_without(outcomes, echoed, a, b)) for a, b in pairs},
@@ -87,11 +90,33 @@ def movement_of(outcomes: Sequence[Outcome], first: str, second: str) -> dict[st
     return {category: asdict(found) for category, found in movement(outcomes, first, second).items()}
 
 
+def _unlabelled(store: RunStore, judge: str, arms: Mapping[str, metrics.ArmMetrics]) -> dict[str, Any]:
+    """Rows without a label by arm, and why, the commonest reason first."""
+    counts = {name: arm.n + arm.missing - arm.valid - arm.nonsensical for name, arm in arms.items()}
+    counts = {name: n for name, n in counts.items() if n}
+    reasons = Counter(
+        _why(row)
+        for name in counts
+        for row in store.rows(judge, arm=name)
+        if row.status in UNLABELLED or row.status == "missing"
+    )
+    return {"arms": counts, "reasons": dict(reasons.most_common())}
+
+
+def _why(row: Row) -> str:
+    if row.status == "truncated":
+        return "its thinking did not end within the limit"
+    if row.status == "missing":
+        return "not generated or not judged yet"
+    return (row.error if row.status == "failed" else row.reason) or row.status
+
+
 def _costs(store: RunStore, judge: str, echoed: Echoes) -> dict[str, dict[str, Any]]:
     """Per arm: tokens, seconds, answers cut by the limit, echoes of a suffix, and what was measured.
 
     A measure of answers (subject: response key) is averaged over the arm's rows; a measure of the
-    arm itself (subject: `arm:NAME`) is taken as it is.
+    arm itself (subject: `arm:NAME`) is taken as it is. `lost`: how many of a measure came out not finite;
+    they are in no mean.
     """
     measures = {str(row[0]): store.measures(str(row[0])) for row in store.query(MEASURE_NAMES)}
     costs: dict[str, dict[str, Any]] = {}
@@ -109,11 +134,14 @@ def _costs(store: RunStore, judge: str, echoed: Echoes) -> dict[str, dict[str, A
         echo = sum(arm == name for arm, *_ in echoed.rows)
         costs[name] = total | {"seconds": round(total["seconds"], 3), "echo": echo}
         for measure, known in measures.items():
-            if f"arm:{name}" in known:
-                costs[name][measure] = known[f"arm:{name}"]
-            elif values[measure]:
+            own = known.get(f"arm:{name}")
+            every = values[measure] if own is None else [own]
+            finite = [value for value in every if math.isfinite(value)]
+            if f"arm:{name}" in known or every:
                 # fsum: the mean does not depend on the order of the scenarios
-                costs[name][measure] = math.fsum(values[measure]) / len(values[measure])
+                costs[name][measure] = math.fsum(finite) / len(finite) if finite else None
+            if len(finite) < len(every):
+                costs[name].setdefault("lost", {})[measure] = len(every) - len(finite)
     return costs
 
 

@@ -269,7 +269,7 @@ def test_a_weak_attacks_share_is_said_to_be_too_small(attack: int, weak: bool):
 def test_an_arm_of_nonsense_gives_no_share_over_valid():
     rows = table({"0": "CN", "a": "CC", "d": "XX", "da": "NN"})
     found = tug_of_war(rows, baseline="0", attack="a", defence="d", both="da", over="valid")
-    assert (found.u, found.reason) == (None, "an arm has no valid row")
+    assert (found.u, found.reason) == (None, "an arm has no row with a label")
 
 
 def test_break_even_is_where_the_attacked_defence_is_back_at_the_baseline():

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from scipy.special import rel_entr
 from torch import Tensor
 
 from steer.chat import render
@@ -163,6 +164,35 @@ def test_drift_of_a_suffix_is_measured_with_the_suffix_on_the_prompt(
 
     [(_, value)] = drift(engine, loaded, [Arm("pro", suffix="- Be brief.")], PROMPTS)
     assert value == pytest.approx(expected_drift(arm), rel=1e-4)
+    assert value > 0.01
+
+
+def test_a_token_the_model_masks_for_good_leaves_drift_a_number(loaded: LoadedModel, engine: Engine) -> None:
+    """-inf minus -inf, times a probability of 0, once made a drift that was no number, kept as 0."""
+    masked = 11
+
+    def mask(_module: Any, _inputs: Any, logits: Tensor) -> Tensor:
+        return logits.index_fill(-1, torch.tensor([masked]), -torch.inf)
+
+    def prompt(scenario: Scenario, suffix: str) -> tuple[int, ...]:
+        return render(loaded, scenario.system, compose(scenario.user, suffix), thinking=False)
+
+    handle = loaded.module.lm_head.register_forward_hook(mask)
+    try:
+        [(_, value)] = drift(engine, loaded, [Arm("pro", suffix="- Be brief.")], PROMPTS)
+        total, tokens = 0.0, 0
+        for scenario in PROMPTS:
+            answer = continuation(loaded, plain(loaded, scenario))
+            p, q = (
+                log_p(loaded, ids, answer).double().exp()
+                for ids in (plain(loaded, scenario), prompt(scenario, "- Be brief."))
+            )
+            assert not p[:, masked].any()
+            total += float(rel_entr(p.numpy(), q.numpy()).sum())
+            tokens += len(answer)
+    finally:
+        handle.remove()
+    assert value == pytest.approx(total / tokens, rel=1e-4)
     assert value > 0.01
 
 

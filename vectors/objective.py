@@ -23,6 +23,7 @@ from steer.engines.batching import input_device, pad_left
 from steer.errors import UserError
 from steer.interventions import Slab, edit, span_mask, span_range
 from steer.ropes import apart
+from steer.side_effects import kl
 from steer.types import LoadedModel, Span
 
 if TYPE_CHECKING:
@@ -192,8 +193,7 @@ def divergence(
     with torch.no_grad(), unsteered or nullcontext():
         plain = _log_softmax(loaded, rows, None, objective)
     steered = _log_softmax(loaded, rows, delta, objective)
-    kl = [(p.exp() * (p - q)).sum(-1).mean() for p, q in zip(plain, steered, strict=True)]
-    return torch.stack(kl).mean()
+    return torch.stack([kl(p, q).mean() for p, q in zip(plain, steered, strict=True)]).mean()
 
 
 def with_reference(

@@ -164,14 +164,8 @@ def control_table(summary: Mapping[str, Any]) -> Table:
         for c in summary["controls_out_of_fold"]
     ]
     if bounds["directions"]:
-        limits = (bounds[gap]["abs_points_95"] for gap in words.GAPS)
-        rows.append(
-            (
-                f"|random|, 95th percentile of {bounds['directions']}",
-                "",
-                *(words.NONE if limit is None else f"{limit:.1f}" for limit in limits),
-            )
-        )
+        title, limits = words.random_bounds(bounds)
+        rows.append((title, "", *(words.NONE if limit is None else f"{limit:.1f}" for limit in limits)))
     caption = "points of all with 95 % intervals, out of fold"
     return Table(("in the vector's place", "kind", *words.GAPS.values()), tuple(rows), caption=caption)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from steer.errors import UserError
-from steer.report import answers, emergent, tables, words
+from steer.report import answers, emergent, losses, tables, words
 from steer.report.table import Table
 from steer.report.words import Headline
 from steer.store import RunStore
@@ -135,7 +135,7 @@ def load(folder: Path, *, budget: int, tick: answers.Tick = answers.unheard) -> 
     return Run(
         title=f"{model} · {command}" if command else model,
         folder=str(folder),
-        headline=emergent.headline(summary) if "spillover" in summary else words.headline(summary),
+        headline=_headline(summary),
         marks=frozenset(MARKS.get(kinds[name], "") for name in main),
         evidence=summary["evidence"],
         facts=_facts(summary, len(scenarios)),
@@ -156,6 +156,13 @@ def load(folder: Path, *, budget: int, tick: answers.Tick = answers.unheard) -> 
         data=data,
         answers=carried,
     )
+
+
+def _headline(summary: Mapping[str, Any]) -> Headline:
+    """What the run found, and before all that it rests on, what it lost."""
+    found = emergent.headline(summary) if "spillover" in summary else words.headline(summary)
+    lost = (losses.unlabelled(summary), losses.lost_measures(summary))
+    return replace(found, details=(*(f"{s[:1].upper()}{s[1:]}." for s in lost if s), *found.details))
 
 
 def _text(path: Path) -> str:

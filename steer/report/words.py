@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 NONE = "–"
+NO_ESTIMATE = "no estimate"
+"""Of a gap over nothing."""
 
 
 def points(value: float | None) -> str:
     """Percentage points with a sign: +12.3, −4.0."""
     if value is None:
-        return NONE
+        return NO_ESTIMATE
     return f"{value:+.1f}".replace("-", "−")
 
 
@@ -30,7 +32,7 @@ def limits(ci: Sequence[float] | None, *, scale: float = 1.0) -> str:
 
 
 def open_limits(ci: Sequence[float | None] | None) -> str:
-    """An interval to three digits; an end that is None lies at infinity."""
+    """An interval to three digits; an end that is None lies too far off to be found, if anywhere."""
     if ci is None:
         return NONE
     low, high = ("−∞" if ci[0] is None else number(ci[0])), ("∞" if ci[1] is None else number(ci[1]))
@@ -38,7 +40,7 @@ def open_limits(ci: Sequence[float | None] | None) -> str:
 
 
 def with_limits(value: float | None, ci: Sequence[float] | None) -> str:
-    return NONE if value is None else f"{points(value)} {limits(ci)}"
+    return NO_ESTIMATE if value is None else f"{points(value)} {limits(ci)}"
 
 
 def p_value(p: float | None) -> str:
@@ -152,7 +154,8 @@ def over_baseline(gap: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def with_interval(gap: Mapping[str, Any]) -> str:
-    return f"{points(gap['points_all'])} points {limits(gap['ci_all'])}"
+    value = gap["points_all"]
+    return NO_ESTIMATE if value is None else f"{points(value)} points {limits(gap['ci_all'])}"
 
 
 def both_denominators(name: str, gap: Mapping[str, Any]) -> str:
@@ -160,8 +163,7 @@ def both_denominators(name: str, gap: Mapping[str, Any]) -> str:
     over_all = f"{name[:1].upper()}{name[1:]}: {with_interval(gap)} over all answers"
     if "points_valid" not in gap:
         return f"{over_all}."
-    over_valid = f"{points(gap['points_valid'])} {limits(gap['ci_valid'])} over valid ones"
-    return f"{over_all}, {over_valid}."
+    return f"{over_all}, {with_limits(gap['points_valid'], gap['ci_valid'])} over valid ones."
 
 
 GAPS = {
@@ -171,16 +173,25 @@ GAPS = {
 }
 """The three gaps of a chosen vector, and of a control in its place."""
 
-ENOUGH = 20
-"""Random directions from which on a 95th percentile means something."""
+ENOUGH = 19
+"""Random directions from which on their 95th percentile is one of them (the largest of 19)."""
 
 
 def beyond(found: Mapping[str, Any]) -> str:
     """Per gap, whether the vector's whole interval lies beyond the random directions' 95th percentile."""
-    said = {True: "beyond", False: "not beyond", None: "no estimate against"}
     n = found["directions"]
-    few = "" if n >= ENOUGH else f"; {n} are few for a percentile, --controls {ENOUGH} runs enough"
-    return ", ".join(f"{title} {said[found[gap]['beyond']]}" for gap, title in GAPS.items()) + few
+    if n < ENOUGH:
+        return f"{n} directions: too few for a percentile ({ENOUGH} or more, --controls {ENOUGH})"
+    said = {True: "beyond", False: "not beyond", None: "no estimate against"}
+    verdicts = ", ".join(f"{title} {said[found[gap]['beyond']]}" for gap, title in GAPS.items())
+    return f"{verdicts} their 95th percentile"
+
+
+def random_bounds(found: Mapping[str, Any]) -> tuple[str, list[float | None]]:
+    """Title and values, a gap each: the random directions' 95th percentile, or the largest of too few."""
+    n = found["directions"]
+    title, key = ("95th percentile", "abs_points_95") if n >= ENOUGH else ("largest", "abs_points_max")
+    return f"|random|, {title} of {n}", [found[gap][key] for gap in GAPS]
 
 
 def places(cells: Sequence[Sequence[Any]]) -> list[str]:

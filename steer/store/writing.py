@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, cast
@@ -95,9 +96,16 @@ class RunStore(Reading):
             db.execute("DELETE FROM unsettled WHERE judge = ?", (judge,))
 
     def add_measures(self, batch: Iterable[tuple[str, str, float | None]]) -> None:
-        """(subject, name, value) rows: a number about a response key or an arm; None is "no estimate"."""
+        """(subject, name, value) rows: a number about a response key or an arm; None is "no estimate".
+
+        What came out not finite is kept as infinity (SQLite makes NaN a NULL): a measure that was lost.
+        """
+        rows = [
+            (subject, name, value if value is None or math.isfinite(value) else math.inf)
+            for subject, name, value in batch
+        ]
         with self.transaction() as db:
-            db.executemany("INSERT OR REPLACE INTO measures VALUES (?,?,?)", list(batch))
+            db.executemany("INSERT OR REPLACE INTO measures VALUES (?,?,?)", rows)
 
     def add_usage(self, used: Mapping[str, Mapping[str, int]]) -> None:
         """Add calls and tokens, by what was called, to those this run has cost so far."""
