@@ -15,7 +15,6 @@ from typing import Any
 from experiments.choice import Cap, CrossFit, NothingChosen, halves
 from experiments.compare_tables import print_comparison
 from experiments.comparing import (
-    SIDE_EFFECTS,
     Side,
     both_name,
     builder_tug,
@@ -30,7 +29,7 @@ from experiments.exchange import MATCHED
 from experiments.grid import COARSE_LAYERS, COARSE_MAGNITUDES, Cell, cells
 from experiments.measures import measure_answers, measure_drift, measure_probes
 from experiments.options import Options
-from experiments.out_of_fold import Composite, described, mean
+from experiments.out_of_fold import Composite, described
 from experiments.running import add_arms, run_arms
 from experiments.session import Session, open_session
 from experiments.suffix import suffix_arms
@@ -177,7 +176,7 @@ def _compared(
         found["out_of_fold"] |= described(_tuned(tuned), outcomes, chosen.half, found["arms"])
     found["out_of_fold"] |= described(_opposed(pulled), outcomes, chosen.half, found["arms"])
     found["side_by_side"] = side_by_side(outcomes, chosen.fit, tuned, suffix_pairs(session.suffixes))
-    found["exchange"] = exchange(two, found["arms"], dose_effects(found["arms"], grid, chosen.fit, two))
+    found["exchange"] = exchange(outcomes, two, found["arms"])
     combined = combine(outcomes, grid, chosen.fit, chosen.half, two)
     found["tug"] = tug(outcomes, two, combined)
     for name, extra in builder_tug(outcomes, two, _by_builder(pulled, outcomes, chosen.half)).items():
@@ -263,19 +262,6 @@ def combine(
             first, second = (both_name(defence, name) for name in side.matched.arms)
             together = Composite(both_name(defence, MATCHED), (first, second))
             found[defence, MATCHED] = together.rows(outcomes, half)
-    return found
-
-
-def dose_effects(
-    arms: Mapping[str, Mapping[str, Any]], grid: Sequence[Cell], fit: CrossFit, two: Mapping[str, Side]
-) -> dict[str, dict[str, Any]]:
-    """Side effects of each dose: the mean over the two folds' cells."""
-    found: dict[str, dict[str, Any]] = {}
-    for side in two.values():
-        for dose in side.doses:
-            pair = [at_layer(grid, fold.candidate.layer, side.sign * dose.size) for fold in fit.chosen]
-            known = [arms[cell.arm.name] for cell in pair if cell is not None]
-            found[dose.arm] = {effect: mean([arm.get(effect) for arm in known]) for effect in SIDE_EFFECTS}
     return found
 
 

@@ -14,12 +14,11 @@ from typing import Any
 
 from experiments.across_models import answered
 from experiments.across_tables import print_differences, print_rates
-from experiments.choice import Cap, CrossFit, MeasuredCell, NothingChosen, cross_fit, halves, symmetric
+from experiments.choice import Cap, MeasuredCell, NothingChosen, cross_fit, halves, symmetric
 from experiments.compare_models import across, model_row
 from experiments.compare_tables import print_exchange, print_side_by_side
-from experiments.comparing import DOSE, SIDE_EFFECTS, exchange, side_by_side, sides, tune_suffix
+from experiments.comparing import exchange, side_by_side, sides, tune_suffix
 from experiments.options import Options
-from experiments.out_of_fold import mean
 from experiments.sweep_tables import print_choice
 from experiments.tables import print_arms, print_evidence, print_footer, print_gaps, print_judge
 from experiments.vector_sweep import Chosen, describe_choice
@@ -189,7 +188,7 @@ def suffix_and_vector(pool: Pool) -> dict[str, Any]:
     two = sides(pool.outcomes, cells, fit, half, cap)
     return found | {
         "side_by_side": side_by_side(pool.outcomes, fit, tuned, pairs),
-        "exchange": exchange(two, pool.arms, _dose_effects(pool, cells, fit)),
+        "exchange": exchange(pool.outcomes, two, pool.arms),
     }
 
 
@@ -229,17 +228,6 @@ def _cells(pool: Pool) -> tuple[list[MeasuredCell], list[str]]:
 
 def _way(addition: Mapping[str, Any]) -> tuple[str, str]:
     return addition["span"], addition["operation"]
-
-
-def _dose_effects(pool: Pool, cells: Sequence[MeasuredCell], fit: CrossFit) -> dict[str, dict[str, Any]]:
-    """Side effects of each dose that `sides` makes: the mean over the two folds' cells."""
-    layers = [chosen.candidate.layer for chosen in fit.chosen]
-    found: dict[str, dict[str, Any]] = {}
-    for magnitude in {cell.magnitude for cell in cells}:
-        pair = [c.arm for layer in layers for c in cells if (c.layer, c.magnitude) == (layer, magnitude)]
-        arms = [pool.arms[name] for name in pair]
-        found[f"{DOSE}{magnitude:+g}"] = {e: mean([arm.get(e) for arm in arms]) for e in SIDE_EFFECTS}
-    return found
 
 
 def _judge(store: RunStore, config: dict[str, Any], folder: Path, asked: str) -> dict[str, Any]:

@@ -103,6 +103,8 @@ def print_exchange(screen: Screen, summary: dict[str, Any]) -> None:
     columns = ["as far as the suffix", "points to go", "|magnitude| of the vector, 95 %"]
     columns += ["never, % of resamples"]
     screen.table("Exchange rate, on layers chosen out of fold (report)" + evidence(summary), columns, rows)
+    for note in words.uneven_doses(summary["exchange"]):
+        screen.line(f"  {note}")
     columns = ["side effects: suffix / vector there", *EFFECT_NAMES.values()]
     screen.table("What either costs at that effect" + evidence(summary), columns, costs)
 
@@ -127,8 +129,7 @@ def print_tug(screen: Screen, summary: dict[str, Any]) -> None:
         matched = entry["matched"]
         rows: list[list[str]] = []
         for point in entry["curve"]:
-            at = "" if point["coherent"] else ", over the cap"
-            rows.append([f"vector at {point['size']:g}{at}", *_pull(point)])
+            rows.append([f"vector at {point['size']:g}{words.over_cap(point)}", *_pull(point)])
         if matched is not None:
             rows.append([f"vector, matched: {words.matched_sizes(matched)}", *_pull(matched)])
         for key, label in (

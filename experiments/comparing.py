@@ -23,9 +23,10 @@ from experiments.exchange import (
     side_effect_at,
 )
 from experiments.frontier import Trade, undominated
+from experiments.out_of_fold import Composite
 from experiments.tug import break_even, tug_of_war
 from experiments.verdicts import further
-from steer.metrics import gaps
+from steer.metrics import arm_metrics, gaps
 from steer.types import Outcome
 
 SIDES = (("pro", 1, "vector +"), ("anti", -1, "vector -"))
@@ -41,13 +42,16 @@ SIDE_EFFECTS = ("nonsensical_all", "refusal_valid", "fluency", "drift")
 class Side:
     """One direction of the dose curve: out-of-fold arms of growing magnitude, and their outcomes.
 
-    matched: the doses that do what the suffix does, chosen out of fold too; its rows are among the outcomes.
+    made: each dose's cells. matched: the doses that do what the suffix does, chosen out of fold too; its
+    rows are among the outcomes.
     """
 
     suffix: str
     sign: int
     outcomes: tuple[Outcome, ...]
     doses: tuple[Dose, ...]
+    made: tuple[Composite, ...]
+    half: Mapping[str, int]
     reached: Reached
     half_reached: Reached
     matched: Matched | None
@@ -111,45 +115,48 @@ def sides(
     """The dose curve of each side on the layers chosen on the other half, and what it takes to match."""
     found: dict[str, Side] = {}
     for suffix, sign, _ in SIDES:
-        rows, doses = out_of_fold_doses(outcomes, cells, fit, half, cap, sign=sign, prefix=DOSE)
+        made, doses = out_of_fold_doses(outcomes, cells, fit, half, cap, sign=sign, prefix=DOSE)
+        rows = [row for dose in made for row in dose.rows(outcomes, half)]
         pooled = [*outcomes, *rows]
         reached, half_reached = (
             exchange_rate(
-                pooled, doses, baseline="baseline", suffix=suffix, sign=sign, over="all", share=share
+                pooled,
+                doses,
+                baseline="baseline",
+                suffix=suffix,
+                sign=sign,
+                over="all",
+                half=half,
+                share=share,
             )
             for share in (1.0, 0.5)
         )
         matched = match_doses(outcomes, cells, fit, half, cap, suffix=suffix, sign=sign)
         if matched is not None:
             rows += matched.rows(outcomes, half)
-        found[suffix] = Side(suffix, sign, tuple(rows), tuple(doses), reached, half_reached, matched)
+        found[suffix] = Side(
+            suffix, sign, tuple(rows), tuple(doses), tuple(made), half, reached, half_reached, matched
+        )
     return found
 
 
 def exchange(
-    found: Mapping[str, Side], arms: Mapping[str, Mapping[str, Any]], cells: Mapping[str, Mapping[str, Any]]
+    outcomes: Sequence[Outcome], found: Mapping[str, Side], arms: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
     """Per side the magnitude worth the suffix's whole and half effect, and both arms' side effects there.
 
-    side_effects: of the suffix, and of the vector where it has the suffix's effect, and half of it.
-    cells: what was measured of each dose (mean over the two folds' cells), by dose name.
+    side_effects: of the suffix, and of the vector where it has the suffix's effect, and half of it; those
+    that labels tell are out of fold, others are of the cells as they were measured (`arms`: a summary's).
     """
     result: dict[str, Any] = {}
     for suffix, side in found.items():
-        coherent = [dose for dose in side.doses if dose.coherent]
+        effects = _dose_effects(outcomes, side, arms)
         beside: dict[str, Any] = {}
         for effect in SIDE_EFFECTS:
-            values = {dose.arm: cells[dose.arm].get(effect) for dose in coherent}
-            start = arms["baseline"].get(effect)
-            known = {name: float(value) for name, value in values.items() if value is not None}
-            at: list[float | None] = [None, None]
-            if start is not None and len(known) == len(values):
-                at = [
-                    None
-                    if reached.size is None
-                    else side_effect_at(side.doses, known, reached.size, at_zero=start)
-                    for reached in (side.reached, side.half_reached)
-                ]
+            at = [
+                None if reached.size is None else _side_effect(side, effects, effect, reached.size)
+                for reached in (side.reached, side.half_reached)
+            ]
             beside[effect] = {"suffix": arms[suffix].get(effect), "vector": at[0], "vector_half": at[1]}
         result[suffix] = {
             "whole": asdict(side.reached),
@@ -158,6 +165,42 @@ def exchange(
             "side_effects": beside,
         }
     return result
+
+
+def _dose_effects(
+    outcomes: Sequence[Outcome], side: Side, arms: Mapping[str, Mapping[str, Any]]
+) -> tuple[dict[str, dict[str, Any]], ...]:
+    """On the scenarios of either half: side effects by dose arm, and at "" of the baseline."""
+    found: list[dict[str, dict[str, Any]]] = []
+    for number in (0, 1):
+        there = [r for r in (*outcomes, *side.outcomes) if side.half.get(r.scenario) == number]
+        labels = arm_metrics(there)
+        cells = {"": ("baseline", "baseline")} | {
+            made.name: (made.name, made.arms[1 - number]) for made in side.made
+        }
+        found.append(
+            {
+                name: dict(arms[cell])
+                | {effect: getattr(labels[arm], effect) for effect in ("nonsensical_all", "refusal_valid")}
+                for name, (arm, cell) in cells.items()
+            }
+        )
+    return tuple(found)
+
+
+def _side_effect(
+    side: Side, effects: Sequence[Mapping[str, Mapping[str, Any]]], effect: str, size: float
+) -> float | None:
+    """A side effect of the vector at a size: the mean of the halves', weighted by their scenarios."""
+    values = [
+        side_effect_at(side.doses, {arm: one.get(effect) for arm, one in there.items()}, size, number=number)
+        for number, there in enumerate(effects)
+    ]
+    first, second = values
+    if first is None or second is None:
+        return None
+    share = sum(side.half.values()) / len(side.half)
+    return (1 - share) * first + share * second
 
 
 def tug(
@@ -195,7 +238,15 @@ def tug(
                 entry["curve"].append({"size": dose.size, "coherent": dose.coherent, **asdict(pulled)})
         entry["matched"] = _matched_tug(rows, side, defence, combined.get((defence, MATCHED)))
         if both:
-            level = break_even(rows, both, baseline="baseline", defence=defence, sign=side.sign, over="all")
+            level = break_even(
+                rows,
+                both,
+                baseline="baseline",
+                defence=defence,
+                sign=side.sign,
+                over="all",
+                half=side.half,
+            )
             entry["break_even"] = asdict(level)
         result[f"{defence} defends"] = entry
     return result

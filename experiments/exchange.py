@@ -5,17 +5,22 @@ magnitude 0 with the arm that lacks the vector. The target is a weighted mean of
 the same scenarios. The suffix's effect is reached where the curve crosses the suffix's own rate; half
 of it, where it crosses the mean of the suffix's and the baseline's; a defence is broken even where the
 attacked curve crosses the baseline's. It knows outcomes, no models.
+
+Which doses count is decided out of fold too: on the half that chose a layer, for the other half's scenarios.
+So the halves may differ in their doses; past the strongest that counts, a half's curve stays level.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
 from experiments.choice import Cap, CrossFit, MeasuredCell, is_coherent, members
 from experiments.contrasts import Over, relabel, shared_counts
+from experiments.out_of_fold import Composite
 from steer.intervals import TAIL, Array, Interval, contrast, paired_rates
 from steer.outcomes import tabulate
 from steer.resampling import bootstrap_weights, resampled_rates
@@ -24,17 +29,23 @@ from steer.types import Outcome
 MATCHED = "matched dose"
 """The out-of-fold arm of the doses that `match_doses` chose on either half."""
 
+NO_HALVES: Mapping[str, int] = MappingProxyType({})
+"""Of a curve whose doses count for all scenarios."""
+
 STEPS = 240
 """Points of the magnitude axis at which the interval is tested, besides the doses themselves."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dose:
-    """An arm of the dose curve. size: |magnitude| > 0. coherent: under the cap, so that it counts."""
+    """An arm of the dose curve. size: |magnitude| > 0.
+
+    coherent: by half, whether it counts for the half's scenarios: under the cap where it was chosen.
+    """
 
     arm: str
     size: float
-    coherent: bool = True
+    coherent: tuple[bool, bool] = (True, True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +91,7 @@ def exchange_rate(
     suffix: str,
     sign: int,
     over: Over,
+    half: Mapping[str, int] = NO_HALVES,
     share: float = 1.0,
     seed: int = 0,
 ) -> Reached:
@@ -88,7 +100,9 @@ def exchange_rate(
     sign: +1 where the suffix is to raise convergence, -1 where it is to lower it.
     """
     target = {suffix: share, baseline: 1 - share}
-    return first_reach(outcomes, doses, start=baseline, target=target, sign=sign, over=over, seed=seed)
+    return first_reach(
+        outcomes, doses, start=baseline, target=target, sign=sign, over=over, half=half, seed=seed
+    )
 
 
 def first_reach(
@@ -99,9 +113,13 @@ def first_reach(
     target: Mapping[str, float],
     sign: int,
     over: Over,
+    half: Mapping[str, int] = NO_HALVES,
     seed: int = 0,
 ) -> Reached:
     """Where the curve from `start` through the coherent doses first reaches the target (weights by arm).
+
+    half: by scenario, needed where doses count for one half only; the curve is then the mean of the halves'
+    own, weighted by their rows.
 
     The interval is the set of sizes at which "the curve is at the target" is not rejected (Fieller's
     way, with the paired interval of `steer.intervals.contrast`): from the first size not significantly
@@ -110,22 +128,35 @@ def first_reach(
     reaches the target is of resamples of the scenarios, stratified by category and joint for all arms;
     where it is over 2.5 %, or no size is significantly beyond, there is no upper limit.
     """
-    curve = sorted((dose for dose in doses if dose.coherent), key=lambda dose: dose.size)
-    if not curve:
+    curves = [sorted((d for d in doses if d.coherent[n]), key=lambda dose: dose.size) for n in (0, 1)]
+    if not all(curves):
         return Reached(None, None, None, None, None, "no coherent cell on the curve")
-    arms = list(dict.fromkeys([start, *(dose.arm for dose in curve), *target]))
-    sizes = np.array([0.0, *(dose.size for dose in curve)])
-    # level and goal: [arm] weights of the rates on the curve and of the target.
-    level = np.array(
-        [[arm == name for arm in arms] for name in (start, *(dose.arm for dose in curve))], float
-    )
+    names = [start, *dict.fromkeys(dose.arm for curve in curves for dose in curve)]
+    arms = list(dict.fromkeys([*names, *target]))
+    sizes = np.unique([0.0, *(dose.size for curve in curves for dose in curve)])
     goal = np.array([target.get(arm, 0.0) for arm in arms])
     table = tabulate(outcomes, arms)
     hits, trials = shared_counts(table, over)
+    # Halves with the same doses are one part; otherwise each part has its own columns [part, arm] of rates.
+    where = np.array([half.get(scenario, 0) for scenario in table.scenarios])
+    parts = [(where == n, curves[n]) for n in (0, 1) if (where == n).any()]
+    if curves[0] == curves[1]:
+        parts = [(where >= 0, curves[0])]
+    weights = [trials[part, 0].sum() / max(1, trials[:, 0].sum()) for part, _ in parts]
+    hits, trials = (
+        np.concatenate([counts * part[:, None] for part, _ in parts], axis=1) for counts in (hits, trials)
+    )
     rates = paired_rates(hits, trials)
     if np.isnan(rates.value).any():
         return Reached(None, None, None, None, None, "an arm has no row with a label")
-    excess = sign * (level - goal)  # [dose, arm]: weights whose sum is >= 0 where the target is reached
+    # [size, part and arm]: weights of the rates, whose sum is >= 0 where the target is reached
+    excess = np.concatenate(
+        [
+            weight * sign * (_levels(curve, start, arms, sizes) - goal)
+            for weight, (_, curve) in zip(weights, parts, strict=True)
+        ],
+        axis=1,
+    )
     distance = -100 * float(excess[0] @ rates.value)
     if distance <= 0:
         return Reached(None, None, None, None, distance, "there is no effect in this direction to match")
@@ -146,6 +177,13 @@ def first_reach(
         distance=distance,
         reason="" if np.isfinite(size) else f"not reached up to {sizes[-1]:g}",
     )
+
+
+def _levels(curve: Sequence[Dose], start: str, arms: Sequence[str], sizes: Array) -> Array:
+    """Weights [size, arm] of the arms' rates in a curve's level, which is flat past its last dose."""
+    knots = [0.0, *(dose.size for dose in curve)]
+    named = (start, *(dose.arm for dose in curve))
+    return np.stack([np.interp(sizes, knots, [float(arm == name) for name in named]) for arm in arms], axis=1)
 
 
 def first_crossing(sizes: Array, excess: Array) -> Array:
@@ -173,28 +211,27 @@ def out_of_fold_doses(
     *,
     sign: int,
     prefix: str,
-) -> tuple[list[Outcome], list[Dose]]:
-    """Dose arms on the layer chosen on the other half, named `prefix` and the magnitude, and their rows.
+) -> tuple[list[Composite], list[Dose]]:
+    """Dose arms on the layer chosen on the other half, named `prefix` and the magnitude.
 
-    A dose is coherent when both halves' cells are under the cap on the half that they were chosen on.
-    Magnitudes that one of the two layers lacks are left out.
+    A dose counts for a half's scenarios where the cell they are reported under is under the cap on the
+    *other* half, which chose it: no scenario decides which doses are reported on it. Magnitudes that one of
+    the two layers lacks are left out.
     """
     by_place = {(cell.layer, cell.magnitude): cell for cell in cells}
     layers = [chosen.candidate.layer for chosen in fit.chosen]
-    rows: list[Outcome] = []
+    made: list[Composite] = []
     doses: list[Dose] = []
     for magnitude in sorted({cell.magnitude for cell in cells if cell.magnitude * sign > 0}, key=abs):
         pair = [by_place.get((layer, magnitude)) for layer in layers if layer is not None]
         both = [cell for cell in pair if cell is not None]
         if len(both) < 2:
             continue
-        name = f"{prefix}{magnitude:+g}"
-        rows += relabel(outcomes, name, {scenario: both[1 - where].arm for scenario, where in half.items()})
-        coherent = all(
-            is_coherent(outcomes, cell, members(half, number), cap) for number, cell in enumerate(both)
-        )
-        doses.append(Dose(name, abs(magnitude), coherent))
-    return rows, doses
+        first, second = both
+        a, b = (is_coherent(outcomes, cell, members(half, n), cap) for n, cell in enumerate(both))
+        made.append(Composite(f"{prefix}{magnitude:+g}", (first.arm, second.arm)))
+        doses.append(Dose(made[-1].name, abs(magnitude), (b, a)))
+    return made, doses
 
 
 def match_doses(
@@ -216,9 +253,10 @@ def match_doses(
         scenarios = members(half, number)
         rows = [row for row in outcomes if row.scenario in scenarios]
         doses = [
-            Dose(cell.arm, abs(cell.magnitude), is_coherent(rows, cell, scenarios, cap))
+            Dose(cell.arm, abs(cell.magnitude), (able, able))
             for cell in cells
             if cell.layer == chosen.candidate.layer and cell.magnitude * sign > 0
+            for able in [is_coherent(rows, cell, scenarios, cap)]
         ]
         reached = exchange_rate(rows, doses, baseline="baseline", suffix=suffix, sign=sign, over="all")
         dose = nearest_dose(doses, reached)
@@ -234,7 +272,7 @@ def nearest_dose(doses: Sequence[Dose], reached: Reached) -> Dose | None:
 
     None where there is nothing to reach: an effect of nothing, or the other way, is matched by no dose.
     """
-    coherent = [dose for dose in doses if dose.coherent]
+    coherent = [dose for dose in doses if all(dose.coherent)]
     if reached.distance is None or reached.distance <= 0 or not coherent:
         return None
     size = max(dose.size for dose in coherent) if reached.size is None else reached.size
@@ -242,9 +280,15 @@ def nearest_dose(doses: Sequence[Dose], reached: Reached) -> Dose | None:
 
 
 def side_effect_at(
-    doses: Sequence[Dose], values: Mapping[str, float], size: float, *, at_zero: float
-) -> float:
-    """A side effect (by arm) at a size between the coherent doses, linear as the curve is."""
-    curve = sorted((dose for dose in doses if dose.coherent), key=lambda dose: dose.size)
-    heights = [at_zero, *(values[dose.arm] for dose in curve)]
-    return float(np.interp(size, [0.0, *(dose.size for dose in curve)], heights))
+    doses: Sequence[Dose], values: Mapping[str, float | None], size: float, *, number: int
+) -> float | None:
+    """A side effect at a size between the doses that count for half `number`, linear as its curve is.
+
+    values: the effect on that half by dose arm, and at "" of magnitude 0; None where one is not known.
+    """
+    curve = sorted((dose for dose in doses if dose.coherent[number]), key=lambda dose: dose.size)
+    heights = [values[name] for name in ("", *(dose.arm for dose in curve))]
+    known = [height for height in heights if height is not None]
+    if len(known) < len(heights):
+        return None
+    return float(np.interp(size, [0.0, *(dose.size for dose in curve)], known))

@@ -8,11 +8,11 @@ denominator, in points. It knows outcomes, no models.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from experiments.contrasts import Estimate, Over, rates_of, weighted
-from experiments.exchange import Dose, Reached, first_reach
+from experiments.exchange import NO_HALVES, Dose, Reached, first_reach
 from steer.intervals import PairedRates, contrast_interval
 from steer.types import Outcome
 
@@ -89,10 +89,19 @@ def _limit(rates: PairedRates, inside: float, side: int) -> float | None:
 
 
 def break_even(
-    outcomes: Sequence[Outcome], doses: Sequence[Dose], *, baseline: str, defence: str, sign: int, over: Over
+    outcomes: Sequence[Outcome],
+    doses: Sequence[Dose],
+    *,
+    baseline: str,
+    defence: str,
+    sign: int,
+    over: Over,
+    half: Mapping[str, int] = NO_HALVES,
 ) -> Reached:
     """The attack's size that takes the defended model (doses: its attacked arms) back to the baseline's rate.
 
     sign: the attack's direction, +1 against an anti suffix, -1 against a pro suffix.
     """
-    return first_reach(outcomes, doses, start=defence, target={baseline: 1.0}, sign=sign, over=over)
+    return first_reach(
+        outcomes, doses, start=defence, target={baseline: 1.0}, sign=sign, over=over, half=half
+    )

@@ -309,8 +309,7 @@ def sweep_run(
         two = comparing.sides(outcomes, chosen.measured, chosen.fit, chosen.half, cap)
         tuned = comparing.tune_suffix(outcomes, pairs, chosen.half, cap)
         found["side_by_side"] = comparing.side_by_side(outcomes, chosen.fit, tuned, pairs)
-        doses = compare.dose_effects(found["arms"], grid, chosen.fit, two)
-        found["exchange"] = comparing.exchange(two, found["arms"], doses)
+        found["exchange"] = comparing.exchange(outcomes, two, found["arms"])
         together = compare.combine(outcomes, grid, chosen.fit, chosen.half, two)
         keep = ("rate_all", "rate_all_ci", "rate_valid", "nonsensical_all", "refusal_valid")
         found["tug"] = comparing.tug(outcomes, two, together) | {

@@ -15,7 +15,7 @@ from experiments.exchange import MATCHED
 from steer.report import comparison
 from steer.screen import Screen
 from steer.types import Outcome
-from tests.outcome_tables import nested
+from tests.outcome_tables import nested, table
 
 N = 100
 CAP = Cap(nonsense=0.1, drift=1.0)
@@ -86,10 +86,34 @@ def test_the_exchange_rate_interpolates_the_dose_curve(
     assert two["pro"].reached.size == pytest.approx(0.2 + 0.1 * (80 - 75) / (90 - 75))
     assert two["pro"].half_reached.size == pytest.approx(0.1 + 0.1 * (65 - 60) / (75 - 60))
     assert two["anti"].reached.size == pytest.approx(0.2 + 0.1 * (30 - 20) / (30 - 10))
-    effects = {dose.arm: arms()[f"L1{dose.arm.split()[1]}"] for s in two.values() for dose in s.doses}
-    found = exchange(two, arms(), effects)
+    found = exchange(outcomes, two, arms())
     assert found["pro"]["side_effects"]["drift"]["vector"] == pytest.approx(two["pro"].reached.size)
     assert found["pro"]["side_effects"]["drift"]["suffix"] == 0.0
+
+
+def test_nonsense_at_the_exchange_rate_is_that_of_the_scenarios_that_report() -> None:
+    """Layer 1 is chosen on half 0 and breaks 5 of the answers there; reported, on half 1, it breaks none."""
+    half = {f"s{i:03}": int(i >= 50) for i in range(N)}
+    letters = {"baseline": "N" * 100, "anti": "N" * 100, "pro": "C" * 25 + "N" * 25 + "C" * 25 + "N" * 25}
+    letters |= {
+        "L1+": "X" * 5 + "C" * 45 + "C" * 30 + "N" * 20,
+        "L2+": "C" * 30 + "N" * 20 + "C" * 45 + "X" * 5,
+    }
+    letters |= {"L1-": "N" * 100, "L2-": "N" * 100}
+    rows = table(letters, per_category=N)
+    cells = [
+        Measured(name, int(name[1]), 0.2 if name[2] == "+" else -0.2, 0.5) for name in letters if "L" in name
+    ]
+    fit = cross_fit(rows, symmetric(cells), half, CAP, plus="vector +", minus="vector -")
+    assert isinstance(fit, CrossFit)
+    assert [one.candidate.layer for one in fit.chosen] == [1, 2]
+    measured = {
+        n: {"nonsensical_all": 0.05, "refusal_valid": 0.0, "fluency": 1.0, "drift": 0.5} for n in letters
+    }
+    found = exchange(rows, sides(rows, cells, fit, half, CAP), measured)["pro"]
+    assert found["whole"]["size"] == pytest.approx(0.2 * 50 / 60)
+    assert found["side_effects"]["nonsensical_all"]["vector"] == 0.0
+    assert found["side_effects"]["drift"]["vector"] == pytest.approx(0.5)
 
 
 def test_tug_of_war_at_the_matched_dose_and_over_magnitude(

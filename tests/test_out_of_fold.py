@@ -8,6 +8,7 @@ from experiments.choice import Cap, CrossFit, cross_fit, symmetric
 from experiments.choice import MeasuredCell as Measured
 from experiments.comparing import builder_tug, sides
 from experiments.out_of_fold import Composite, ControlPair, beyond_random, control_effects, described, mean
+from steer.report import words
 from steer.types import Outcome
 from tests.outcome_tables import nested, table
 
@@ -70,6 +71,34 @@ def test_beyond_random_means_that_the_whole_interval_is(
     assert found["directions"] == 20
     assert found["plus"]["abs_points_95"] == pytest.approx(9.5)
     assert found["plus"]["beyond"] is beyond
+
+
+@pytest.mark.parametrize(("n", "bound"), [(0, None), (3, None), (18, None), (19, 19.0), (39, 38.0)])
+def test_a_percentile_needs_nineteen_directions(n: int, bound: float | None) -> None:
+    """The 95th percentile of n is the one of rank 0.95 (n + 1): the largest of 19, the second of 39."""
+    three = ("plus-minus", "plus", "minus")
+    controls = [{"kind": "random", **{g: {"points": float(i)} for g in three}} for i in range(1, n + 1)]
+    found = beyond_random({g: {"ci_all": (90.0, 99.0)} for g in three}, controls)
+    assert found["plus"]["abs_points_95"] == (bound and pytest.approx(bound))
+    assert found["plus"]["abs_points_max"] == (n or None)
+    assert found["plus"]["beyond"] is (None if bound is None else True)
+    said, (title, bounds) = words.beyond(found), words.random_bounds(found)
+    if n < 19:
+        assert said == f"{n} directions: too few for a percentile (19 or more, --controls 19)"
+        assert (title, bounds) == (f"|random|, largest of {n}", [n or None] * 3)
+    else:
+        assert said.startswith("+ against − beyond, ")
+        assert title == f"|random|, 95th percentile of {n}"
+
+
+def test_directions_without_an_estimate_do_not_make_up_the_number() -> None:
+    three = ("plus-minus", "plus", "minus")
+    controls = [
+        {"kind": "random", **{g: {"points": i if i < 18 else None} for g in three}} for i in range(30)
+    ]
+    found = beyond_random({g: {"ci_all": (90.0, 99.0)} for g in three}, controls)
+    assert found["plus"]["beyond"] is None
+    assert "no estimate against" in words.beyond(found)
 
 
 def test_a_mean_with_a_part_unknown_is_unknown() -> None:

@@ -174,25 +174,17 @@ def test_a_token_the_model_masks_for_good_leaves_drift_a_number(loaded: LoadedMo
     def mask(_module: Any, _inputs: Any, logits: Tensor) -> Tensor:
         return logits.index_fill(-1, torch.tensor([masked]), -torch.inf)
 
-    def prompt(scenario: Scenario, suffix: str) -> tuple[int, ...]:
-        return render(loaded, scenario.system, compose(scenario.user, suffix), thinking=False)
-
     handle = loaded.module.lm_head.register_forward_hook(mask)
     try:
-        [(_, value)] = drift(engine, loaded, [Arm("pro", suffix="- Be brief.")], PROMPTS)
-        total, tokens = 0.0, 0
-        for scenario in PROMPTS:
-            answer = continuation(loaded, plain(loaded, scenario))
-            p, q = (
-                log_p(loaded, ids, answer).double().exp()
-                for ids in (plain(loaded, scenario), prompt(scenario, "- Be brief."))
-            )
-            assert not p[:, masked].any()
-            total += float(rel_entr(p.numpy(), q.numpy()).sum())
-            tokens += len(answer)
+        [(_, value)] = drift(engine, loaded, [Arm("pro", suffix="- Be brief.")], PROMPTS[2:])
+        before = plain(loaded, PROMPTS[2])
+        after = render(loaded, "", compose(PROMPTS[2].user, "- Be brief."), thinking=False)
+        answer = continuation(loaded, before)
+        p, q = (log_p(loaded, ids, answer).double().exp().numpy() for ids in (before, after))
     finally:
         handle.remove()
-    assert value == pytest.approx(total / tokens, rel=1e-4)
+    assert not p[:, masked].any()
+    assert value == pytest.approx(rel_entr(p, q).sum() / len(answer), rel=1e-4)
     assert value > 0.01
 
 

@@ -47,6 +47,13 @@ def side_table(sides: Mapping[str, Any]) -> Table:
     return Table(columns, tuple(rows))
 
 
+TWO_SIDED = (
+    "an interval with two ends stands only where a dose is clearly beyond the suffix and few resamples never "
+    "reach it: where the strongest dose only just reaches it that is rare, and then wrong"
+)
+"""Of the 95 %: intervals and bounds together hold the truth that often."""
+
+
 def exchange_table(exchange: Mapping[str, Any]) -> Table:
     """Per suffix, the magnitude that is worth all and half of its effect, and the side effects there."""
     effects = ("nonsensical_all", "fluency", "drift")
@@ -67,9 +74,10 @@ def exchange_table(exchange: Mapping[str, Any]) -> Table:
                     ),
                 )
             )
+    caption = "; ".join([TWO_SIDED, *words.uneven_doses(exchange)])
     columns = ("as strong as", "|magnitude|", "95 %", "never, % of resamples")
     beside = tuple(f"{SIDE_EFFECTS[effect]}: suffix / vector" for effect in effects)
-    return Table((*columns, *beside), tuple(rows))
+    return Table((*columns, *beside), tuple(rows), caption=caption)
 
 
 SIDE_EFFECTS = {

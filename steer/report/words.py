@@ -212,6 +212,23 @@ def stands_in(matched: Mapping[str, Any]) -> str:
     return said if short else ""
 
 
+def over_cap(dose: Mapping[str, Any]) -> str:
+    """Where a dose does not count: over the cap on the half that chose it, for the other's scenarios."""
+    short = [half for half, able in zip("BA", dose["coherent"], strict=True) if not able]
+    return "" if not short else ", over the cap" + (f" on half {short[0]}" if len(short) == 1 else "")
+
+
+def uneven_doses(exchange: Mapping[str, Any]) -> list[str]:
+    """The doses that count for one half's scenarios only, side by side."""
+    found: list[str] = []
+    for suffix, side in exchange.items():
+        uneven = [f"{d['size']:g}{over_cap(d)}" for d in side["doses"] if len(set(d["coherent"])) == 2]
+        if uneven:
+            where = "not on the other half's curve, which stays level past its last dose"
+            found.append(f"{suffix}: {'; '.join(uneven)}: {where}")
+    return found
+
+
 def settings(content: Mapping[str, Any] | None) -> str:
     """An arm's configuration in a few words: what is added where, or where its suffix goes."""
     if content is None:
