@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from steer.judges import agreement as stats
-from steer.screen import Screen, interval
+from steer.screen import Screen, interval, percent
 
 FIGURES = {
     "accuracy": "accuracy",
@@ -117,7 +117,7 @@ def _print_judge(screen: Screen, name: str, one: dict[str, Any], reference: str)
 def _print_echo(screen: Screen, found: dict[str, Any]) -> None:
     if not any(found["echo"].values()):
         return
-    shares = ", ".join(f"{arm} {share:.0%}" for arm, share in found["echo"].items())
+    shares = ", ".join(f"{arm} {percent(share)} %" for arm, share in found["echo"].items())
     screen.line(f"answers that repeat five words in a row of a suffix: {shares}")
     rows = [
         [

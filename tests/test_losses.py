@@ -167,7 +167,7 @@ def test_a_share_without_an_end_has_none_in_json(
     assert found.ci is not None
     assert found.ci[1] is None
     assert "no end" in found.reason
-    point = json.loads(json.dumps(asdict(found), allow_nan=False)) | {"size": 0.1, "coherent": True}
+    point = json.loads(json.dumps(asdict(found), allow_nan=False)) | {"size": 0.1, "coherent": [True, True]}
     entry = {"defence": "d", "curve": [point], "matched": None}
     print_tug(Screen(), {"tug": {"d defends": entry}, "evidence": ""})
     assert "0.83 [0.13, ∞]" in capsys.readouterr().out

@@ -245,7 +245,7 @@ draw.dose = (run, c, _, host) => {
     const ring = row.map((p) => (p.arm.chosen ? 2 : 0));
     traces.push({ ...common, y: row.map((p) => percent(p.arm.rate_all)), marker: { color, size: row.map((p) => (p.arm.chosen ? 12 : strong ? 7 : 4)), line: { color: c.ink, width: ring } } });
     traces.push({ ...common, y: row.map((p) => percent(p.arm.nonsensical_all)), yaxis: "y2", marker: { size: strong ? 5 : 3, color }, line: { ...style, width: strong ? 2 : 1 } });
-    if (strong) annotations.push(note(c, `layer ${layer}`, { x: x[x.length - 1], y: percent(row[row.length - 1].arm.rate_all), xanchor: "left", xshift: 9, font: { color, size: 12 }, ...bare(c) }));
+    if (strong && row[row.length - 1].arm.rate_all !== null) annotations.push(note(c, `layer ${layer}`, { x: x[x.length - 1], y: percent(row[row.length - 1].arm.rate_all), xanchor: "left", xshift: 9, font: { color, size: 12 }, ...bare(c) }));
   }
   const lines = plainArms(run).filter((a) => a.rate_all !== null);
   const shapes = lines.map((arm) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: percent(arm.rate_all), y1: percent(arm.rate_all), layer: "below",
