@@ -215,7 +215,7 @@ def test_adapters_that_do_not_fit_are_refused_and_leave_no_trace(
     other = tiny_model(tmp_path / "other", "qwen3", layers=2)
     before = fingerprint(other.module)
     foreign = Path(shutil.copytree(made[1], tmp_path / "foreign"))
-    (foreign / adapters.NOTE).write_text(json.dumps({"weights": "other"}))
+    (foreign / adapters.NOTE).write_text(json.dumps({"weights": "sha256:other"}))
     with pytest.raises(UserError, match="made on weights other"):
         adapters.check(str(foreign), family)
     with (

@@ -20,6 +20,7 @@ import json
 from setuptools import Distribution
 made = Distribution({"script_name": "setup.py"})
 made.parse_config_files()
+made.include_package_data = False  # else files that an earlier build has listed count too
 build = made.get_command_obj("build_py")
 build.ensure_finalized()
 code = [file for _, _, file in build.find_all_modules()]
