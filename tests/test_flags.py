@@ -104,3 +104,21 @@ def test_a_talk_reads_no_scenarios(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.setattr(builtins, "input", ended)
     monkeypatch.delattr(session.scenarios, "load")
     assert run(monkeypatch, "chat", "--model", str(checkpoint(tmp_path / "tiny"))) == 0
+
+
+def test_a_run_file_is_read_as_editors_save_it_and_never_without_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run.yaml"
+    for content in (
+        b"model: ./no/where\n",
+        b"\xef\xbb\xbfmodel: ./no/where\n",
+        "model: ./no/where\n".encode("utf-16"),
+    ):
+        path.write_bytes(content)
+        assert run(monkeypatch, "suffix", "--config", str(path), "--device", "cpu", "--dry-run") == 2
+        assert "./no/where" in capsys.readouterr().err  # the file's model, not the default one
+    for content in (b"model: " + b"[" * 20_000, b"seed: " + b"9" * 5000, b"model: \xff", b"1: 2\nx: 3\n"):
+        path.write_bytes(content)
+        assert run(monkeypatch, "suffix", "--config", str(path)) == 2
+        assert capsys.readouterr().err.count("\n") == 1
