@@ -1,6 +1,6 @@
 """How often the 95 % intervals of agreement, and of gaps corrected by labels, hold the truth.
 
-    python -m benchmarks.agreement [--runs 150] [--out benchmarks/results/agreement.json]
+    python -m benchmarks.agreement [--runs 400] [--out benchmarks/results/agreement.json]
 
 Agreement: a judge is right at rate `accuracy`, whatever the label; convergence at rate `base`; rows of one
 scenario share a Gaussian latent, `r`. Corrected gaps: arms of N scenarios that share a latent, a judge of
@@ -134,15 +134,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--runs", type=int, default=150, help="simulated judges a point; gaps: four times these"
-    )
+    parser.add_argument("--runs", type=int, default=400, help="simulated judges a point; gaps: twice these")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/agreement.json"))
     options = parser.parse_args()
     report: dict[str, Any] = {"versions": versions(), "runs": options.runs}
     for name, points in (
         ("agreement", agreements(options.runs)),
-        ("corrected gaps", corrections(4 * options.runs)),
+        ("corrected gaps", corrections(2 * options.runs)),
     ):
         report[name] = []
         for one in points:

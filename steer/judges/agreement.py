@@ -7,7 +7,6 @@ with scikit-learn (tests/test_agreement.py). This module knows no store and no f
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -33,7 +32,7 @@ def confusion(reference: Sequence[Label], judge: Sequence[Label]) -> Array:
 def collapse(counts: Array) -> Array:
     """Convergence against the rest: [..., 2, 2]."""
     one = KINDS.index("convergence")
-    rest = [k for k in range(len(KINDS)) if k != one]
+    rest = [k for k in range(counts.shape[-1]) if k != one]
     groups = ([one], rest)
     return np.stack(
         [np.stack([counts[..., a, :][..., b].sum((-1, -2)) for b in groups], -1) for a in groups], -2
@@ -94,12 +93,11 @@ def interval(scenarios: Array, figure: Callable[[Array], Array]) -> Interval | N
     total = scenarios.sum(0)
     if np.isnan(figure(total)):
         return None
-    rows = scenarios[scenarios.sum((1, 2)) > 0]
-    weights = np.random.default_rng(0).exponential(size=(RESAMPLES, len(rows) + 1))
     used = [k for k in range(len(KINDS)) if k < 2 or total[k].any() or total[:, k].any()]
-    unseen = np.zeros((len(used) ** 2, *total.shape))
-    for place, (a, b) in enumerate(itertools.product(used, repeat=2)):
-        unseen[place, a, b] = total.sum() / len(rows)
+    rows = scenarios[scenarios.sum((1, 2)) > 0][:, used][:, :, used]
+    weights = np.random.default_rng(0).exponential(size=(RESAMPLES, len(rows) + 1))
+    cells = len(used) ** 2
+    unseen = np.eye(cells).reshape(cells, len(used), len(used)) * total.sum() / len(rows)
     seen = np.tensordot(weights[:, :-1], rows, axes=1)
     drawn = figure(seen[:, None] + weights[:, -1, None, None, None] * unseen)
     lower, upper = np.quantile(drawn, [TAIL, 1 - TAIL], axis=0)
