@@ -11,6 +11,7 @@ from experiments.flags import experiment, recipe, refuse_all_but, said, vector_c
 from experiments.grid import COARSE_LAYERS, COARSE_MAGNITUDES, DEFAULT_MAGNITUDES
 from experiments.options import Api, JudgeSees, Options
 from steer.errors import UserError
+from steer.finite import finite
 from steer.judges import TIMEOUT
 from steer.screen import plain
 
@@ -53,7 +54,7 @@ def conclude(
 
         write_report(list(folders.values()), screen=Screen(quiet=options.quiet))
     if options.quiet:
-        print(json.dumps(summary, indent=1))
+        print(json.dumps(finite(summary), indent=1, allow_nan=False))
 
 
 @app.command(
@@ -275,7 +276,7 @@ def show(
 
     found = read_vector(file, format=format, position=position, layer=layer)
     if json_only:
-        print(json.dumps(trust_screen.as_dict(found), indent=1))
+        print(json.dumps(finite(trust_screen.as_dict(found)), indent=1, allow_nan=False))
     else:
         Screen().out.print(trust_screen.show(found))
 
@@ -297,6 +298,7 @@ def convert(
     ] = None,
 ) -> None:
     """Read a vector of any known format and write it, or a part of it, in another."""
+    from steer.atomic import is_stream
     from vectors.controls import orthogonal_part
     from vectors.foreign import read_vector, write_vector
     from vectors.vector import part as part_of
@@ -305,9 +307,11 @@ def convert(
     found = part_of(found, part) if part else found
     found = orthogonal_part(found, read_vector(without)) if without is not None else found
     left_out = write_vector(found, out, format=to)
+    beside = sys.stderr if is_stream(out) else sys.stdout
     if found.provenance.source == "refusal_direction":
-        print(f"read: {found.provenance.read}")
-    print(f"{out}" + (f" (left out layers {left_out}: the format cannot hold them)" if left_out else ""))
+        print(f"read: {found.provenance.read}", file=beside)
+    said = f"{out}" + (f" (left out layers {left_out}: the format cannot hold them)" if left_out else "")
+    print(said, file=beside)
 
 
 @app.command(epilog="Example: python cli.py judge runs/suffix-organism-0123abcd --judge openai:gpt-5.2")
@@ -370,7 +374,8 @@ def annotate(
 
     if sheet is None:
         made = judging.annotate(run, judge, n=n, seed=seed, out=out)
-        print(f"{made.csv}\n{made.html}")
+        if made.html is not None:
+            print(f"{made.csv}\n{made.html}")
     else:
         print(json.dumps(judging.import_sheet(run, sheet, judge, partial=partial), indent=1))
 
@@ -387,7 +392,7 @@ def agreement(
 
     found = run_agreement(run, reference=reference, screen=Screen(quiet=json_only))
     if json_only:
-        print(json.dumps(found, indent=1))
+        print(json.dumps(finite(found), indent=1, allow_nan=False))
 
 
 @app.command(epilog="Example: python cli.py import-paper FOLDER --out runs/paper")
@@ -418,8 +423,8 @@ def report(
 @app.command(epilog="Example: python cli.py export runs/suffix-organism-0123abcd --format csv --out rows.csv")
 def export(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
-    format: Annotated[str, typer.Option(help="jsonl, csv or inspect.")],
-    out: Annotated[Path, typer.Option(help="File, or a folder for inspect.")],
+    format: Annotated[str, typer.Option(help="jsonl, csv, inspect, or folder: a whole copy.")],
+    out: Annotated[Path, typer.Option(help="File, or a folder for inspect and folder.")],
 ) -> None:
     """Every row of a run, for other tools."""
     from experiments.reporting import export as write

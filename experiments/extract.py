@@ -176,7 +176,9 @@ def own_answers(
     count = len(planned.requests)
     screen.note(f"own answers: {count} unsuffixed prompts, greedy, up to {limits.new} tokens")
     with screen.progress(generate=count, judge=count) as tick:
-        found = responses.gather(loaded, engine, judge, items, planned, cache=cache, tick=tick)
+        found = responses.gather(
+            loaded, engine, judge, items, planned, cache=cache, tick=tick, say=screen.note
+        )
     if not found:
         raise UserError(
             f"none of {count} own answers came out: if prompts are longer than {limits.prompt} tokens, "
@@ -214,7 +216,9 @@ def response_contrast(
     count = len(planned.requests)
     screen.note(f"response contrast: {count} answers under suffixes, {draws} a side and scenario")
     with screen.progress(generate=count, judge=count) as tick:
-        answers = responses.gather(loaded, engine, judge, items, planned, cache=cache, tick=tick)
+        answers = responses.gather(
+            loaded, engine, judge, items, planned, cache=cache, tick=tick, say=screen.note
+        )
     return responses.response(loaded, items, answers, judge=judge.name, suffixes=suffixes, thinking=thinking)
 
 

@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steer import adapters
+from steer.atomic import write_atomically
 from steer.blocks import decoder_layers
 from steer.errors import UserError
 from steer.plan import digest
+from steer.store.database import exclusive
 from steer.types import LoadedModel
 from steer.versions import made_by
 from vectors.objective import Example, Objective, divergence, pair_loss, with_reference
@@ -61,11 +63,13 @@ def finetune(
     *,
     neutral: Sequence[Example] = (),
     progress: Callable[[int, int, float], None] | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> dict[int, Path]:
     """{epochs: adapter folder} under `folder`/IDENTITY; what is there already is not trained again.
 
     neutral: as for `vectors.training.train`; needed when kl > 0.
-    progress: told (steps done, steps in all, loss). Raises UserError when the loss is not finite; the
+    progress: told (steps done, steps in all, loss). say: told where another process trains the same, which
+    is waited for. Raises UserError when the loss is not finite; the
     adapters of whole epochs stay.
     """
     adapters.require_peft()
@@ -88,10 +92,13 @@ def finetune(
     home = folder / found[:16]
     made = {epochs: home / f"epoch-{epochs}" for epochs in kept_epochs(lora.epochs)}
     if not all((path / adapters.NOTE).is_file() for path in made.values()):
+        home.mkdir(parents=True, exist_ok=True)
+        lock = exclusive(home, say)
         asked = {name: p.requires_grad for name, p in loaded.module.named_parameters()}
         try:
             _train(loaded, examples, neutral, objective, lora, home, found, progress)
         finally:
+            lock.close()
             adapters.take_off(loaded.module)
             for name, p in loaded.module.named_parameters():
                 p.requires_grad_(asked[name])
@@ -183,16 +190,14 @@ def _keep(adapted: Any, target: Path, loaded: LoadedModel, identity: str) -> Non
 
 def _save(path: Path, trained: Mapping[str, Tensor], adam: Any, epochs: int) -> None:
     """Parameters and Adam's moments after whole epochs, replaced whole."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     tensors: dict[str, Tensor] = {}
     for name, p in trained.items():
         held = adam.state[p]
         tensors |= {f"p.{name}": p, f"m.{name}": held["exp_avg"], f"v.{name}": held["exp_avg_sq"]}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(path.name + ".part")
-    save_file({n: t.detach().cpu().contiguous() for n, t in tensors.items()}, draft, {"epochs": str(epochs)})
-    os.replace(draft, path)
+    whole = {n: t.detach().cpu().contiguous() for n, t in tensors.items()}
+    write_atomically(path, save(whole, {"epochs": str(epochs)}))
 
 
 def _load(path: Path, trained: Mapping[str, Tensor], adam: Any, per_epoch: int) -> int:

@@ -23,7 +23,6 @@ from experiments.options import (
 )
 from steer.errors import UserError
 from steer.judges import TIMEOUT
-from steer.texts import read_text
 from steer.types import DATE, Context, Span
 
 
@@ -32,10 +31,12 @@ def read_config(ctx: typer.Context, path: Path | None) -> Path | None:
     if path is not None:
         import yaml
 
+        from steer.texts import read_text
+
         try:
-            values = yaml.safe_load(read_text(path))
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
-            raise UserError(f"--config {str(path)!r} cannot be read as YAML: {error}") from error
+            values = yaml.safe_load(read_text(path, received=True))
+        except (yaml.YAMLError, RecursionError, ValueError) as error:
+            raise UserError(f"--config {str(path)!r} cannot be read as YAML: {str(error)[:200]}") from error
         if not isinstance(values, dict):
             raise UserError(f"--config {str(path)!r}: expected a mapping of flags, as run.yaml holds")
         values.pop("command", None)
@@ -230,6 +231,10 @@ def experiment(
                 maker(**{name: values.pop(name) for name in names})
                 for maker, names in zip(makers, flags, strict=True)
             ]
+            if "out" in flags[0] and not results[0].dry_run:
+                from steer.store.database import check_place
+
+                check_place(results[0].out or Path("runs"))
             command(ctx, *results, **values)
 
         context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)

@@ -218,6 +218,7 @@ def lora_arms(
             CACHE / "lora",
             neutral=neutral,
             progress=lambda _done, _total, _loss: tick("lora", 1),
+            say=session.screen.note,
         )
     last = kept_epochs(lora.epochs)[-1]
     return [

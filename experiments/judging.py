@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from steer import judges, pipeline
+from steer.atomic import is_stream, write_atomically
 from steer.errors import UserError
 from steer.judges import make
 from steer.judges import sheet as sheets
@@ -54,7 +55,7 @@ class Sheet:
     """What `annotate` wrote: two forms of one sheet."""
 
     csv: Path
-    html: Path
+    html: Path | None
     n: int
 
 
@@ -200,14 +201,29 @@ def annotate(folder: Path, name: str, *, n: int = 60, seed: int = 0, out: Path |
     """Write a blind sheet of `n` answers, as equal a number from each arm as there is, in random order.
 
     name: `human:NAME`; answers this person has judged are left out. out: the CSV file (the HTML
-    form lies beside it); default sheet-NAME.csv in the run folder.
+    form lies beside it); default sheet-NAME.csv in the run folder. What is filled in on a sheet that is
+    there stays on it. Into a pipe goes the CSV alone.
     """
     person = _person(name)
     if n < 1:
         raise UserError(f"--n {n}: give a whole number from 1")
+    path = out or folder / f"sheet-{person}.csv"
+    streams = out is not None and is_stream(path)
+    page = path.with_suffix(".html")
+    if page == path:
+        raise UserError(f"--out {str(path)!r}: the form takes that name; give the CSV file, NAME.csv")
+    given = {} if streams else sheets.filled_in(path)
     _open(folder)
     with RunStore(folder, writable=False) as store:
         pools = _by_arm(store, name)
+        known = {item.id: item for _, item in _answers(store)}
+        stored = {id: (v.label, v.reason) for id, v in store.verdict_by_input(name).items()}
+    if strange := len(given.keys() - known.keys()):
+        raise UserError(
+            f"{str(path)!r} holds {strange} label{'s' * (strange != 1)} of answers that are not in this run: "
+            "give another --out"
+        )
+    given = {id: label for id, label in given.items() if stored.get(id) != label}
     draw = random.Random(seed)
     for pool in pools.values():
         draw.shuffle(pool)
@@ -217,13 +233,14 @@ def annotate(folder: Path, name: str, *, n: int = 60, seed: int = 0, out: Path |
             if pool and len(chosen) < n:
                 item = pool.pop()
                 chosen.setdefault(item.id, item)
+    chosen |= {id: known[id] for id in given}
     if not chosen:
         raise UserError(f"{name} has judged every answer of {str(folder)!r}: nothing is left for a sheet")
     items = sorted(chosen.values(), key=lambda item: digest([seed, item.id]))
-    path = out or folder / f"sheet-{person}.csv"
-    path.write_text(sheets.to_csv(items), encoding="utf-8-sig", newline="")
-    page = path.with_suffix(".html")
-    page.write_text(sheets.to_html(items, f"{len(items)} answers to label"), encoding="utf-8")
+    write_atomically(path, sheets.to_csv(items, given).encode("utf-8-sig"), streams=streams)
+    if streams:
+        return Sheet(path, None, len(items))
+    write_atomically(page, sheets.to_html(items, f"{len(items)} answers to label").encode())
     return Sheet(path, page, len(items))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from steer.atomic import is_stream
 from steer.screen import Screen
 
 
@@ -29,7 +30,7 @@ def report(
     with screen.progress(report=PASSES * arms) as tick:
         made = write(runs, out, tick=partial(tick, "report"))
     if not screen.quiet:
-        screen.line(f"report: {made.path} ({made.size / 1e6:.1f} MB)")
+        _say(screen, made.path, f"report: {made.path} ({made.size / 1e6:.1f} MB)")
     for note in dict.fromkeys(made.notes):
         screen.note(note)
     if figures is not None:
@@ -42,7 +43,7 @@ def report(
 
 
 def export(run: Path, *, format: str, out: Path, screen: Screen | None = None) -> Path:
-    """Write every row of a run as `jsonl` or `csv` to a file, or as `inspect` logs to a folder."""
+    """Write every row of a run as `jsonl` or `csv`, or a folder: `inspect` logs, or a copy of the run."""
     from steer.export import count_rows
     from steer.export import export as write
 
@@ -50,5 +51,10 @@ def export(run: Path, *, format: str, out: Path, screen: Screen | None = None) -
     with screen.progress(export=count_rows(run)) as tick:
         made = write(run, format, out, tick=partial(tick, "export"))
     files = f", {made.files} logs" if format == "inspect" else ""
-    screen.line(f"{made.rows} rows{files}: {made.path}")
+    _say(screen, made.path, f"{made.rows} rows{files}: {made.path}")
     return made.path
+
+
+def _say(screen: Screen, path: Path, text: str) -> None:
+    """Where the result is; beside it, if that is stdout."""
+    (screen.note if is_stream(path) else screen.line)(text)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from difflib import get_close_matches
 
 
@@ -18,3 +19,16 @@ def choose(value: str, allowed: Iterable[str], *, what: str) -> str:
     near = get_close_matches(value, options, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise UserError(f"unknown {what} {value!r}: allowed are {', '.join(options)}{hint}")
+
+
+@contextmanager
+def understood(where: str) -> Generator[None]:
+    """One line instead of a traceback where a file's content has another shape than this version writes."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+        said = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+        raise UserError(
+            f"{where} is damaged, or another version wrote it ({said}): repeat the command that made it, "
+            "or restore it from a copy"
+        ) from error

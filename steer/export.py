@@ -1,4 +1,4 @@
-"""A run's rows for other tools: JSON lines, CSV, and inspect-ai's `.eval` logs (one an arm).
+"""A run's rows for other tools: JSON lines, CSV, inspect-ai's `.eval` logs (one an arm); a whole copy.
 
 Rows stream from the store. JSON lines and `.eval` hold texts exactly; control and direction characters
 are escaped as JSON allows, so that printing a line does nothing to a terminal. CSV shows them as
@@ -10,25 +10,26 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import os
 import re
 import unicodedata
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal, get_args
 
-from steer.errors import UserError, choose
+from steer.atomic import filled, refuse_other_than_file, replaced
+from steer.errors import UserError, choose, understood
 from steer.screen import defused
 from steer.store import FILE, Row, RunStore
+from steer.texts import read_text
 from steer.types import LABELS
 
 if TYPE_CHECKING:
     from inspect_ai.log import EvalLog, EvalSample
 
-Format = Literal["jsonl", "csv", "inspect"]
+Format = Literal["jsonl", "csv", "inspect", "folder"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 Tick = Callable[[int], None]
 
@@ -62,9 +63,14 @@ def export(folder: Path, format: str, out: Path, *, tick: Tick = unheard) -> Exp
     with RunStore(folder, writable=False) as store:
         if format == "inspect":
             return _inspect(store, out, tick)
+        if format == "folder":
+            return _folder(store, out, tick)
         write = _jsonl if format == "jsonl" else _csv
-        with _draft(out) as file:
-            return Exported(out, write(_heard(records(store), tick), file), 1)
+        with replaced(out, streams=True) as binary, understood(f"the run in {str(folder)!r}"):
+            file = TextIOWrapper(binary, encoding="utf-8", newline="")
+            rows = write(_heard(records(store), tick), file)
+            file.detach()
+            return Exported(out, rows, 1)
 
 
 def records(store: RunStore) -> Iterator[dict[str, Any]]:
@@ -124,24 +130,6 @@ def _record(
         "seconds": row.seconds,
         "evidence": evidence,
     }
-
-
-@contextmanager
-def _draft(out: Path) -> Generator[IO[str]]:
-    """A text file that takes its place only when it is whole."""
-    draft = out.with_name(f".{out.name}.part")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with draft.open("w", encoding="utf-8", newline="") as file:
-            yield file
-        os.replace(draft, out)
-    except OSError as error:
-        with suppress(OSError):
-            draft.unlink()
-        raise UserError(f"cannot write {str(out)!r}: {error.strerror}; give another --out") from error
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
 
 
 # --- JSON lines ----------------------------------------------------------------------------
@@ -225,17 +213,35 @@ def _inspect(store: RunStore, out: Path, tick: Tick) -> Exported:
     stamp = created.isoformat().replace(":", "-")
     rows = 0
     arms = store.arms()
-    try:
-        out.mkdir(parents=True, exist_ok=True)
+    with filled(out) as draft, understood(f"the run in {str(store.folder)!r}"):
         for arm in arms:
             log = _log(store, arm, created.isoformat())
             rows += len(log.samples or [])
             tick(len(log.samples or []))
             slug = re.sub(r"[^A-Za-z0-9.+-]+", "-", arm).strip("-")[:60] or "arm"
-            write_eval_log(log, str(out / f"{stamp}_{slug}_{log.eval.task_id}.eval"), format="eval")
-    except OSError as error:
-        raise UserError(f"cannot write to {str(out)!r}: {error.strerror}; give another --out") from error
+            name = f"{stamp}_{slug}_{log.eval.task_id}.eval"
+            write_eval_log(log, str(draft / name), format="eval")
     return Exported(out, rows, len(arms))
+
+
+# --- a run folder --------------------------------------------------------------------------
+
+BESIDE = ("summary.json", "run.yaml")
+
+
+def _folder(store: RunStore, out: Path, tick: Tick) -> Exported:
+    """The run as it is at this moment, also while it is being written."""
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise UserError(f"--out {str(out)!r} is there already: --format folder makes a new run folder")
+    with filled(out) as draft:
+        store.copy_to(draft)
+        for name in BESIDE:
+            if refuse_other_than_file(store.folder / name):
+                text = read_text(store.folder / name, received=True)
+                (draft / name).write_text(text, encoding="utf-8")
+    rows = count_rows(out)
+    tick(rows)
+    return Exported(out, rows, 1)
 
 
 def _log(store: RunStore, arm: str, created: str) -> EvalLog:

@@ -50,7 +50,7 @@ def markdown(folder: Path) -> str:
     for name, title in TITLES.items():
         if name in run.tables:
             lines += [f"## {title}", "", *table_lines(run.tables[name]), ""]
-    lines += [f"Repeat: `{plain(run.repeat).replace('`', '')}`", ""]
+    lines += [f"Repeat: <code>{_inert(run.repeat)}</code>", ""]
     return "\n".join(lines)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from steer import judges, metrics
 from steer.atomic import write_atomically
 from steer.echoes import Echoes, echoes, gap_without
+from steer.finite import finite
 from steer.gaps import movement
 from steer.outcomes import UNLABELLED
 from steer.store import Row, RunStore, Setting
@@ -148,5 +149,6 @@ def _costs(store: RunStore, judge: str, echoed: Echoes) -> dict[str, dict[str, A
 def write(folder: Path, summary: dict[str, Any]) -> Path:
     """`summary.json`, replaced whole."""
     path = folder / "summary.json"
-    write_atomically(path, (json.dumps(summary, indent=1, ensure_ascii=False) + "\n").encode())
+    text = json.dumps(finite(summary), indent=1, ensure_ascii=False, allow_nan=False)
+    write_atomically(path, (text + "\n").encode())
     return path

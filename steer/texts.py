@@ -9,12 +9,14 @@ from __future__ import annotations
 import codecs
 import csv
 import json
+import os
 import re
 from collections.abc import Iterator, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any, cast
 
+from steer.atomic import refuse_other_than_file
 from steer.errors import UserError
 
 LARGEST = 1 << 28
@@ -28,13 +30,17 @@ _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BO
 _NESTING = re.compile(r'"(?:[^"\\]++|\\.)*+"?|([\[{])|[\]}]', re.DOTALL)
 
 
-def read_text(path: Path, *, errors: str = "strict") -> str:
+def read_text(path: Path, *, errors: str = "strict", received: bool = False) -> str:
     """The text of a file, without its byte order mark. Raises UserError.
 
+    received: it lies where somebody else may have put a link to any file of the reader's, or a pipe
+    that never ends; only a file is read then.
     errors: "replace" takes other bytes for U+FFFD, where only a note of a person can hold them.
     """
     try:
-        with path.open("rb") as file:
+        if received:
+            refuse_other_than_file(path)
+        with open(path, "rb", opener=_unfollowed if received else None) as file:
             data = file.read(LARGEST + 1)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
@@ -50,6 +56,10 @@ def read_text(path: Path, *, errors: str = "strict") -> str:
     if "\0" in text:
         raise UserError(f"{path}: holds NUL bytes, so it is no text: save it as UTF-8 (not UTF-16)")
     return text
+
+
+def _unfollowed(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def parse_json(text: str, path: Path, line: int | None = None) -> Any:
@@ -77,9 +87,9 @@ def parse_json(text: str, path: Path, line: int | None = None) -> Any:
     return value
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, *, received: bool = False) -> Any:
     """The value of a JSON file. Raises UserError."""
-    return parse_json(read_text(path), path)
+    return parse_json(read_text(path, received=received), path)
 
 
 def json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

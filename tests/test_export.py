@@ -154,12 +154,12 @@ def test_without_inspect_the_error_names_the_extra(
 
 
 def test_bad_requests_say_what_is_allowed(run: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="allowed are jsonl, csv, inspect; did you mean 'csv'"):
+    with pytest.raises(UserError, match="allowed are jsonl, csv, inspect, folder; did you mean 'csv'"):
         export.export(run, "csvv", tmp_path / "x")
     with pytest.raises(UserError, match="no run in"):
         export.export(tmp_path / "nowhere", "csv", tmp_path / "x")
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="give another --out"):
+    with pytest.raises(UserError, match="give another place"):
         export.export(run, "csv", tmp_path / "file" / "rows.csv")
     with pytest.raises(UserError, match="is a file"):
         export.export(run, "inspect", tmp_path / "file")

@@ -96,7 +96,7 @@ def save_vector(vector: SteeringVector, path: Path) -> None:
     for name, part in vector.parts.items():
         tensors |= {f"part.{name}.{layer}": d.contiguous() for layer, d in part.items()}
     metadata = {"format": FORMAT, "schema": str(SCHEMA), "layers": LAYERS, "header": header_json(vector)}
-    write_atomically(path, save(tensors, metadata))
+    write_atomically(path, save(tensors, metadata), streams=True)
 
 
 def load_vector(path: Path) -> SteeringVector:

@@ -362,4 +362,4 @@ def _write_through(path: Path, write: Callable[[Path], None]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "vector"
         write(target)
-        write_atomically(path, target.read_bytes())
+        write_atomically(path, target.read_bytes(), streams=True)

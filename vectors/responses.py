@@ -93,8 +93,11 @@ def gather(
     *,
     cache: Path,
     tick: Tick,
+    say: Callable[[str], None],
 ) -> list[GivenAnswer]:
     """Generate and judge what the cache lacks; every planned row that has an answer, in plan order.
+
+    Where another process gathers the same answers, it is waited for, and `say` is told.
 
     UserError where the judge's calls ran out: what is made of part of the verdicts would be kept for good.
     """
@@ -105,7 +108,7 @@ def gather(
     rows_asked = [[r.scenario, r.arm, r.sample, r.response] for r in planned.rows]
     key = digest([made_by(), sorted(planned.requests), rows_asked])[:16]
     categories = {s.id: s.category for s in scenarios}
-    with RunStore(cache / f"answers-{key}") as store:
+    with RunStore(cache / f"answers-{key}", wait=say) as store:
         store.add_plan(scenarios, planned.prompts.values(), planned.rows)
         pipeline.run(store, planned, loaded, engine, judge, tick=tick)
         pipeline.require_judged(store, judge)

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from steer.errors import UserError
+from steer.atomic import filled
+from steer.errors import UserError, understood
 from steer.figures.cells import dose_figure, heat_figure
 from steer.figures.comparison import frontier_figure, transfer_figure, tug_figure
 from steer.figures.estimates import arms_figure, gaps_figure, sides_figure
@@ -52,28 +53,23 @@ def write_figures(folder: Path, out: Path) -> list[Path]:
     import matplotlib.pyplot as plt
 
     summary = view.read_summary(folder)
-    paths: list[Path] = []
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with mpl.rc_context(STYLE):
-            for name, draw in FIGURES.items():
-                figure = draw(summary)
-                if figure is None:
-                    continue
-                if summary["evidence"]:
-                    figure.text(0.995, 0.005, plain(summary["evidence"]), ha="right", color=MUTED, size=7)
-                for suffix, dpi in (("svg", None), ("png", 200)):
-                    path = out / f"{name}.{suffix}"
-                    figure.savefig(
-                        path,
-                        dpi=dpi,
-                        bbox_inches="tight",
-                        metadata={"Date": None} if suffix == "svg" else None,
-                    )
-                    paths.append(path)
-                plt.close(figure)
-        paths.append(out / "tables.md")
-        paths[-1].write_text(markdown(folder), encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"cannot write to {str(out)!r}: {error.strerror}; give another --figures") from error
-    return paths
+    names: list[str] = []
+    with filled(out) as draft, understood(f"the run in {str(folder)!r}"), mpl.rc_context(STYLE):
+        for name, draw in FIGURES.items():
+            figure = draw(summary)
+            if figure is None:
+                continue
+            if summary["evidence"]:
+                figure.text(0.995, 0.005, plain(summary["evidence"]), ha="right", color=MUTED, size=7)
+            for suffix, dpi in (("svg", None), ("png", 200)):
+                names.append(f"{name}.{suffix}")
+                figure.savefig(
+                    draft / names[-1],
+                    dpi=dpi,
+                    bbox_inches="tight",
+                    metadata={"Date": None} if suffix == "svg" else None,
+                )
+            plt.close(figure)
+        names.append("tables.md")
+        (draft / names[-1]).write_text(markdown(folder), encoding="utf-8")
+    return [out / name for name in names]

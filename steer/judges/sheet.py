@@ -11,10 +11,11 @@ import csv
 import html
 import json
 import re
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from io import StringIO
 from pathlib import Path
 
+from steer.atomic import refuse_other_than_file
 from steer.errors import UserError
 from steer.judges.prompting import FOLDER
 from steer.screen import defused
@@ -33,14 +34,18 @@ MEANING: dict[Label, str] = {
 }
 
 
-def to_csv(items: Sequence[JudgeItem]) -> str:
-    """One line an item, label and reason empty."""
+Filled = Mapping[str, tuple[str, str]]
+"""What a person has written so far: {id: (label, reason)}."""
+
+
+def to_csv(items: Sequence[JudgeItem], given: Filled) -> str:
+    """One line an item, label and reason empty but where they are given."""
     out = StringIO()
     writer = csv.writer(out)
     writer.writerow(COLUMNS)
     for item in items:
         texts = (item.scenario.system, item.scenario.user, item.answer)
-        writer.writerow([item.id, *map(defused, texts), "", ""])
+        writer.writerow([item.id, *map(defused, texts), *given.get(item.id, ("", ""))])
     return out.getvalue()
 
 
@@ -100,9 +105,16 @@ def read(path: Path, ids: Set[str], *, partial: bool = False) -> list[tuple[str,
     return [(id, Verdict(label, reason)) for _, id, label, reason in rows if label in CHOICES]
 
 
+def filled_in(path: Path) -> dict[str, tuple[str, str]]:
+    """What is written on the sheet at `path`; nothing where there is none."""
+    if refuse_other_than_file(path) is None:
+        return {}
+    return {id: (label, reason) for _, id, label, reason in _rows(path) if label or reason}
+
+
 def _rows(path: Path) -> list[tuple[int, str, str, str]]:
     """(row, id, label, reason) of a sheet as spreadsheets save it: any delimiter, UTF-16, other case."""
-    text = read_text(path, errors="replace")
+    text = read_text(path, errors="replace", received=True)
     problem = f"sheet {str(path)!r} has no rows with the columns id and label: give the saved CSV file"
     lines: list[list[str]] = []
     names: list[str] = []

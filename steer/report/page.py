@@ -9,14 +9,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from steer.atomic import write_atomically
-from steer.errors import UserError
+from steer.errors import UserError, understood
+from steer.finite import finite
 from steer.report import answers
 from steer.report.comparison import SIDE_EFFECTS
 from steer.report.emergent import models_table
@@ -46,10 +46,14 @@ def write(
     if not folders:
         raise UserError("no run given: name one or several run folders")
     path = out or folders[0] / "report.html"
-    runs = [load(folder, budget=answers.BUDGET // len(folders), tick=tick) for folder in folders]
-    html = render(runs)
-    write_atomically(path, html.encode())
-    return Report(path, path.stat().st_size, tuple(run.answers.note for run in runs))
+    runs: list[Run] = []
+    for folder in folders:
+        with understood(f"the run in {str(folder)!r}"):
+            runs.append(load(folder, budget=answers.BUDGET // len(folders), tick=tick))
+    with understood(f"{' or '.join(str(folder / 'summary.json') for folder in folders)}"):
+        html = render(runs).encode()
+    write_atomically(path, html, streams=out is not None)
+    return Report(path, len(html), tuple(run.answers.note for run in runs))
 
 
 def render(runs: Sequence[Run]) -> str:
@@ -96,14 +100,5 @@ def _sha256(script: str) -> str:
 
 def _json(value: Any) -> str:
     """JSON that is inert inside a script element, whatever text it holds."""
-    text = json.dumps(_finite(value), ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(finite(value), ensure_ascii=True, separators=(",", ":"), allow_nan=False)
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
-
-
-def _finite(value: Any) -> Any:
-    """Limits that are infinite have no place on an axis: null."""
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in cast(dict[str, Any], value).items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in cast(list[Any], value)]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from steer.atomic import refuse_other_than_file
 from steer.errors import UserError
 from steer.report import answers, emergent, losses, tables, words
 from steer.report.table import Table
 from steer.report.words import Headline
 from steer.store import RunStore
+from steer.texts import read_json, read_text
 from steer.types import STATUSES, Outcome
 
 PASSED_ON = (
@@ -69,16 +71,14 @@ class Run:
 def read_summary(folder: Path) -> dict[str, Any]:
     """The run's `summary.json`; UserError where there is none or it cannot be read."""
     path = folder / "summary.json"
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if refuse_other_than_file(path) is None:
         raise UserError(
             f"no summary.json in {str(folder)!r}: give the folder of a finished run, or repeat its command"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{str(path)!r} cannot be read ({error}): repeat the run's command to write it again"
-        ) from error
+        )
+    found = read_json(path, received=True)
+    if not isinstance(found, dict):
+        raise UserError(f"{str(path)!r} is damaged: repeat the run's command to write it again")
+    return cast("dict[str, Any]", found)
 
 
 def load(folder: Path, *, budget: int, tick: answers.Tick = answers.unheard) -> Run:
@@ -151,7 +151,7 @@ def load(folder: Path, *, budget: int, tick: answers.Tick = answers.unheard) -> 
             and content["suffix"]
             and not content["system_suffix"]
         ),
-        repeat=f"python cli.py {command} --config {folder / 'run.yaml'}",
+        repeat=f"python cli.py {command} --config {shlex.quote(str(folder / 'run.yaml'))}",
         run_file=_text(folder / "run.yaml"),
         data=data,
         answers=carried,
@@ -166,7 +166,7 @@ def _headline(summary: Mapping[str, Any]) -> Headline:
 
 
 def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8") if path.is_file() else ""
+    return read_text(path, received=True) if refuse_other_than_file(path) else ""
 
 
 def _statuses(outcomes: Sequence[Outcome], order: Mapping[str, int]) -> dict[str, list[list[int]]]:

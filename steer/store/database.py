@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 from steer.errors import UserError
@@ -158,8 +159,7 @@ def exclusive(folder: Path, wait: Callable[[str], None] | None = None) -> sqlite
                 if not _busy(error):
                     raise
             name = f"run {str(folder)!r} is being written by another process"
-            file = folder / FILE
-            if (now := file.stat().st_mtime if file.exists() else 0.0) != moved:
+            if (now := max(file.lstat().st_mtime for file in folder.iterdir())) != moved:
                 moved, since = now, time.monotonic()
             if wait is None or time.monotonic() - since > STILL_SECONDS:
                 raise UserError(f"{name}: wait for it, or give another --out")
@@ -169,6 +169,21 @@ def exclusive(folder: Path, wait: Callable[[str], None] | None = None) -> sqlite
     except BaseException:
         lock.close()
         raise
+
+
+def check_place(folder: Path) -> None:
+    """Raise UserError, before a model is loaded, where a run in `folder` could not be written or locked."""
+    there = folder
+    try:
+        there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+        if not there.is_dir():
+            return  # a file to be replaced, or a pipe
+        with TemporaryDirectory(dir=there, prefix=".place.") as name:
+            exclusive(Path(name)).close()
+    except OSError as error:
+        raise UserError(f"cannot write in {str(there)!r}: {error.strerror}; give another --out") from error
+    except sqlite3.DatabaseError as error:
+        raise UserError(_explain(there, f"locking protocol: {error}")) from error
 
 
 def _silent(_: str) -> None:

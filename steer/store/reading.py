@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from array import array
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from steer.errors import UserError
-from steer.received import parse_json, understood
+from steer.errors import UserError, understood
 from steer.store.database import Database
 from steer.store.rows import Prompt, Row, Setting, unpack
+from steer.store.schema import FILE
+from steer.texts import parse_json
 from steer.types import Applied, Finish, Label, Outcome, Scenario, Status, Verdict
 
 T = TypeVar("T", list[Any], dict[str, Any])
@@ -25,10 +28,10 @@ class Reading(Database):
     def meta_json(self, name: str, default: T) -> T:
         """What is kept as JSON under this name; UserError for what is no JSON or another kind of it."""
         text = self.meta(name)
-        where = f"{name} of the run in {str(self.folder)!r}"
-        found = default if text is None else parse_json(text, where=where)
+        where = Path(f"{self.folder / FILE} ({name})")
+        found = default if text is None else parse_json(text, where)
         if not isinstance(found, type(default)):
-            raise UserError(f"{where} is damaged (a {type(found).__name__}): restore it from a copy")
+            raise UserError(f"{where} is damaged, a {type(found).__name__}: restore it from a copy")
         return found
 
     def config(self) -> dict[str, Any]:
@@ -169,4 +172,4 @@ def _status(finish: Finish | None, complete: int | None, label: Label | None) ->
 
 def parse_applied(text: str) -> tuple[Applied, ...]:
     with understood("the record of what was applied to an answer"):
-        return tuple(Applied(**each) for each in parse_json(text, where="the record of what was applied"))
+        return tuple(Applied(**each) for each in json.loads(text))
