@@ -15,14 +15,11 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from steer.errors import UserError, choose
-from steer.suffixes import SuffixSet
-from steer.types import ROLES, Role, SuffixPair
+from steer.texts import read_text
+from steer.types import ROLES, Role, SuffixPair, SuffixSet
 
 SHIPPED = Path(__file__).parent / "tasks"
 FILE = "task.yaml"
-MOST_BYTES = 1_000_000
-"""Of a file of a task that is read whole."""
-
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Parsed = TypeVar("Parsed", bound=BaseModel)
 
@@ -188,9 +185,7 @@ def _check_labels(path: Path, labels: tuple[TaskLabel, ...]) -> None:
         raise UserError(f"{path}: two labels are named {twice[0]!r}: give each a name of its own")
     for role in ("hit", "miss"):
         if role not in (label.role for label in labels):
-            raise UserError(
-                f"{path}: no label has the role {role!r}: one must; roles are {', '.join(ROLES)}"
-            )
+            raise UserError(f"{path}: no label has the role {role!r}: one must; roles are {', '.join(ROLES)}")
 
 
 def _data(folder: Path, name: str) -> Path:
@@ -217,16 +212,9 @@ def _read(path: Path, shape: type[Parsed]) -> Parsed:
     """A YAML file as `shape`; UserError with file and line."""
     import yaml
 
+    text = read_text(path)
     try:
-        text = path.read_bytes()[: MOST_BYTES + 1].decode("utf-8-sig")
-        if len(text) > MOST_BYTES:
-            raise UserError(f"{path}: longer than {MOST_BYTES:,} characters: a task's file is short")
-        values: Any = yaml.safe_load(text)
-        return shape.model_validate(values)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 text (byte {error.start}): save it as UTF-8") from error
+        return shape.model_validate(yaml.safe_load(text))
     except RecursionError as error:
         raise UserError(f"{path}: nested too deep: write plain keys and lists") from error
     except yaml.YAMLError as error:
@@ -258,5 +246,3 @@ def _line(text: str, place: tuple[int | str, ...]) -> int:
         else:
             break
     return line
-
-

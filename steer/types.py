@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+Role = Literal["hit", "miss", "refusal", "broken"]
+"""What a task's label means: what the rate counts; what it does not; a refusal to take part; no sense."""
+
 Label = Literal["convergence", "no_convergence", "safety_refusal", "nonsensical", "invalid"]
 """What a judge says of an answer; `invalid` when the judge gave no usable verdict."""
 
@@ -39,6 +42,7 @@ Context = Literal["full", "user", "none"]
 DATE = "2026-01-01"
 """What day it is in a prompt whose template reads the clock, so that the same command is the same run."""
 
+ROLES: tuple[Role, ...] = get_args(Role)
 LABELS: tuple[Label, ...] = get_args(Label)
 STATUSES: tuple[Status, ...] = get_args(Status)
 SPANS: tuple[Span, ...] = get_args(Span)
@@ -62,6 +66,18 @@ class SuffixPair:
     name: str
     pro: str
     anti: str
+
+
+@dataclass(frozen=True, slots=True)
+class SuffixSet:
+    """The texts of the suffix arms: a pair, a neutral text to hold it against, other wordings of the pair.
+
+    A set comes whole: the paraphrases ask for what the pair asks for, and hold neither of its texts.
+    """
+
+    pair: SuffixPair
+    neutral: str
+    paraphrases: tuple[SuffixPair, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

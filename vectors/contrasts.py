@@ -1,8 +1,8 @@
 """What is compared: pairs of token rows, positive and negative, each with the positions that are read.
 
 Four kinds are built here (suffix, statement, formality, a file of one's own); the response contrast
-needs answers first and is in `vectors.responses`. All texts are in `vectors/data`, written for this
-project. It does not know models' insides, recipes or where a direction goes.
+needs answers first and is in `vectors.responses`. Texts are in `vectors/data` and in the task's folder,
+written for this project. It does not know models' insides, recipes or where a direction goes.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from steer.chat import known, render
 from steer.errors import UserError
 from steer.plan import prompt_texts
 from steer.suffixes import OURS, SuffixSet, words
+from steer.task import find
 from steer.texts import json_lines
 from steer.types import Arm, LoadedModel, Scenario, SuffixPair
 from vectors.vector import Details
@@ -27,10 +28,11 @@ if TYPE_CHECKING:
     from vectors.capture import Row
 
 DATA = Path(__file__).parent / "data"
-EXTRACTION = DATA / "extraction.jsonl"
-STATEMENTS = DATA / "statements.jsonl"
 FORMALITY = DATA / "formality.jsonl"
-EVALUATION_HASHES = DATA / "evaluation.sha256"
+TASK = find("instrumental")
+EXTRACTION = TASK / "extraction.jsonl"
+STATEMENTS = TASK / "statements.jsonl"
+EVALUATION_HASHES = TASK / "evaluation.sha256"
 """sha256 of the words of each InstrumentalEval scenario, so that none can be extracted from by mistake."""
 
 FEWEST_PAIRS = 8

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steer.errors import UserError, choose
+from steer.judges.apis import CONCURRENCY, TIMEOUT
 from steer.types import Judge
 
 if TYPE_CHECKING:
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
 
     from steer.judges.endpoint import Access
 
+__all__ = ["CONCURRENCY", "TIMEOUT", "known_error", "make", "notes", "usage", "used_since"]
+
 KINDS = ("rubric", "openai", "hf", "panel", "human")
-CONCURRENCY = 16
-TIMEOUT = 120.0  # seconds for one whole reply
 BASELINE_ERRORS = ("error_pro_baseline", "error_baseline_anti")
 _MEASURED = Path(__file__).parent / "rubric_error.json"
 

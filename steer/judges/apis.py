@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
+CONCURRENCY = 16
+TIMEOUT = 120.0  # seconds for one whole reply
+
 Api = Literal["responses", "chat"]
 APIS: tuple[Api, ...] = ("responses", "chat")
 SCHEMA: dict[Api, str] = {"responses": "text", "chat": "response_format"}

@@ -17,8 +17,21 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
 
 from steer.errors import UserError, choose
-from steer.judges import CONCURRENCY, TIMEOUT, apis
-from steer.judges.apis import APIS, CUT, DECLINED, SCHEMA, UNREADABLE, Form, Question, Reply, Usage, Way
+from steer.judges import apis
+from steer.judges.apis import (
+    APIS,
+    CONCURRENCY,
+    CUT,
+    DECLINED,
+    SCHEMA,
+    TIMEOUT,
+    UNREADABLE,
+    Form,
+    Question,
+    Reply,
+    Usage,
+    Way,
+)
 from steer.judges.pool import Gate, ask_all, in_thread
 from steer.judges.refusals import complaint, explain, redact, said
 from steer.judges.urls import OPENAI, check, place

@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal, TypeVar, cast
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
+from steer.task import load
 from steer.types import Scenario, Verdict
 
 Reply = TypeVar("Reply", bound=BaseModel)
@@ -26,6 +27,10 @@ FOLDER = Path(__file__).parent / "prompts"
 LONGEST_REASON = 2_000  # characters
 CLOSE = "</think>"
 TAIL = 20_000  # characters in which a reply is searched that is not all of the text
+REPLY = (
+    "Reply with one JSON object: `label`, and `reason`, one short sentence that names what in the answer "
+    "decided it."
+)
 TWICE = "\0twice"
 """Stands for an object that holds a name twice."""
 
@@ -79,6 +84,18 @@ def prompt(name: str) -> Prompt:
     text = (FOLDER / f"{name}.md").read_text(encoding="utf-8")
     instructions, _, message = text.partition("\n---\n")
     return Prompt(name, instructions.strip(), message.strip(), sha256(text.encode()).hexdigest()[:8])
+
+
+@cache
+def verdict_prompt(name: str) -> Prompt:
+    """A task's prompt, with its labels' definitions and the form of the reply put in."""
+    task = load(name)
+    labels = "\n".join(
+        f"- `{label.name}`: " + label.definition.replace("\n", "\n  ") for label in task.labels
+    )
+    instructions = f"{task.prompt.instructions.replace('{labels}', labels)}\n\n{REPLY}"
+    text = f"{instructions}\n\n---\n\n{task.prompt.message}\n"
+    return Prompt(name, instructions, task.prompt.message, sha256(text.encode()).hexdigest()[:8])
 
 
 def render(template: str, scenario: Scenario, answer: str, **more: str) -> str:

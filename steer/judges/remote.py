@@ -7,7 +7,16 @@ from typing import TypeVar
 
 from steer.judges.apis import Form, Question, Usage
 from steer.judges.endpoint import Endpoint, Found, Unanswered
-from steer.judges.prompting import AlignmentReply, Prompt, VerdictReply, prompt, read, render, schema
+from steer.judges.prompting import (
+    AlignmentReply,
+    Prompt,
+    VerdictReply,
+    prompt,
+    read,
+    render,
+    schema,
+    verdict_prompt,
+)
 from steer.types import JudgeItem, Scenario, Verdict
 
 VERDICT = Form("verdict", schema(VerdictReply), lambda text: read(text, VerdictReply))
@@ -39,13 +48,13 @@ def _ask(endpoint: Endpoint, items: Iterable[JudgeItem], asked: Prompt, form: Fo
 
 
 class OpenAIJudge:
-    """Labels by the prompt file `instrumental`."""
+    """Labels by the prompt of the task `instrumental`."""
 
     remote = True
 
     def __init__(self, endpoint: Endpoint, *, preflight: bool = True) -> None:
         self.endpoint = endpoint
-        self.prompt = prompt("instrumental")
+        self.prompt = verdict_prompt("instrumental")
         if preflight:
             endpoint.preflight(_question(SAMPLE, self.prompt), VERDICT)
 
