@@ -256,15 +256,21 @@ class Steering:
         return hidden
 
     def applied(self, row: int) -> tuple[Applied, ...]:
-        """What each of a row's additions did, in their order."""
+        """What each of a row's additions did, in their order. Waits once for each device."""
+        import torch
+
+        slabs = {place: self._slabs[place] for _, place in self._places[row] if place is not None}
+        by_device: dict[torch.device, list[tuple[int, int]]] = {}
+        for place, slab in slabs.items():
+            by_device.setdefault(slab.start.device, []).append(place)
+        done: dict[tuple[int, int] | None, tuple[float, float]] = {None: (0.0, 0.0)}
+        for places in by_device.values():
+            counts = [torch.stack([slabs[p].positions[row].float(), slabs[p].relative[row]]) for p in places]
+            done |= zip(places, torch.stack(counts).tolist(), strict=True)
         record: list[Applied] = []
         for layer, place in self._places[row]:
-            if place is None:
-                record.append(Applied(layer, 0, 0.0))
-                continue
-            slab = self._slabs[place]
-            positions, total = int(slab.positions[row]), float(slab.relative[row])
-            record.append(Applied(layer, positions, total / positions if positions else 0.0))
+            positions, total = done[place]
+            record.append(Applied(layer, int(positions), total / positions if positions else 0.0))
         return tuple(record)
 
     def _slab(self, place: tuple[int, int]) -> Slab:

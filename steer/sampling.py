@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from steer.uploads import upload
+
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
@@ -33,8 +35,7 @@ def as_int64(streams: Sequence[int], device: torch.device | str = "cpu") -> Tens
     """Streams [row] as int64, the same 64 bits (torch has little arithmetic on uint64)."""
     import torch
 
-    signed = [value - 2**64 if value >= 2**63 else value for value in streams]
-    return torch.tensor(signed, dtype=torch.int64, device=device)
+    return upload([_signed(value) for value in streams], device, torch.int64)
 
 
 def _signed(value: int) -> int:
@@ -74,7 +75,7 @@ def how(requests: Sequence[Request], device: torch.device | str) -> How:
     home = _home(torch.device(device))
     heat = [request.temperature for request in requests]
     return How(
-        torch.tensor(heat, dtype=torch.float64, device=home),
+        upload(heat, home, torch.float64),
         as_int64([request.stream for request in requests], home),
         not any(heat),
     )

@@ -210,9 +210,9 @@ def test_memory_of_a_run_is_given_back(qwen: LoadedModel) -> None:
 
         begin = SlotCache.begin
 
-        def spy(self: SlotCache, lengths: torch.Tensor) -> torch.Tensor:
+        def spy(self: SlotCache, lengths: torch.Tensor, longest: int) -> torch.Tensor:
             seen.append(weakref.ref(self))
-            return begin(self, lengths)
+            return begin(self, lengths, longest)
 
         patch.setattr(update, spy)
         list(engine.generate(requests(9, 8)))

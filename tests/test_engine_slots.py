@@ -117,7 +117,7 @@ def test_slots_by_default_come_from_free_memory(qwen: LoadedModel, monkeypatch: 
     monkeypatch.setattr(
         SlotCache,
         "begin",
-        lambda self, lengths: (widest.append(len(lengths)), begin(self, lengths))[1],
+        lambda self, lengths, longest: (widest.append(len(lengths)), begin(self, lengths, longest))[1],
     )
     for free, expected in ((row * 10, 4), (row, 1), (row * 10**6, len(rows))):
         widest.clear()
@@ -170,7 +170,7 @@ def test_cache_keeps_a_prompt_once_and_rows_apart() -> None:
     written: dict[tuple[int, int, int], tuple[torch.Tensor, torch.Tensor]] = {}
 
     def step(own: list[int]) -> None:
-        mask = cache.begin(torch.tensor(own))
+        mask = cache.begin(torch.tensor(own), max(own))
         assert torch.equal(mask[:, 0, 0] == 0, torch.arange(mask.shape[-1]) <= torch.tensor(own)[:, None])
         for layer in range(2):
             new = torch.randn(2, len(own), 2, 1, 4, dtype=torch.float64)
@@ -214,12 +214,12 @@ def test_a_place_or_slot_that_held_nan_spoils_no_later_row() -> None:
     bad = [(torch.full_like(k, torch.nan), torch.full_like(v, torch.nan)) for k, v in layers]
     cache = SlotCache([torch.device("cpu")] * 2, slots=1)
     cache.enter(0, "bad", prefix_of(bad, [0, 0], 9))
-    cache.begin(torch.tensor([0]))
+    cache.begin(torch.tensor([0]), 0)
     cache.update(*(torch.full((1, 2, 1, 4), torch.nan, dtype=torch.float64) for _ in range(2)), 0)
     cache.leave(0)
     cache.wipe(0)
     cache.enter(0, "good", prefix_of(layers, [1, 1], 3))
-    cache.begin(torch.tensor([0]))
+    cache.begin(torch.tensor([0]), 0)
     one = torch.ones(1, 2, 1, 4, dtype=torch.float64)
     for tensor in (*cache.update(one, one, 0), *cache.prompt(0)[:2]):
         assert tensor.isfinite().all()
@@ -230,7 +230,7 @@ def test_cache_grows_in_buckets() -> None:
     cache.enter(0, "a", Prefix(3, ((torch.zeros(1, 1, 3, 2), torch.zeros(1, 1, 3, 2)),)))
     widths: set[int] = set()
     for length in range(2000):
-        cache.begin(torch.tensor([length]))
+        cache.begin(torch.tensor([length]), length)
         assert cache.width > length
         widths.add(cache.width)
     assert len(widths) <= 12

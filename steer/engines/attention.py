@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from steer.uploads import send
+
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
@@ -53,8 +55,8 @@ class Tiles:
     prompts: Tensor | None
 
     def to(self, device: torch.device) -> Tiles:
-        prompts = self.prompts if self.prompts is None else self.prompts.to(device)
-        return Tiles(self.count, self.size, self.rows.to(device), self.at.to(device), prompts)
+        prompts = self.prompts if self.prompts is None else send(self.prompts, device)
+        return Tiles(self.count, self.size, send(self.rows, device), send(self.at, device), prompts)
 
 
 def tiles_of(prompt_of: Sequence[int], prompts: int) -> Tiles:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from steer.engines.attention import Tiles, tiles_of
+from steer.uploads import upload
 
 if TYPE_CHECKING:
     import torch
@@ -145,12 +146,13 @@ class SlotCache:
             for store in bank:
                 store[:, slot] = 0
 
-    def begin(self, lengths: Tensor) -> Tensor:
-        """Take the own lengths [row] of the rows of the coming step; the mask of their own columns,
-        [row, 1, 1, column] in the cache's dtype."""
+    def begin(self, lengths: Tensor, longest: int) -> Tensor:
+        """Take the own lengths [row] of the rows of the coming step, and the largest of them (which the
+        host knows: reading it would wait); the mask of their own columns, [row, 1, 1, column] in the
+        cache's dtype."""
         import torch
 
-        need = int(lengths.max()) + 1
+        need = longest + 1
         self._own = _room(self._own, self._own, self._slots, need)
         self._columns = min(-(-need // ALIGNED) * ALIGNED, self.width)
         self._lengths = [lengths.to(device) for device in self._devices]
@@ -187,14 +189,15 @@ class SlotCache:
     def _lay_out(self, rows: int) -> list[tuple[Tensor, Tiles]]:
         import torch
 
-        lengths = torch.tensor([self._prefixes[key] for key in self._places])
-        order = torch.tensor(list(self._places.values())).argsort()
-        need = max(1, int(lengths.max()))
-        columns = min(-(-need // ALIGNED) * ALIGNED, self._prompts[0][0].shape[3])
-        hidden = torch.arange(columns) >= lengths[order, None]
-        mask = _mask(hidden, self._prompts[0][0].dtype)[:, None]
+        lengths = [self._prefixes[key] for key in sorted(self._places, key=self._places.__getitem__)]
+        columns = min(-(-max(1, *lengths) // ALIGNED) * ALIGNED, self._prompts[0][0].shape[3])
         tiles = tiles_of([self._places[key] for key in self._held[:rows]], len(self._places))
-        return [(mask.to(device), tiles.to(device)) for device in self._devices]
+
+        def on(device: torch.device) -> tuple[Tensor, Tiles]:
+            hidden = torch.arange(columns, device=device) >= upload(lengths, device)[:, None]
+            return _mask(hidden, self._prompts[0][0].dtype)[:, None], tiles.to(device)
+
+        return [on(device) for device in self._devices]
 
 
 def _mask(hidden: Tensor, dtype: torch.dtype) -> Tensor:

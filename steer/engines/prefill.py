@@ -23,6 +23,7 @@ from steer.engines.batching import input_device
 from steer.engines.cache import Prefix, prefix_of
 from steer.interventions import Steering, span_range
 from steer.types import Addition, Applied, LoadedModel, Request
+from steer.uploads import upload
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -112,16 +113,20 @@ def prefill(
     for row, job in enumerate(jobs):
         steering.set(row, reaching(job), len(job.prompt_ids))
     columns = torch.arange(width, device=device)
-    own = torch.tensor([len(job.prompt_ids) - 1 for job in jobs], device=device)
+    own = upload([len(job.prompt_ids) - 1 for job in jobs], device)
     steering.begin(torch.where(columns < own[:, None], columns, -1))
 
     def hook_of(layer: int) -> Any:
         before, after = branched[layer], branched[layer + 1]
-        leaving = [before + base[job.prompt_ids] for job in jobs[before:after]]
+        leaving = upload([before + base[job.prompt_ids] for job in jobs[before:after]], device, torch.int64)
 
         def hook(_module: nn.Module, _args: object, output: Any) -> Any:
             hidden = stream(output)
-            rows = torch.cat([hidden[:before], hidden[leaving]]) if leaving else hidden[:after]
+            rows = (
+                torch.cat([hidden[:before], hidden[leaving.to(hidden.device)]])
+                if before < after
+                else hidden[:after]
+            )
             edited = steering.edit(layer, rows)
             return with_stream(output, torch.cat([edited, hidden[before:]]) if running[layer + 1] else edited)
 
@@ -135,7 +140,7 @@ def prefill(
     cache: Any = DynamicCache()
     try:
         loaded.module(
-            input_ids=torch.tensor(fed, device=device),
+            input_ids=upload(fed, device),
             attention_mask=_causal(loaded, width),
             position_ids=columns[None],
             past_key_values=cache,

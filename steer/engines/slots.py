@@ -36,8 +36,10 @@ from steer.interventions import Steering
 from steer.ropes import own_positions
 from steer.sampling import How, choose, how
 from steer.types import Applied, Finish, LoadedModel, Read, Request, Response, ScoreRow
+from steer.uploads import upload
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
 
 MOST_ROWS = {"cpu": 256, "cuda": 512}
@@ -68,6 +70,26 @@ class _Row:
     def own(self) -> int:
         """Tokens of its own in the cache: a step feeds one and gives one."""
         return len(self.output)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Fed:
+    """What a step feeds and how it chooses, on the device: tokens, prefixes and own [row], as in `_Row`."""
+
+    tokens: Tensor
+    prefixes: Tensor
+    own: Tensor
+    how: How
+
+    @classmethod
+    def of(cls, rows: Sequence[_Row], device: torch.device) -> _Fed:
+        fed = upload([[row.token, row.prefix, row.own] for row in rows], device)
+        tokens, prefixes, own = fed.unbind(1)
+        return cls(tokens, prefixes, own, how([row.request for row in rows], device))
+
+    def after(self, chosen: Tensor) -> _Fed:
+        """Of the next step, if no row ends."""
+        return _Fed(chosen.to(self.tokens.device), self.prefixes, self.own + 1, self.how)
 
 
 def unsupported(loaded: LoadedModel) -> str:
@@ -232,7 +254,7 @@ class _Run:
         self.users = Counter(share(request) for request in queue.ahead(len(queue)))
         self.room = int(PREFIX_SHARE * free_bytes(self.device))
         self.clock = 0.0  # seconds a row has had, if it was there from the start
-        self.choice: How | None = None  # of the live rows; None when they have changed
+        self.fed: _Fed | None = None  # to the coming step; None when the live rows have changed
 
     def responses(self) -> Iterator[Response]:
         import torch
@@ -262,15 +284,14 @@ class _Run:
         import torch
 
         began = time.perf_counter()
-        rows, device = self.live, self.device
-        fed = torch.tensor([[row.token, row.prefix, row.own] for row in rows], device=device)
-        tokens, prefixes, own = fed.unbind(1)
-        positions = (prefixes + own)[:, None]
-        mask = self.cache.begin(own)
+        rows = self.live
+        fed = self.fed = self.fed or _Fed.of(rows, self.device)
+        positions = (fed.prefixes + fed.own)[:, None]
+        mask = self.cache.begin(fed.own, max(row.own for row in rows))
         self.steering.begin(positions)
         with steered(self.layers, self.steering), sharing(self.config):
             logits = self.loaded.module(
-                input_ids=tokens[:, None],
+                input_ids=fed.tokens[:, None],
                 attention_mask=mask,
                 position_ids=positions,
                 past_key_values=self.cache,
@@ -278,9 +299,8 @@ class _Run:
                 logits_to_keep=1,
                 prompts=self.cache,
             ).logits[:, -1]
-        if self.choice is None:
-            self.choice = how([row.request for row in rows], device)
-        chosen, bad = choose(logits, self.choice, own)
+        chosen, bad = choose(logits, fed.how, fed.own)
+        self.fed = fed.after(chosen)
         results: list[list[int]] = torch.stack([chosen, bad.long()], 1).tolist()  # the step's one wait
         self.clock += (time.perf_counter() - began) / len(rows)
         self.work.row_steps += len(rows)
@@ -323,7 +343,7 @@ class _Run:
                 self.steering.move(last, slot)
                 self.live[slot] = self.live[last]
             self.live.pop()
-        self.choice = None
+        self.fed = None
 
     def _admit(self, slots: list[int]) -> None:
         """Let the next requests into these slots, prefilling what they lack."""
@@ -344,7 +364,7 @@ class _Run:
                 self.live[slot] = row
             else:
                 self.live.append(row)
-        self.choice = None
+        self.fed = None
         if self.live:
             self.clock += (time.perf_counter() - began) / len(self.live)
 
