@@ -6,12 +6,14 @@ import math
 import random
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
+from steer.engines.slots import SlotEngine
 from steer.sampling import choose, how
-from steer.types import OPERATIONS, SPANS, Addition, Limits, LoadedModel, Request
+from steer.types import OPERATIONS, SPANS, Addition, Limits, LoadedModel, Request, Response
 from tests.tiny import checkpoint
 
 
@@ -112,7 +114,7 @@ class PlainHooks:
             for index, a in enumerate(self.request.additions):
                 if a.layer != layer:
                     continue
-                d = a.direction.to(output.dtype)
+                d = a.direction.to(output)
                 u = d / math.sqrt(float(d @ d))
                 for column in range(output.shape[1]):
                     position = self.first + column
@@ -139,12 +141,12 @@ def plain_generate(loaded: LoadedModel, request: Request) -> tuple[list[int], li
 
     def pick(input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         step = input_ids.shape[1] - len(request.prompt_ids)
-        token, _ = choose(scores, how([request], "cpu"), torch.tensor([step]))
+        token, _ = choose(scores, how([request], scores.device), torch.tensor([step], device=scores.device))
         return torch.full_like(scores, -math.inf).index_fill(1, token, 0.0)
 
     try:
         with PlainHooks(module, request) as hooks, torch.inference_mode():
-            ids = torch.tensor([request.prompt_ids])
+            ids = torch.tensor([request.prompt_ids], device=module.device)
             out = module.generate(
                 ids,
                 attention_mask=torch.ones_like(ids),
@@ -156,3 +158,23 @@ def plain_generate(loaded: LoadedModel, request: Request) -> tuple[list[int], li
         return out[0, len(request.prompt_ids) :].tolist(), hooks.record
     finally:
         module.generation_config = shipped
+
+
+def decoded(loaded: LoadedModel, rows: list[Request], answers: dict[str, Response]) -> torch.Tensor:
+    """Log-probabilities of given answers, token by token, by the slot engine's own decode steps: forced."""
+    said: dict[str, list[float]] = {row.key: [] for row in rows}
+
+    def forced(logits: torch.Tensor, live: list[Request], step: torch.Tensor) -> tuple[Any, Any]:
+        tokens = [answers[r.key].output_ids[i] for r, i in zip(live, step.tolist(), strict=True)]
+        chosen = torch.tensor(tokens, device=logits.device)
+        own = logits.float().log_softmax(-1).gather(1, chosen[:, None])[:, 0]
+        for row, log_p in zip(live, own.tolist(), strict=True):
+            said[row.key].append(log_p)
+        return chosen, torch.zeros_like(chosen, dtype=torch.bool)
+
+    with (
+        patch("steer.engines.slots.how", lambda live, _device: list(live)),
+        patch("steer.engines.slots.choose", forced),
+    ):
+        list(SlotEngine(loaded, batch=7).generate(rows))
+    return torch.tensor([p for row in rows for p in said[row.key]])

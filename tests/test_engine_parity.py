@@ -19,7 +19,7 @@ from steer.engines import bare_engine
 from steer.engines.reference import ReferenceEngine
 from steer.engines.slots import SlotEngine
 from steer.types import Limits, LoadedModel, Request, Response, ScoreRow
-from tests.engine_cases import plain_generate, requests, tiny_model
+from tests.engine_cases import decoded, plain_generate, requests, tiny_model
 
 FAMILIES = ["qwen3", "qwen3_moe", "llama", "mistral", "gemma", "qwen2"]
 EXACT = settings(
@@ -125,28 +125,8 @@ def test_fp32_differs_only_at_near_ties(tmp_path: Any) -> None:
     assert ties <= 2
 
 
-def decoded(
-    loaded: LoadedModel, requests_: list[Request], answers: dict[str, Response], patch: pytest.MonkeyPatch
-) -> torch.Tensor:
-    """Log-probabilities of given answers, token by token, by the slot engine's own decode steps: forced."""
-    said: dict[str, list[float]] = {row.key: [] for row in requests_}
-
-    def forced(logits: torch.Tensor, live: list[Request], step: torch.Tensor) -> tuple[Any, Any]:
-        tokens = [answers[r.key].output_ids[int(i)] for r, i in zip(live, step, strict=True)]
-        for row, own, token in zip(live, logits.float().log_softmax(-1), tokens, strict=True):
-            said[row.key].append(float(own[token]))
-        return torch.tensor(tokens), torch.zeros(len(live), dtype=torch.bool)
-
-    patch.setattr("steer.engines.slots.how", lambda live, _device: list(live))
-    patch.setattr("steer.engines.slots.choose", forced)
-    by_key(SlotEngine(loaded, batch=7).generate(requests_))
-    return torch.tensor([p for row in requests_ for p in said[row.key]])
-
-
 @pytest.mark.parametrize("family", ["qwen3", "llama"])
-def test_bf16_decoding_errs_no_more_than_hugging_faces_own(
-    family: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bf16_decoding_errs_no_more_than_hugging_faces_own(family: str, tmp_path: Any) -> None:
     """|error of log p| of the same answers against the same weights in fp32: the slot engine's steered
     decoding beside Hugging Face's two attentions, unsteered. (Two batchings of one attention are mostly
     bit-equal on a CPU: their spread would be no yardstick.)"""
@@ -163,7 +143,7 @@ def test_bf16_decoding_errs_no_more_than_hugging_faces_own(
         ]
         return torch.cat(list(ReferenceEngine(loaded, batch=24).score(rows, read)))
 
-    own = {"slots": decoded(loaded, wide, answers, monkeypatch), "steered": scored(steered=True)}
+    own = {"slots": decoded(loaded, wide, answers), "steered": scored(steered=True)}
     own["sdpa"] = scored(steered=False)
     loaded.module.set_attn_implementation("eager")
     own["eager"] = scored(steered=False)
