@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from steer.errors import UserError
 from steer.judges import CONCURRENCY, TIMEOUT
+from steer.sampling import TEMPERATURES
 from steer.types import DATE, Context
 
 if TYPE_CHECKING:
@@ -84,9 +85,10 @@ class Options:
         if not self.temperatures:
             raise UserError("--temperature without a value: allowed are numbers from 0; give at least one")
         for temperature in self.temperatures:
-            if not 0 <= temperature < float("inf"):
+            least, most = TEMPERATURES
+            if temperature != 0 and not least <= temperature <= most:
                 raise UserError(
-                    f"--temperature {temperature:g}: allowed are finite numbers from 0 (0 is greedy)"
+                    f"--temperature {temperature:g}: allowed are 0 (greedy) and {least:g} to {most:g}"
                 )
         if len(set(self.temperatures)) < len(self.temperatures):
             raise UserError(f"--temperature {self.temperatures} repeats a value: give each once")

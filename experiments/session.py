@@ -160,7 +160,11 @@ def configuration(session: Session, command: str, arms: Sequence[Arm], **more: A
             "samples": options.samples,
             "seed": options.seed,
         },
-        "limits": {"prompt": session.limits.prompt, "new": session.limits.new},
+        "limits": {
+            "prompt": session.limits.prompt,
+            "new": session.limits.new,
+            **({"positions": session.loaded.window} if session.loaded.window else {}),
+        },
         "thinking": session.thinking,
         "judge": {"name": session.judge.name, "sees": options.judge_sees},
         **({"date": session.loaded.date} if chat.reads_clock(session.loaded) else {}),

@@ -79,7 +79,7 @@ def _trial(session: Session, requests: Sequence[Request]) -> tuple[float, float]
     """
     step = max(1, len(requests) // TRIAL_ROWS)
     most = min(TRIAL_TOKENS, session.limits.new)
-    some = [replace(r, limits=Limits(r.limits.prompt, most)) for r in requests[::step]]
+    some = [replace(r, limits=Limits(r.limits.prompt, min(most, r.limits.new))) for r in requests[::step]]
     list(session.engine.generate([replace(some[0], limits=Limits(some[0].limits.prompt, 2))]))  # warms up
     start = time.perf_counter()
     found = [response for response in session.engine.generate(some) if response.finish != "failed"]

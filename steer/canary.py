@@ -53,7 +53,8 @@ def check(engine: Engine, loaded: LoadedModel, requests: Iterable[Request]) -> i
             if abs(addition.magnitude) > abs(kept.magnitude):
                 cases[case(addition)] = addition
     # a prompt of two tokens at least: `prompt` never edits the first
-    prompt = (prompt * 2)[: max(2, min(len(prompt), PROMPT_TOKENS))]
+    most = min(PROMPT_TOKENS, loaded.window - TOKENS) if loaded.window else PROMPT_TOKENS
+    prompt = (prompt * 2)[: max(2, min(len(prompt), most))]
     if cases:
         check_stream(loaded)
         plain = _residuals(loaded, prompt)

@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from steer import window
 from steer.chat import turn_end
 from steer.checkpoints import ALIASES, download, first_line, read_note, resolve
 from steer.errors import UserError, choose
@@ -79,6 +80,7 @@ def load(
         evidence=evidence,
         new_tokens=new_tokens,
         n_tokens=n_tokens,
+        window=window.bound(module),
         reasons=tuple(reasons),
     )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from steer import adapters
@@ -91,6 +91,11 @@ def prompt_texts(scenario: Scenario, arm: Arm, context: Context) -> tuple[str, s
     return system, compose(user, arm.suffix)
 
 
+def _fitted(limits: Limits, prompt: int, window: int) -> Limits:
+    """The limits of a row: its answer ends where the model's positions do (`LoadedModel.window`)."""
+    return replace(limits, new=max(1, min(limits.new, window - prompt))) if window else limits
+
+
 def plan(
     loaded: LoadedModel,
     scenarios: Sequence[Scenario],
@@ -129,6 +134,7 @@ def plan(
             if (system, user) not in rendered:
                 rendered[system, user] = render(loaded, system, user, thinking=thinking)
             ids = rendered[system, user]
+            fitted = _fitted(limits, len(ids), loaded.window)
             prompt = Prompt(digest([system, user, list(ids)]), system, user, ids)
             prompts[prompt.id] = prompt
             additions = tuple(a for a in arm.additions if is_effective(a))
@@ -147,7 +153,7 @@ def plan(
                                 "adapter": adapter,
                                 "temperature": chosen.temperature,
                                 "stream": stream,
-                                "limits": [limits.prompt, limits.new],
+                                "limits": [fitted.prompt, fitted.new],
                                 "stop": sorted(loaded.stop_ids),
                             }
                         ),
@@ -156,7 +162,7 @@ def plan(
                         additions=additions,
                         temperature=chosen.temperature,
                         stream=stream,
-                        limits=limits,
+                        limits=fitted,
                         adapter=arm.adapter,
                     )
                     requests.setdefault(request.key, request)

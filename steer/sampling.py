@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from steer.types import Request
 
+TEMPERATURES = (0.01, 100.0)
+"""Below, the largest logit is all there is (1e-308 makes NaN of a softmax); above, all tokens are alike."""
+
 ROWS_AT_ONCE = 64
 """Rows whose softmax is held in fp64 at a time: 64 rows of a 152k vocabulary are 78 MB."""
 
@@ -91,6 +94,8 @@ def choose(logits: Tensor, rows: How, step: Tensor) -> tuple[Tensor, Tensor]:
 
     device, home = logits.device, _home(logits.device)
     logits, step = logits.to(home), step.to(home)
+    if logits.dtype == torch.float64:  # as transformers does: what ties in fp32 is the first token's
+        logits = logits.float()
     heat, stream = rows.temperature.to(home), rows.stream.to(home)  # a model may end on another device
     # the largest logit is NaN if any is; a model may mask a token for good with -inf, but not all
     bad = ~logits.amax(-1).isfinite()

@@ -147,6 +147,7 @@ class LoadedModel:
     new_tokens: as many as its answers need, where the checkpoint says so; else 0.
     n_tokens: rows of the embedding; 0 where there is no model behind it.
     context, date: how its prompts are made.
+    window: positions it can look up, for prompt and answer together (`steer.window`); 0 where any can be.
     reasons: one line each on why this dtype and device were chosen.
     """
 
@@ -166,6 +167,7 @@ class LoadedModel:
     n_tokens: int = 0
     context: Context = "full"
     date: str = DATE
+    window: int = 0
     reasons: tuple[str, ...] = ()
 
 

@@ -109,6 +109,29 @@ def test_scoring_out_of_memory_halves_the_batch_and_keeps_the_order(qwen: Loaded
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("family", ["qwen3", "qwen3_moe"])
+def test_a_score_in_another_batch_is_the_same_to_what_is_promised(
+    tmp_path: Any, kind: str, family: str
+) -> None:
+    """1e-6 nats a token in fp32, whatever rows, and how many, are scored beside it (docs/concepts.md)."""
+    loaded = tiny_model(tmp_path, family, torch.float32)
+    rows = [
+        ScoreRow(r.prompt_ids, tuple(range(5, 5 + 20 + i % 7)), r.additions)
+        for i, r in enumerate(requests(4, 24))
+    ]
+
+    def read(row: ScoreRow, log_probs: torch.Tensor) -> torch.Tensor:
+        return log_probs.gather(-1, torch.tensor(row.answer_ids)[:, None]).double().mean()
+
+    def scored(batch: int, part: list[ScoreRow]) -> torch.Tensor:
+        return torch.stack(list(bare_engine(kind, loaded, batch=batch).score(part, read)))
+
+    whole = scored(32, rows)
+    assert float((scored(5, rows[7:]) - whole[7:]).abs().max()) < 1e-6
+    assert float((scored(1, rows) - whole).abs().max()) < 1e-6
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_an_error_that_is_not_about_memory_is_not_swallowed(qwen: LoadedModel, kind: str) -> None:
     broken = ValueError("shapes do not match")
     with (

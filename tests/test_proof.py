@@ -189,14 +189,15 @@ def test_an_engine_that_steers_wrongly_is_left(qwen: LoadedModel) -> None:
 
 
 def test_a_proof_reads_the_longest_and_the_shortest_prompt_and_cuts_what_is_long() -> None:
-    def of(*lengths: int) -> list[int]:
+    def of(*lengths: int, window: int = 0) -> list[int]:
         asked = [Request(str(n), tuple(range(n)), (), limits=Limits(4096, 1)) for n in lengths]
-        return [len(prompt) for prompt in samples(asked)]
+        return [len(prompt) for prompt in samples(asked, window)]
 
     assert of(30, 5, 12) == [30, 5]
     assert of(8, 8) == [8, 4]
     assert of(3000, 2000) == [PROMPT_TOKENS, PROMPT_TOKENS // 2]
     assert of(9999, 7) == [7, 3]  # over the limit: it will not run
+    assert of(60, 90, window=64) == [60, 30]  # the longer one does not fit
     assert of() == []
 
 

@@ -132,8 +132,10 @@ def test_the_papers_71_scenarios_and_nothing_generated_twice(
     [
         (["--samples", "0"], "--samples 0: allowed are whole numbers from 1"),
         (["--batch", "-3"], "--batch -3"),
-        (["--temperature", "-1"], "--temperature -1: allowed are finite numbers from 0"),
+        (["--temperature", "-1"], "--temperature -1: allowed are 0 (greedy) and 0.01 to 100"),
         (["--temperature", "nan"], "--temperature nan"),
+        (["--temperature", "1e-308"], "--temperature 1e-308"),
+        (["--temperature", "1e308"], "--temperature 1e+308"),
         (["--model", "qwen3-4"], "did you mean 'qwen3-4b'?"),
         (["--model", "./no/such/folder"], "no model folder './no/such/folder'"),
         (["--judge", "rubrik"], "did you mean 'rubric'?"),

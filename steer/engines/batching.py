@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from steer.adapters import active, grouped
@@ -21,17 +22,24 @@ Row = TypeVar("Row")
 Done = TypeVar("Done")
 Adapted = TypeVar("Adapted", Request, ScoreRow)
 
+UNLIMITED = 2**62
 WINDOW = 16
 """Batches looked ahead, so that rows of like length share a batch."""
 
 
-def refusal(request: Request) -> Response | None:
-    """The failed response of a request that cannot be run, or None. A prompt is never cut."""
+def refusal(request: Request, window: int) -> Response | None:
+    """The failed response of a request that cannot be run, or None. A prompt is never cut.
+
+    window: the model's (`LoadedModel.window`).
+    """
     length, limits = len(request.prompt_ids), request.limits
     if length == 0:
         return Response(request.key, (), "failed", error="the prompt is empty")
     if length > limits.prompt:
         error = f"the prompt has {length} tokens: the limit is {limits.prompt}; raise the prompt limit"
+        return Response(request.key, (), "failed", error=error)
+    if window and length + limits.new > window:
+        error = f"prompt and answer may have {length + limits.new} tokens: the model has {window} positions"
         return Response(request.key, (), "failed", error=error)
     return None
 
@@ -105,7 +113,43 @@ def free_bytes(device: torch.device) -> int:
 
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    return psutil.virtual_memory().available  # Apple's GPUs share it
+    free = psutil.virtual_memory().available  # Apple's GPUs share it
+    return min(free, container_bytes(Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")))
+
+
+def container_bytes(mounted: Path, membership: Path) -> int:
+    """Memory that the limits of a container leave (cgroups, version 2 or 1); more than any where none is.
+
+    mounted: where the groups are; membership: the file of this process's groups. Pages of files that the
+    kernel would give back count as free.
+    """
+    left = UNLIMITED
+    for line in membership.read_text().splitlines() if membership.is_file() else ():
+        _, kinds, group = line.split(":", 2)
+        if not kinds:
+            base, names = mounted, ("memory.max", "memory.current", "inactive_file")
+        elif "memory" in kinds.split(","):
+            base = mounted / "memory"
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        else:
+            continue
+        own = [part for part in group.split("/") if part not in ("", "..")]
+        # each group above has a limit of its own; a container may see its group as the root
+        for depth in range(len(own) + 1):
+            left = min(left, _left(base.joinpath(*own[:depth]), *names))
+    return left
+
+
+def _left(group: Path, limit: str, usage: str, cached: str) -> int:
+    """What one group's limit leaves."""
+    try:
+        most = (group / limit).read_text().strip()
+        if most == "max":
+            return UNLIMITED
+        stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        return max(0, int(most) - int((group / usage).read_text()) + int(stat.get(cached, 0)))
+    except OSError:  # the root has no limit
+        return UNLIMITED
 
 
 def pad_left(rows: Sequence[Sequence[int]], pad: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:

@@ -36,13 +36,17 @@ class ProofError(UserError):
     """The engine computes otherwise than the model alone."""
 
 
-def samples(requests: Iterable[Request]) -> tuple[tuple[int, ...], ...]:
-    """The longest and the shortest prompt of those that can run (cut), of different lengths; none of none."""
-    prompts = {request.prompt_ids for request in requests if refusal(request) is None}
+def samples(requests: Iterable[Request], window: int) -> tuple[tuple[int, ...], ...]:
+    """The longest and the shortest prompt of those that can run (cut), of different lengths; none of none.
+
+    window: the model's (`LoadedModel.window`).
+    """
+    prompts = {request.prompt_ids for request in requests if refusal(request, window) is None}
     if not prompts:
         return ()
     ordered = sorted(prompts, key=lambda ids: (len(ids), ids))
-    shortest, longest = ordered[0][:PROMPT_TOKENS], ordered[-1][:PROMPT_TOKENS]
+    most = min(PROMPT_TOKENS, window - NEW_TOKENS) if window else PROMPT_TOKENS
+    shortest, longest = ordered[0][:most], ordered[-1][:most]
     if len(shortest) == len(longest):
         shortest = longest[: max(1, len(longest) // 2)]
     return longest, shortest

@@ -17,6 +17,7 @@ from steer.engines.batching import is_out_of_memory
 from steer.engines.proof import ProofError, prove_generation, prove_scores, samples
 from steer.errors import UserError
 from steer.types import Engine, LoadedModel, Read, Request, Response, ScoreRow
+from steer.window import named
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,6 +42,7 @@ class ProvenEngine:
     ) -> None:
         self._loaded, self._say, self.reason = loaded, say, reason
         self._left = list(makers)
+        self._positions = named(loaded.module)
         self._take()
 
     def _take(self) -> None:
@@ -59,18 +61,31 @@ class ProvenEngine:
         yield from self._engine.generate(asked)
 
     def score(self, rows: Iterable[ScoreRow], read: Read) -> Iterator[Tensor]:
-        coming = iter(rows)
+        coming = map(self._fitting, rows)
         first = list(islice(coming, PEEK))
         self._hold(lambda: self._prove_scores(first))
         yield from self._engine.score(chain(first, coming), read)
 
     def prove(self, requests: Sequence[Request]) -> None:
         """Settle which engine will run these requests; UserError if none proves itself."""
+        self._measure(requests)
         self._hold(lambda: self._prove(requests))
+
+    def _measure(self, requests: Sequence[Request]) -> None:
+        """Say once that rows reach the end of the model's positions."""
+        lengths = [len(r.prompt_ids) + r.limits.new for r in requests if len(r.prompt_ids) <= r.limits.prompt]
+        if not self._positions or max(lengths, default=0) < self._positions + (not self._loaded.window):
+            return
+        if self._loaded.window:
+            end = "answers end there"
+        else:
+            end = f"prompt and answer may have {max(lengths):,}, and beyond it was not trained"
+        self._say(f"{self._loaded.name} has {self._positions:,} positions: {end}")
+        self._positions = 0
 
     def _prove(self, requests: Sequence[Request]) -> None:
         for adapter, group in grouped(requests, lambda request: request.adapter).items():
-            prompts = samples(group)
+            prompts = samples(group, self._loaded.window)
             reach = max(map(len, prompts), default=0)
             if reach > self._reach.get(adapter, 0):
                 prove_generation(self._engine, self._loaded, prompts, adapter)
@@ -84,6 +99,15 @@ class ProvenEngine:
             if row.prompt_ids and row.answer_ids and row.adapter not in self._scored:
                 prove_scores(self._engine, self._loaded, row)
                 self._scored.add(row.adapter)
+
+    def _fitting(self, row: ScoreRow) -> ScoreRow:
+        length, window = len(row.prompt_ids) + len(row.answer_ids), self._loaded.window
+        if window and length > window:
+            raise UserError(
+                f"{self._loaded.name} has {window} positions: an answer of {len(row.answer_ids)} tokens "
+                f"after {len(row.prompt_ids)} cannot be scored; shorten the prompt or --new-tokens"
+            )
+        return row
 
     def _hold(self, proof: Callable[[], None]) -> None:
         """Take engine after engine until the proof holds."""

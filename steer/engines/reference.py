@@ -51,7 +51,7 @@ class ReferenceEngine:
 
         def runnable() -> Iterator[Request]:
             for request in requests:
-                refused = refusal(request)
+                refused = refusal(request, self._loaded.window)
                 if refused is None:
                     yield request
                 else:
@@ -91,7 +91,7 @@ class ReferenceEngine:
             "logits_processor": [rows.choose],
             "stopping_criteria": [rows.finished],
         }
-        with _own_defaults(loaded.module), warnings.catch_warnings():
+        with _own_defaults(loaded.module), _within(loaded), warnings.catch_warnings():
             # it says that generation ended before `tracer.all()` did, as it always does
             warnings.filterwarnings("ignore", module="nnsight")
             with self._model.generate(**options) as tracer:  # noqa: SIM117 (nnsight reads this source)
@@ -200,3 +200,23 @@ def _own_defaults(module: Any) -> Generator[None]:
         yield
     finally:
         module.generation_config = shipped
+
+
+@contextmanager
+def _within(loaded: LoadedModel) -> Generator[None]:
+    """A row that has ended runs on with its batch: its positions stay among those the model looks up."""
+
+    def clamp(_module: object, args: Any, given: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        positions = given.get("position_ids")
+        if positions is not None:
+            given["position_ids"] = positions.clamp(max=loaded.window - 1)
+        return args, given
+
+    if not loaded.window:
+        yield
+        return
+    handle = loaded.module.register_forward_pre_hook(clamp, with_kwargs=True)
+    try:
+        yield
+    finally:
+        handle.remove()

@@ -159,7 +159,7 @@ class SlotEngine:
         """
         runnable: list[Request] = []
         for request in requests:
-            refused = refusal(request)
+            refused = refusal(request, self._loaded.window)
             if refused is None:
                 runnable.append(request)
             else:
