@@ -178,6 +178,7 @@ CURVES: Mapping[str, tuple[tuple[float, ...], float]] = {
     "from the floor": ((0.05, 0.06, 0.08, 0.12, 0.20, 0.30, 0.40), 0.25),
     "weak suffix": ((0.40, 0.42, 0.44, 0.46, 0.48, 0.52, 0.55), 0.50),
     "never reached": ((0.40, 0.41, 0.42, 0.45, 0.48, 0.50, 0.52), 0.70),
+    "at the last dose": ((0.40, 0.43, 0.47, 0.56, 0.66, 0.76, 0.80), 0.80),
 }
 """Rates at magnitude 0 and at SIZES, and the suffix's rate."""
 
@@ -201,15 +202,17 @@ def exchange_coverage(
         shifts = {arm: shift_for(rate, one) for arm, rate in zip(arms, (*levels, suffix), strict=True)}
         nonsense = {f"v{size}": size / 6 for size in SIZES}
         doses = [exchange.Dose(f"v{size}", size) for size in SIZES]
-        held, bounds, held_percentile = 0, 0, 0
+        held, closed, held_closed, held_percentile = 0, 0, 0, 0
         for _ in range(runs):
             rows = rows_of(simulate(random, shifts, r, nonsense, one), arms)
             found = exchange.exchange_rate(
                 rows, doses, baseline="base", suffix="suffix", sign=1, over="valid", share=share
             )
             lower, upper = found.ci or (found.at_least if found.at_least is not None else 0.0, np.inf)
-            held += lower - 1e-9 <= truth <= upper + 1e-9
-            bounds += found.ci is None
+            holds = lower - 1e-9 <= truth <= upper + 1e-9
+            held += holds
+            closed += found.ci is not None
+            held_closed += holds and found.ci is not None
             if bootstrap:
                 lower, upper = percentile(rows, arms, share, axis)
                 held_percentile += lower - 1e-9 <= truth <= upper + 1e-9
@@ -217,7 +220,8 @@ def exchange_coverage(
             "truth": round(truth, 4) if np.isfinite(truth) else None,
             "runs": runs,
             "coverage": held / runs,
-            "only a bound": bounds / runs,
+            "only a bound": (runs - closed) / runs,
+            "coverage where it has two ends": held_closed / closed if closed else None,
         }
         if bootstrap:
             report[name]["coverage, percentile bootstrap"] = held_percentile / runs
