@@ -125,8 +125,9 @@ def sweeps(
 ) -> Row:
     """Share of sweeps with a reported p below 0.05, and the mean gap when selecting and when reporting.
 
-    points: the best pair's true gap over valid rows (over all, 4 % less); the layer's effect falls off from layer 15 with a width of
-    two layers and grows with |magnitude| up to 0.45. isolated: only that pair does anything.
+    points: the best pair's true gap over valid rows (over all, 4 % less); the layer's effect falls off
+    from layer 15 with a width of two layers and grows with |magnitude| up to 0.45. isolated: only that
+    pair does anything.
     """
     random = np.random.default_rng(seed)
     half = halves(category_of(categories), seed=0)
