@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from steer.blocks import check_stream, decoder_layers, final_norm
 from steer.engines.batching import input_device
 from steer.errors import UserError
+from steer.ropes import own_positions
 from steer.types import Addition, Engine, Limits, LoadedModel, Request
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def check(engine: Engine, loaded: LoadedModel, requests: Iterable[Request]) -> i
                 cases[case(addition)] = addition
     # a prompt of two tokens at least: `prompt` never edits the first
     most = min(PROMPT_TOKENS, loaded.window - TOKENS) if loaded.window else PROMPT_TOKENS
+    most = min(most, own_positions(loaded.module) - TOKENS - 1)
     prompt = (prompt * 2)[: max(2, min(len(prompt), most))]
     if cases:
         check_stream(loaded)

@@ -167,7 +167,7 @@ class Steering:
         import torch
 
         self._devices = [next(layer.parameters()).device for layer in layers]
-        self._rows, self._d_model, self._dtype = rows, d_model, dtype
+        self._rows, self.d_model, self._dtype = rows, d_model, dtype
         self._wide = torch.float64 if dtype == torch.float64 else torch.float32
         self._slabs: dict[tuple[int, int], Slab] = {}
         self._users: dict[tuple[int, int], int] = {}
@@ -185,7 +185,7 @@ class Steering:
         self.clear(row)
         depth: dict[int, int] = {}
         for addition in additions:
-            validate(addition, n_layers=len(self._devices), d_model=self._d_model)
+            validate(addition, n_layers=len(self._devices), d_model=self.d_model)
             layer = addition.layer
             start, stop = span_range(addition.span, prompt)
             if stop <= max(start, since):
@@ -283,7 +283,7 @@ class Steering:
                 return torch.zeros(shape, dtype=dtype, device=device)
 
             self._slabs[place] = Slab(
-                delta=zeros(rows, self._d_model, dtype=self._dtype),
+                delta=zeros(rows, self.d_model, dtype=self._dtype),
                 start=zeros(rows, dtype=torch.int64),
                 stop=zeros(rows, dtype=torch.int64),
                 positions=zeros(rows, dtype=torch.int64),

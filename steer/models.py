@@ -54,7 +54,9 @@ def load(
     n_tokens = int(cast("Any", module.get_input_embeddings()).weight.shape[0])
     stop_ids, beyond = _stop_ids(module, tokenizer, n_tokens)
     _drop_generation_defaults(module, tokenizer, stop_ids)
-    config = module.config.get_text_config()
+    config: Any = module.config.get_text_config()
+    if not (hasattr(config, "num_hidden_layers") and hasattr(config, "hidden_size")):
+        raise UserError(f"{spec}: {config.model_type} has no one stack of decoder blocks: use another model")
     evidence, new_tokens = read_note(folder)
     reasons = [why_device, why_dtype]
     if device_map is not None:

@@ -171,7 +171,7 @@ def _read(
         batch = {"input_ids": ids, "attention_mask": mask, "position_ids": positions.clamp(min=0)}
         with torch.inference_mode():
             with lm.trace(batch, use_cache=False) as tracer:
-                output: Any = stream(block[layer].output)
+                output: Any = stream(block[layer].output, loaded.d_model)
                 hidden: Any = output.save()
                 tracer.stop()
             own = [h[len(h) - len(r) + len(first) :].float() for h, r in zip(hidden, part, strict=True)]

@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from steer.engines import bare_engine, make_engine
-from steer.engines.slots import SlotEngine, unsupported
+from steer.engines.slots import SlotEngine
+from steer.engines.support import unsupported
 from steer.errors import UserError
 from steer.types import Addition, Engine, Limits, LoadedModel, Response, ScoreRow
 from tests.engine_cases import requests, tiny_model

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from steer import canary, models
 from steer.blocks import check_stream
@@ -36,6 +39,29 @@ DYNAMIC: dict[str, Any] = {
 def tiny(family: str, folder: Path, **more: Any) -> LoadedModel:
     made = families.checkpoint(family, folder / family, **more)
     return models.load(str(made), dtype="float32", device="cpu")
+
+
+def documented() -> dict[str, str]:
+    """{family: verdict} of the table in docs/extending.md."""
+    text = (Path(__file__).parents[1] / "docs/extending.md").read_text(encoding="utf-8")
+    found: dict[str, str] = {}
+    for said in families.VERDICTS:
+        (row,) = [line for line in text.splitlines() if line.startswith(f"| {said} |")]
+        found |= dict.fromkeys(re.findall(r"`([^`]+)`", row.split("|")[2]), said)
+    return found
+
+
+@pytest.mark.slow
+def test_every_causal_family_is_what_the_table_says(tmp_path: Path) -> None:
+    """No silent difference and no traceback in any; about ten minutes on a core."""
+    table, found = documented(), {}
+    for family in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        found[family] = families.verdict(family, tmp_path / family)
+        shutil.rmtree(tmp_path / family, ignore_errors=True)
+        print(f"| {family} | {' | '.join(found[family])} |", flush=True)
+    other = {name: own for name, own in found.items() if table.get(name) != own[0]}
+    assert not other
+    assert table.keys() == found.keys()
 
 
 def quiet(_line: str) -> None: ...
@@ -73,8 +99,43 @@ def test_a_stream_with_other_axes_is_refused_before_anything_is_generated(tmp_pa
         lambda: list(engine.generate(families.rows(loaded.d_model, steered=True))),
         lambda: capture(loaded, [Row((5, 6), 1, 2, 0)], layers=[1], slots=1),
     ):
-        with pytest.raises(UserError, match="4 axes"):
+        with pytest.raises(UserError, match=r"gives \(4, .* not \[row, position, 32\]"):
             refused()
+
+
+@pytest.mark.parametrize(
+    ("family", "engine"),
+    [("glm4", "slots"), ("diffllama", "nnsight"), ("nemotron", "nnsight"), ("opt", "nnsight")],
+)
+def test_a_family_is_right_on_the_engine_the_table_names(family: str, engine: str, tmp_path: Path) -> None:
+    """One that the slot engine runs, one it would answer wrongly, one it breaks on, one it does not know."""
+    said, why = families.verdict(family, tmp_path / family)
+    assert said == documented()[family] == ("right" if engine == "slots" else "falls back"), why
+    assert bool(why) == (engine == "nnsight")
+
+
+def test_a_model_that_reads_pads_runs_a_row_at_a_time_and_takes_no_vector(tmp_path: Path) -> None:
+    loaded = tiny("bart", tmp_path)
+    said: list[str] = []
+    engine = make_engine("auto", loaded, batch=4, say=said.append)
+    assert not families.differences(loaded, engine, families.rows(loaded.d_model, steered=False))
+    assert engine.name == "nnsight (a row at a time)"
+    assert "off the model's own" in said[-1]
+    with pytest.raises(UserError, match="pads before a row change its stream"):
+        check_stream(loaded)
+
+
+def test_rows_past_the_original_length_take_the_engine_that_runs_them_alone(tmp_path: Path) -> None:
+    loaded = tiny("phi3", tmp_path, **LONGROPE)
+    said: list[str] = []
+    engine = make_engine("auto", loaded, batch=4, say=said.append)
+    asked = families.rows(loaded.d_model, steered=True)
+    short = [request for request in asked if len(request.prompt_ids) == 5]
+    assert not families.differences(loaded, engine, short)
+    assert (engine.name, said) == ("slots", [])
+    assert not families.differences(loaded, engine, asked)
+    assert engine.name == "nnsight"
+    assert "may come to 16, and from 14 on" in said[-1]
 
 
 @pytest.mark.parametrize("batch", [1, 4])

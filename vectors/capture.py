@@ -146,7 +146,7 @@ def _trace(
     with torch.inference_mode(), lm.trace(encoded, use_cache=False) as tracer:
         kept: list[Tensor] = []
         for k, layer in enumerate(layers):
-            kept.append(read(k, stream(blocks[layer].output), offsets))
+            kept.append(read(k, stream(blocks[layer].output, loaded.d_model), offsets))
         stacked: Any = torch.stack(kept).cpu()
         out = stacked.save()
         tracer.stop()

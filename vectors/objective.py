@@ -166,7 +166,7 @@ def _added(
     mask = span_mask(positions.to(device), slab.start, slab.stop)
 
     def add(_module: Any, _arguments: Any, output: Any) -> Any:
-        return with_stream(output, edit(stream(output), slab, mask))
+        return with_stream(output, edit(stream(output, loaded.d_model), slab, mask))
 
     handle = block.register_forward_hook(add)
     try:

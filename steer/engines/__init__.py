@@ -30,7 +30,7 @@ def make_engine(
     batch: the most rows at once; by default as many as memory holds.
     """
     from steer.engines.proven import ProvenEngine
-    from steer.engines.slots import unsupported
+    from steer.engines.support import unsupported
 
     choose(kind, ENGINES, what="engine")
     kinds, why = ["slots", "nnsight"] if kind == "auto" else [kind], ""
@@ -38,6 +38,8 @@ def make_engine(
         kinds, why = ["nnsight"], f"the slot engine cannot run {loaded.name}: {reason}"
         say(f"engine: nnsight, because {why}")
     makers = [partial(bare_engine, one, loaded, batch=batch) for one in kinds]
+    if kind != "slots":  # a model that reads pads is right without them
+        makers.append(partial(bare_engine, "nnsight", loaded, batch=1))
     return ProvenEngine(loaded, makers, say=say, reason=why)
 
 

@@ -54,7 +54,7 @@ def steered(layers: Sequence[nn.Module], steering: Steering) -> Generator[None]:
 
     def hook_of(layer: int) -> Any:
         def hook(_module: nn.Module, _args: object, output: Any) -> Any:
-            return with_stream(output, steering.edit(layer, stream(output)))
+            return with_stream(output, steering.edit(layer, stream(output, steering.d_model)))
 
         return hook
 
@@ -121,7 +121,7 @@ def prefill(
         leaving = upload([before + base[job.prompt_ids] for job in jobs[before:after]], device, torch.int64)
 
         def hook(_module: nn.Module, _args: object, output: Any) -> Any:
-            hidden = stream(output)
+            hidden = stream(output, loaded.d_model)
             rows = (
                 torch.cat([hidden[:before], hidden[leaving.to(hidden.device)]])
                 if before < after

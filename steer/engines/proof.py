@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from steer.adapters import active
 from steer.engines.batching import input_device, refusal
 from steer.errors import UserError
+from steer.ropes import own_positions
 from steer.types import Engine, Limits, LoadedModel, Request, Response, ScoreRow
 
 if TYPE_CHECKING:
@@ -36,16 +37,23 @@ class ProofError(UserError):
     """The engine computes otherwise than the model alone."""
 
 
-def samples(requests: Iterable[Request], window: int) -> tuple[tuple[int, ...], ...]:
-    """The longest and the shortest prompt of those that can run (cut), of different lengths; none of none.
+def longest_proof(loaded: LoadedModel) -> int:
+    """Tokens of a prompt to prove: where frequencies follow the row's length, decoding is not one forward."""
+    return max(1, min(PROMPT_TOKENS, own_positions(loaded.module) - NEW_TOKENS - 1))
 
-    window: the model's (`LoadedModel.window`).
+
+def samples(
+    requests: Iterable[Request], window: int, most: int = PROMPT_TOKENS
+) -> tuple[tuple[int, ...], ...]:
+    """The longest and the shortest prompt of those that can run, of different lengths; none of none.
+
+    window: the model's (`LoadedModel.window`). most: longer ones are cut to so many tokens.
     """
     prompts = {request.prompt_ids for request in requests if refusal(request, window) is None}
     if not prompts:
         return ()
     ordered = sorted(prompts, key=lambda ids: (len(ids), ids))
-    most = min(PROMPT_TOKENS, window - NEW_TOKENS) if window else PROMPT_TOKENS
+    most = min(most, window - NEW_TOKENS) if window else most
     shortest, longest = ordered[0][:most], ordered[-1][:most]
     if len(shortest) == len(longest):
         shortest = longest[: max(1, len(longest) // 2)]
@@ -76,7 +84,7 @@ def prove_scores(engine: Engine, loaded: LoadedModel, row: ScoreRow) -> None:
 
     row: one of those asked for; its additions are left out, a long prompt or answer is cut.
     """
-    prompt, answer = row.prompt_ids[:PROMPT_TOKENS], row.answer_ids[:NEW_TOKENS]
+    prompt, answer = row.prompt_ids[: longest_proof(loaded)], row.answer_ids[:NEW_TOKENS]
     rows = [
         ScoreRow(prompt, answer, adapter=row.adapter),
         ScoreRow(prompt, answer[:1], adapter=row.adapter),

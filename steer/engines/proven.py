@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 from steer import canary
 from steer.adapters import grouped
 from steer.engines.batching import is_out_of_memory
-from steer.engines.proof import ProofError, prove_generation, prove_scores, samples
+from steer.engines.proof import ProofError, longest_proof, prove_generation, prove_scores, samples
+from steer.engines.slots import SlotEngine
+from steer.engines.support import too_long
 from steer.errors import UserError
 from steer.types import Engine, LoadedModel, Read, Request, Response, ScoreRow
 from steer.window import named
@@ -84,8 +86,10 @@ class ProvenEngine:
         self._positions = 0
 
     def _prove(self, requests: Sequence[Request]) -> None:
+        if isinstance(self._engine, SlotEngine) and (reason := too_long(self._loaded, requests)):
+            raise ProofError(reason)
         for adapter, group in grouped(requests, lambda request: request.adapter).items():
-            prompts = samples(group, self._loaded.window)
+            prompts = samples(group, self._loaded.window, longest_proof(self._loaded))
             reach = max(map(len, prompts), default=0)
             if reach > self._reach.get(adapter, 0):
                 prove_generation(self._engine, self._loaded, prompts, adapter)
@@ -126,7 +130,7 @@ class ProvenEngine:
                     f"the {self.name} engine fails its check on {self._loaded.name}: {fault.splitlines()[0]}"
                 )
                 if not self._left:
-                    hint = "" if self.name == "nnsight" else "; use --engine nnsight"
+                    hint = "; use --engine nnsight" if isinstance(self._engine, SlotEngine) else ""
                     raise UserError(why + hint) from error
             self._take()
             self.reason = why

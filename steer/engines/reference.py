@@ -38,9 +38,8 @@ DEFAULT_BATCH = 32
 class ReferenceEngine:
     """Generates and scores through nnsight. batch: the most rows at once (halved when memory runs out)."""
 
-    name = "nnsight"
-
     def __init__(self, loaded: LoadedModel, *, batch: int | None = None) -> None:
+        self.name = "nnsight" if batch != 1 else "nnsight (a row at a time)"
         self._loaded, self._batch = loaded, batch or DEFAULT_BATCH
         self._layers = decoder_layers(loaded.module)[1]
         self._model, self._blocks = traced(loaded)
@@ -100,7 +99,7 @@ class ReferenceEngine:
                         for step in tracer.all():
                             for layer in layers:
                                 output = blocks[layer].output  # waits until the forward gets here,
-                                hidden = stream(output)
+                                hidden = stream(output, loaded.d_model)
                                 if layer == layers[0]:  # so only now are the rows' ends known
                                     steering.begin(rows.fed(step, hidden.shape[1]))
                                 blocks[layer].output = with_stream(output, steering.edit(layer, hidden))
@@ -113,7 +112,9 @@ class ReferenceEngine:
         with model.trace(batch, use_cache=False, logits_to_keep=keep):
             for layer in layers:
                 output = blocks[layer].output
-                blocks[layer].output = with_stream(output, steering.edit(layer, stream(output)))
+                blocks[layer].output = with_stream(
+                    output, steering.edit(layer, stream(output, steering.d_model))
+                )
             logits = model.output.logits.save()
         return logits
 

@@ -31,9 +31,9 @@ from steer.engines.batching import (
 from steer.engines.cache import Prefix, SlotCache
 from steer.engines.prefill import Share, Work, prefill, reaches, share, steered
 from steer.engines.schedule import Queue
+from steer.engines.support import too_long, unsupported
 from steer.errors import UserError
 from steer.interventions import Steering
-from steer.ropes import own_positions
 from steer.sampling import How, choose, how
 from steer.types import Applied, Finish, LoadedModel, Read, Request, Response, ScoreRow
 from steer.uploads import upload
@@ -90,42 +90,6 @@ class _Fed:
     def after(self, chosen: Tensor) -> _Fed:
         """Of the next step, if no row ends."""
         return _Fed(chosen.to(self.tokens.device), self.prefixes, self.own + 1, self.how)
-
-
-def unsupported(loaded: LoadedModel) -> str:
-    """Why the slot engine cannot run a model, or ""."""
-    config: Any = loaded.module.config.get_text_config(decoder=True)
-    kinds = {kind for kind in getattr(config, "layer_types", None) or [] if kind != "full_attention"}
-    if kinds:
-        return f"it has layers of {', '.join(sorted(kinds))}"
-    if not getattr(config, "layer_types", None) and getattr(config, "sliding_window", None):
-        return f"it attends through a sliding window of {config.sliding_window}"
-    if getattr(config, "is_encoder_decoder", False):
-        return "it is an encoder-decoder"
-    if getattr(config, "kv_lora_rank", None):
-        return "it caches latents, not keys and values"
-    if not getattr(config, "rope_parameters", None):
-        return "its positions are not rotary"
-    implementation = getattr(config, "_attn_implementation", "")
-    if implementation not in ("sdpa", "eager"):
-        return f"its attention implementation is {implementation!r} (allowed are sdpa and eager)"
-    if not getattr(loaded.module, "_supports_attention_backend", False):
-        return "its attention cannot be replaced through transformers' attention interface"
-    if getattr(config, "attn_logit_softcapping", None):
-        return "it caps its attention logits"
-    return ""
-
-
-def too_long(loaded: LoadedModel, requests: Iterable[Request]) -> str:
-    """Why the slot engine cannot run rows of such a length on a model, or ""."""
-    bound = own_positions(loaded.module)
-    longest = max((len(request.prompt_ids) + request.limits.new for request in requests), default=0)
-    if longest < bound:
-        return ""
-    return (
-        f"prompt and new tokens may come to {longest}, and from {bound} on the model's rotary positions "
-        "follow the longest row beside (fewer --new-tokens keep below)"
-    )
 
 
 def token_bytes(loaded: LoadedModel) -> int:
