@@ -13,6 +13,8 @@ import pytest
 import torch
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 
+from experiments.options import Options
+from experiments.suffix import suffix
 from steer import models
 from steer.engines import bare_engine, make_engine
 from steer.engines.attention import shared_prompts
@@ -220,3 +222,15 @@ def test_attention_that_asks_for_more_than_plain_attention_is_refused() -> None:
     for more in ({"s_aux": torch.ones(4)}, {"softcap": 50.0}, {"sliding_window": 128}):
         with pytest.raises(TypeError, match=f"{next(iter(more))} is not plain attention"):
             shared_prompts(*args, scaling=1.0, prompts=args[0], **more)
+
+
+def test_a_run_records_the_engine_it_really_used_and_why(tmp_path: Path) -> None:
+    unlike(tmp_path / "model", "nemotron")
+    table = tmp_path / "items.jsonl"
+    table.write_text('{"id": "a", "category": "c", "system": "", "user": "Ship it."}\n')
+    options = Options(model=str(tmp_path / "model"), scenarios=str(table), new_tokens=2, quiet=True)
+    for _ in range(2):  # the second time nothing is generated: what made the rows stays recorded
+        summary, _ = suffix(replace(options, out=tmp_path / "run"))
+        found = summary["provenance"]
+        assert found["engine"] == "nnsight"
+        assert "the slots engine fails its check" in found["engine_reason"]

@@ -287,7 +287,7 @@ def test_a_refused_command_leaves_no_folder_and_the_advised_one_runs_there(
         raise RuntimeError("after the folder was claimed")
 
     with monkeypatch.context() as patched:
-        patched.setattr(running.canary, "check", broken)
+        patched.setattr(running, "record_provenance", broken)
         with pytest.raises(RuntimeError):
             run(patched, *asked, "--context", "none")
     assert not (tmp_path / "run").exists()
