@@ -317,7 +317,7 @@ def test_a_pt_that_needs_pickle_is_refused_and_does_not_run(tmp_path: Path) -> N
 
 def test_a_pt_needs_its_format(tmp_path: Path) -> None:
     torch.save(stack(4), tmp_path / "axis.pt")
-    refused(tmp_path / "axis.pt", "give the format")
+    refused(tmp_path / "axis.pt", "does not say how it counts layers: convert it, with the format")
     refused(tmp_path / "axis.pt", "did you mean 'persona_vectors'", format="persona_vector")
     torch.save(torch.ones(D), tmp_path / "one.pt")
     refused(tmp_path / "one.pt", r"are \[layer, d_model\]", format="assistant-axis")

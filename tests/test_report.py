@@ -469,7 +469,7 @@ def test_a_folder_without_a_summary_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no summary.json in .*finished run"):
         write([tmp_path])
     (tmp_path / "summary.json").write_text("{", encoding="utf-8")
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="not JSON"):
         write([tmp_path])
     with pytest.raises(UserError, match="no run given"):
         write([])
