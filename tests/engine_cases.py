@@ -173,7 +173,7 @@ def decoded(loaded: LoadedModel, rows: list[Request], answers: dict[str, Respons
         return chosen, torch.zeros_like(chosen, dtype=torch.bool)
 
     with (
-        patch("steer.engines.slots.how", lambda live, _device: list(live)),
+        patch("steer.engines.rows.how", lambda live, _device: list(live)),
         patch("steer.engines.slots.choose", forced),
     ):
         list(SlotEngine(loaded, batch=7).generate(rows))

@@ -14,7 +14,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from steer.adapters import active, grouped
@@ -29,17 +28,16 @@ from steer.engines.batching import (
     refusal,
 )
 from steer.engines.cache import Prefix, SlotCache
-from steer.engines.prefill import Share, Work, prefill, reaches, share, steered
+from steer.engines.prefill import Share, Work, prefill, share, steered
+from steer.engines.rows import Fed, Row, joined, spread
 from steer.engines.schedule import Queue
 from steer.engines.support import too_long, unsupported
 from steer.errors import UserError
 from steer.interventions import Steering
-from steer.sampling import How, choose, how
+from steer.sampling import choose
 from steer.types import Applied, Finish, LoadedModel, Read, Request, Response, ScoreRow
-from steer.uploads import upload
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor, nn
 
 MOST_ROWS = {"cpu": 256, "cuda": 512}
@@ -52,44 +50,6 @@ AHEAD = 8
 MEMORY_SHARE = 0.4
 """Of free memory, for the slots: growing them takes half as much again, prefixes and logits the rest."""
 PREFIX_SHARE = 0.2
-
-
-@dataclass(slots=True, eq=False)
-class _Row:
-    """A request in a slot. prefix: its prompt's tokens computed on the side; token: to be fed next."""
-
-    request: Request
-    before: tuple[Applied, ...]
-    began: float
-    prefix: int
-    token: int
-    output: list[int] = field(default_factory=list[int])
-    finish: Finish | None = None
-
-    @property
-    def own(self) -> int:
-        """Tokens of its own in the cache: a step feeds one and gives one."""
-        return len(self.output)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Fed:
-    """What a step feeds and how it chooses, on the device: tokens, prefixes and own [row], as in `_Row`."""
-
-    tokens: Tensor
-    prefixes: Tensor
-    own: Tensor
-    how: How
-
-    @classmethod
-    def of(cls, rows: Sequence[_Row], device: torch.device) -> _Fed:
-        fed = upload([[row.token, row.prefix, row.own] for row in rows], device)
-        tokens, prefixes, own = fed.unbind(1)
-        return cls(tokens, prefixes, own, how([row.request for row in rows], device))
-
-    def after(self, chosen: Tensor) -> _Fed:
-        """Of the next step, if no row ends."""
-        return _Fed(chosen.to(self.tokens.device), self.prefixes, self.own + 1, self.how)
 
 
 def token_bytes(loaded: LoadedModel) -> int:
@@ -209,7 +169,7 @@ class _Run:
     ) -> None:
         self.loaded, self.layers, self.queue, self.slots, self.work = loaded, layers, queue, slots, work
         self.device = input_device(loaded)
-        self.live: list[_Row] = []
+        self.live: list[Row] = []
         self.entering: list[Request] = []  # taken from the queue, not yet in a slot
         self.config: Any = loaded.module.config.get_text_config(decoder=True)
         self.cache = SlotCache([next(layer.parameters()).device for layer in layers], slots)
@@ -218,7 +178,7 @@ class _Run:
         self.users = Counter(share(request) for request in queue.ahead(len(queue)))
         self.room = int(PREFIX_SHARE * free_bytes(self.device))
         self.clock = 0.0  # seconds a row has had, if it was there from the start
-        self.fed: _Fed | None = None  # to the coming step; None when the live rows have changed
+        self.fed: Fed | None = None  # to the coming step; None when the live rows have changed
 
     def responses(self) -> Iterator[Response]:
         import torch
@@ -249,7 +209,7 @@ class _Run:
 
         began = time.perf_counter()
         rows = self.live
-        fed = self.fed = self.fed or _Fed.of(rows, self.device)
+        fed = self.fed = self.fed or Fed.of(rows, self.device)
         positions = (fed.prefixes + fed.own)[:, None]
         mask = self.cache.begin(fed.own, max(row.own for row in rows))
         self.steering.begin(positions)
@@ -287,7 +247,7 @@ class _Run:
         row.finish = finish
         self.work.output += len(row.output)
         self.queue.learn(row.request, len(row.output))
-        applied = tuple(map(_joined, row.before, self.steering.applied(slot)))
+        applied = tuple(map(joined, row.before, self.steering.applied(slot)))
         seconds = self.clock - row.began
         return Response(row.request.key, tuple(row.output), finish, error, applied, seconds)
 
@@ -322,7 +282,7 @@ class _Run:
                 del self.store[key]
             self.cache.enter(slot, key, prefix)
             self.steering.set(slot, request.additions, len(request.prompt_ids), since=prefix.length)
-            row = _Row(request, _spread(request, before), self.clock, prefix.length, request.prompt_ids[-1])
+            row = Row(request, spread(request, before), self.clock, prefix.length, request.prompt_ids[-1])
             self.entering.remove(request)
             if slot < len(self.live):
                 self.live[slot] = row
@@ -379,19 +339,3 @@ class _Run:
             if tokens > PREFILL_TOKENS or fitting < 0:
                 return
             yield request
-
-
-def _spread(request: Request, before: Sequence[Applied]) -> tuple[Applied, ...]:
-    """What was applied in the prefill, for each of the request's additions."""
-    records, prompt = iter(before), len(request.prompt_ids)
-    return tuple(
-        next(records) if reaches(addition, prompt) else Applied(addition.layer, 0, 0.0)
-        for addition in request.additions
-    )
-
-
-def _joined(first: Applied, second: Applied) -> Applied:
-    """Two records of one addition over different positions."""
-    positions = first.positions + second.positions
-    total = first.positions * first.relative + second.positions * second.relative
-    return Applied(first.layer, positions, total / positions if positions else 0.0)
