@@ -40,6 +40,7 @@ STARTS = ("python ", "make ", "pytest ", "source ", "pip ")
 NOT_RUN = {
     "make demo": "`compare` in an environment of its own; the slow suite runs `compare`",
     "make test": "runs this test",
+    "make test-slow": "the same, and the slow ones",
     "source .venv/bin/activate": "the environment that runs this test",
     "python cli.py fetch instrumental-eval": "needs a network; tests/test_fetch.py runs it on a local server",
     "python cli.py fetch paper-runs": "needs a network",
