@@ -229,6 +229,7 @@ def sweep_run(
     length: int = 300,
     answers: Mapping[tuple[str, str], str] | None = None,
     command: str = "vector-sweep",
+    randoms: int = 3,
 ) -> Path:
     """What `vector-sweep` leaves, or with command="compare" what `compare` does.
 
@@ -251,7 +252,7 @@ def sweep_run(
     kinds |= {cell.arm.name: "cell" for cell in grid}
     middle = layers[len(layers) // 2]
     controls: list[ControlPair] = []
-    for i, kind in enumerate(("random", "random", "random", "label", "concept")):
+    for i, kind in enumerate((*["random"] * randoms, "label", "concept")):
         own = {m: cell_name(middle, m, f"{kind} {i} ") for m in (0.2, -0.2)}
         plus = Composite(f"{kind} {i} +", (own[0.2], own[0.2]))
         minus = Composite(f"{kind} {i} -", (own[-0.2], own[-0.2]))
