@@ -6,6 +6,7 @@ also here. It does not know scenarios, suffixes or steering.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from steer import templates, thoughts
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 
     from steer.types import LoadedModel
 
-__all__ = ["Answer", "answer_start", "read_answer", "render"]
+__all__ = ["Answer", "answer_start", "read_answer", "render", "render_messages"]
+
+Message = dict[str, Any]
+"""A template's message: role, content, and where there are any, reasoning_content, tool_calls, name."""
 
 SWITCHES = ("enable_thinking", "thinking", "reasoning")
 """What templates call the switch for thinking."""
@@ -34,14 +38,29 @@ def render(loaded: LoadedModel, system: str, user: str, *, thinking: bool) -> tu
     tokens it puts before plain text. Raises UserError where the template fails, leaves a text out or
     opens no answer, and for tokens that the model does not have.
     """
+    return render_messages(loaded, _texts(system, user), thinking=thinking)
+
+
+def render_messages(
+    loaded: LoadedModel, messages: Sequence[Message], *, thinking: bool, tools: Sequence[dict[str, Any]] = ()
+) -> tuple[int, ...]:
+    """Prompt ids [position] of a conversation, as `render` makes them of two texts.
+
+    tools: as templates take them (`{"type": "function", "function": {"name", ...}}`). UserError also where
+    the template shows the model no tools, or there is none for more than a system and a user text.
+    """
     tokenizer: Any = loaded.tokenizer
     if template_of(loaded.tokenizer) is None:
-        plain = "".join(f"{part.strip()}\n\n" for part in (system, user) if part.strip())
+        if tools or [m["role"] for m in messages] not in (["user"], ["system", "user"]):
+            raise UserError(
+                f"{loaded.name!r} has no chat template: it takes a system and a user text, no other turns or tools"
+            )
+        plain = "".join(f"{m['content'].strip()}\n\n" for m in messages if m["content"].strip())
         ids = tuple(tokenizer(plain).input_ids)
         while ids and ids[-1] in loaded.stop_ids:  # some tokenizers end every text
             ids = ids[:-1]
         return known(loaded, ids)
-    text = _apply(loaded, system, user, thinking=thinking)
+    text = _apply(loaded, messages, thinking=thinking, tools=tools)
     last = tokenizer(text.rstrip(), add_special_tokens=False).input_ids[-1:]
     if last and last[0] in loaded.stop_ids:
         raise UserError(
@@ -96,7 +115,7 @@ def is_thinking(loaded: LoadedModel) -> bool:
 
 def open_thought(loaded: LoadedModel) -> str:
     """What ends the thought that the template opens unasked; "" where it opens none."""
-    return thoughts.opened(_apply(loaded, "", "x", thinking=False))
+    return thoughts.opened(_apply(loaded, _texts("", "x"), thinking=False))
 
 
 def before_answer(loaded: LoadedModel) -> tuple[str, str]:
@@ -105,16 +124,16 @@ def before_answer(loaded: LoadedModel) -> tuple[str, str]:
     if template is None:
         return "x\n\n", ""
     if thoughts.HARMONY in template:
-        return _apply(loaded, "", "x", thinking=False), f"{thoughts.HARMONY}final<|message|>"
+        return _apply(loaded, _texts("", "x"), thinking=False), f"{thoughts.HARMONY}final<|message|>"
     end = open_thought(loaded)
-    return _apply(loaded, "", "x", thinking=False), f"\n{end}\n\n" if end else ""
+    return _apply(loaded, _texts("", "x"), thinking=False), f"\n{end}\n\n" if end else ""
 
 
 def has_switch(loaded: LoadedModel) -> bool:
     """Whether a prompt that asks for thinking differs from one that does not."""
     if template_of(loaded.tokenizer) is None:
         return False
-    asked, not_asked = (_apply(loaded, "", "x", thinking=thinking) for thinking in (True, False))
+    asked, not_asked = (_apply(loaded, _texts("", "x"), thinking=thinking) for thinking in (True, False))
     return asked != not_asked
 
 
@@ -137,23 +156,36 @@ def turn_end(tokenizer: PreTrainedTokenizerBase) -> int | None:
     return None if parts else ids[0]  # where it ends a thought too, it is no end of a turn
 
 
-def _apply(loaded: LoadedModel, system: str, user: str, *, thinking: bool) -> str:
-    if loaded.context == "user" and system.strip():
-        system, user = "", f"{system.strip()}\n\n{user}"
-    messages = [{"role": "system", "content": system}] if system.strip() else []
-    messages.append({"role": "user", "content": user})
-    variables = _variables(loaded.tokenizer, messages, answer=True) | dict.fromkeys(SWITCHES, thinking)
+def _texts(system: str, user: str) -> list[Message]:
+    said = [{"role": "system", "content": system}] if system.strip() else []
+    return [*said, {"role": "user", "content": user}]
+
+
+def _apply(
+    loaded: LoadedModel, messages: Sequence[Message], *, thinking: bool, tools: Sequence[dict[str, Any]] = ()
+) -> str:
+    said = list(messages)
+    if loaded.context == "user" and [m["role"] for m in said[:2]] == ["system", "user"]:
+        system, user = (m["content"] for m in said[:2])
+        said = _texts("", f"{system.strip()}\n\n{user}") + said[2:]
+    variables = _variables(loaded.tokenizer, said, answer=True) | dict.fromkeys(SWITCHES, thinking)
+    variables["tools"] = list(tools) or None
     why, text = "", ""
     try:
         text = templates.render(template_of(loaded.tokenizer) or "", variables, date=loaded.date)
     except templates.TemplateFault as fault:
         why = str(fault)
     else:
-        if dropped := [m["role"] for m in messages if not _holds(text, m["content"])]:
+        if dropped := [m["role"] for m in said if not _holds(text, m["content"])]:
             why = f"it leaves the {dropped[0]}'s text out"
+        if hidden := [tool["function"]["name"] for tool in tools if tool["function"]["name"] not in text]:
+            raise UserError(
+                f"the chat template of {loaded.name!r} shows the model no tools (first: {hidden[0]!r}): "
+                "take a model whose template does"
+            )
     if not why:
         return text
-    if system.strip() and not _fault(loaded, "", user):
+    if said[0]["role"] == "system" and not _fault(loaded, "", said[1]["content"] if said[1:] else "x"):
         raise UserError(f"the chat template of {loaded.name!r} takes no system text ({why}): {NO_SYSTEM}")
     raise UserError(
         f"the chat template of {loaded.name!r} fails ({why}): mend it in the model's folder, "
@@ -163,7 +195,7 @@ def _apply(loaded: LoadedModel, system: str, user: str, *, thinking: bool) -> st
 
 def _fault(loaded: LoadedModel, system: str, user: str) -> bool:
     try:
-        _apply(loaded, system, user, thinking=False)
+        _apply(loaded, _texts(system, user), thinking=False)
     except UserError:
         return True
     return False
@@ -175,12 +207,12 @@ def _holds(text: str, part: str) -> bool:
 
 
 def _variables(
-    tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str]], *, answer: bool
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], *, answer: bool
 ) -> dict[str, Any]:
     """What a template is given; `answer`: it is to open one."""
     return {
         **tokenizer.special_tokens_map,
-        "messages": messages,
+        "messages": list(messages),
         "tools": None,
         "documents": None,
         "add_generation_prompt": answer,

@@ -91,7 +91,7 @@ def prompt_texts(scenario: Scenario, arm: Arm, context: Context) -> tuple[str, s
     return system, compose(user, arm.suffix)
 
 
-def _fitted(limits: Limits, prompt: int, window: int) -> Limits:
+def fitted(limits: Limits, prompt: int, window: int) -> Limits:
     """The limits of a row: its answer ends where the model's positions do (`LoadedModel.window`)."""
     return replace(limits, new=max(1, min(limits.new, window - prompt))) if window else limits
 
@@ -134,7 +134,7 @@ def plan(
             if (system, user) not in rendered:
                 rendered[system, user] = render(loaded, system, user, thinking=thinking)
             ids = rendered[system, user]
-            fitted = _fitted(limits, len(ids), loaded.window)
+            within = fitted(limits, len(ids), loaded.window)
             prompt = Prompt(digest([system, user, list(ids)]), system, user, ids)
             prompts[prompt.id] = prompt
             additions = tuple(a for a in arm.additions if is_effective(a))
@@ -153,7 +153,7 @@ def plan(
                                 "adapter": adapter,
                                 "temperature": chosen.temperature,
                                 "stream": stream,
-                                "limits": [fitted.prompt, fitted.new],
+                                "limits": [within.prompt, within.new],
                                 "stop": sorted(loaded.stop_ids),
                             }
                         ),
@@ -162,7 +162,7 @@ def plan(
                         additions=additions,
                         temperature=chosen.temperature,
                         stream=stream,
-                        limits=fitted,
+                        limits=within,
                         adapter=arm.adapter,
                     )
                     requests.setdefault(request.key, request)

@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("steer", "vectors", "experiments", "organism")
+PACKAGES = ("steer", "vectors", "experiments", "organism", "steergap")
 MAY_IMPORT = {
     "steer": set[str](),
     "organism": {"steer"},
     "vectors": {"steer"},
     "experiments": {"steer", "vectors", "organism"},
+    "steergap": {"steer", "vectors", "experiments", "organism"},
 }
 HEAVY = ("torch", "transformers", "nnsight", "scipy", "openai", "statsmodels", "sklearn", "plotly", "peft")
 

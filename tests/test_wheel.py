@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("steer", "vectors", "experiments", "organism")
+PACKAGES = ("steer", "vectors", "experiments", "organism", "steergap")
 NOT_READ = {".gitignore", "README.md"}
 BUILT = """
 import json
