@@ -232,5 +232,7 @@ def refuse(config: GenerateConfig) -> None:
 
 
 def in_line(error: UserError) -> str:
-    """An error's words with this provider's arguments for the commands' flags."""
-    return re.sub(r"--(engine|dtype|context|batch) ", r"-M \1=", str(error))
+    """An error's words with this provider's arguments for the commands' flags; Inspect prints it by rich."""
+    from rich.markup import escape
+
+    return escape(re.sub(r"--(engine|dtype|context|batch) ", r"-M \1=", str(error)))
