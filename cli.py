@@ -24,6 +24,9 @@ NOT_IN_A_TALK = (
 )
 """Shared flags of what is run on scenarios and leaves a folder."""
 
+WORKERS = ("workers", "ray_address", "gpus_per_worker", "mixed_devices")
+"""Shared flags of what can be spread: training and a talk stay in one process."""
+
 app = typer.Typer(
     help="How far does a prompt suffix move a language model, how far a steering vector, "
     "at what cost, and how sure are we?",
@@ -144,7 +147,7 @@ def compare(
     epilog="Examples: python cli.py emergent  |  python cli.py emergent --model qwen3-4b --no-thinking "
     "--judge openai:gpt-5.2 --narrow bad-advice.jsonl --grid"
 )
-@experiment(recipe)
+@experiment(recipe, without=WORKERS)
 def emergent(
     ctx: typer.Context,
     options: Options,
@@ -433,7 +436,7 @@ def export(
 
 
 @app.command(epilog="Example: python cli.py chat --vector v.safetensors --layer 12 --magnitude 0.2")
-@experiment(without=NOT_IN_A_TALK)
+@experiment(without=(*NOT_IN_A_TALK, *WORKERS))
 def chat(
     ctx: typer.Context,
     options: Options,

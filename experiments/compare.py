@@ -78,7 +78,8 @@ def compare(options: Options, choice: CompareChoice) -> tuple[dict[str, Any], Pa
     sweep_magnitudes(options, choice.sweep)  # a mistyped grid is answered before a model is loaded
     if choice.transfer:
         transfer_recipe(choice.vector)
-    return run_compare(open_session(options), choice)
+    with open_session(options) as session:
+        return run_compare(session, choice)
 
 
 def run_compare(session: Session, choice: CompareChoice) -> tuple[dict[str, Any], Path | None]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from experiments.measures import subject
 from experiments.narrow import Pair, as_scenarios, examples
@@ -15,11 +14,9 @@ from experiments.session import Session
 from steer.chat import render
 from steer.plan import prompt_texts
 from steer.relevance import relevance
+from steer.side_effects import mean_nll
 from steer.store import RunStore
 from steer.types import Arm, ScoreRow
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 def measure_relevance(session: Session, store: RunStore, arms: Sequence[Arm]) -> None:
@@ -56,12 +53,6 @@ def measure_held_out(session: Session, store: RunStore, arms: Sequence[Arm], hel
     texts = examples(session.loaded, held)
     items = as_scenarios(held)
 
-    def mean(row: ScoreRow, logs: Tensor) -> Tensor:
-        import torch
-
-        answer = torch.tensor(row.answer_ids, device=logs.device)
-        return -logs.gather(-1, answer[:, None]).double().mean()
-
     with session.screen.progress(held_out=len(missing)) as tick:
         for arm in missing:
             rows: list[ScoreRow] = []
@@ -72,7 +63,7 @@ def measure_held_out(session: Session, store: RunStore, arms: Sequence[Arm], hel
                     ScoreRow(prompt, answer, arm.additions, arm.adapter)
                     for answer in (example.unwanted_ids, example.wanted_ids)
                 ]
-            nll = [float(value) for value in session.engine.score(rows, mean)]
+            nll = [float(value) for value in session.engine.score(rows, mean_nll)]
             unwanted, wanted = nll[0::2], nll[1::2]
             prefers = sum(u < w for u, w in zip(unwanted, wanted, strict=True)) / len(held)
             if not all(map(math.isfinite, nll)):  # a comparison with what is no number says nothing

@@ -31,49 +31,49 @@ def extract_vector(
     if out.suffix != ".safetensors":
         raise UserError(f"--out {str(out)!r}: a vector is written as a .safetensors file; name it so")
     check_choices(contrast=contrast, method=method, controls=controls, check=check)
-    session = open_session(options, items=evaluation(options))
-    new_tokens = answer_tokens(
-        contrast, asked=options.new_tokens, limit=session.limits.new, thinking=session.thinking
-    )
-    if options.dry_run:
-        numbers = planned_work(
+    with open_session(options, items=evaluation(options)) as session:
+        new_tokens = answer_tokens(
+            contrast, asked=options.new_tokens, limit=session.limits.new, thinking=session.thinking
+        )
+        if options.dry_run:
+            numbers = planned_work(
+                session.loaded,
+                contrast=contrast,
+                layers=layers,
+                scenarios=extraction,
+                per_category=extraction_per_category,
+                evaluation=session.scenarios,
+                suffixes=session.suffixes,
+                thinking=session.thinking,
+                new_tokens=new_tokens,
+                draws=draws,
+            )
+            if not options.quiet:
+                rows = [[k, f"{v:,}"] for k, v in numbers.items()]
+                session.screen.table("Plan of the extraction", ["", ""], rows)
+            return {"plan": numbers}
+        vector = extract(
             session.loaded,
+            session.engine,
+            session.judge,
+            out=out,
+            cache=CACHE / "cache",
+            screen=session.screen,
             contrast=contrast,
+            method=method,
             layers=layers,
             scenarios=extraction,
             per_category=extraction_per_category,
             evaluation=session.scenarios,
             suffixes=session.suffixes,
             thinking=session.thinking,
+            prompt_tokens=session.limits.prompt,
             new_tokens=new_tokens,
             draws=draws,
+            seed=options.seed,
+            controls=controls,
+            check=check,
         )
         if not options.quiet:
-            rows = [[k, f"{v:,}"] for k, v in numbers.items()]
-            session.screen.table("Plan of the extraction", ["", ""], rows)
-        return {"plan": numbers}
-    vector = extract(
-        session.loaded,
-        session.engine,
-        session.judge,
-        out=out,
-        cache=CACHE / "cache",
-        screen=session.screen,
-        contrast=contrast,
-        method=method,
-        layers=layers,
-        scenarios=extraction,
-        per_category=extraction_per_category,
-        evaluation=session.scenarios,
-        suffixes=session.suffixes,
-        thinking=session.thinking,
-        prompt_tokens=session.limits.prompt,
-        new_tokens=new_tokens,
-        draws=draws,
-        seed=options.seed,
-        controls=controls,
-        check=check,
-    )
-    if not options.quiet:
-        session.screen.out.print(trust_screen.show(vector))
-    return trust_screen.as_dict(vector)
+            session.screen.out.print(trust_screen.show(vector))
+        return trust_screen.as_dict(vector)

@@ -86,6 +86,16 @@ def shared_flags(
     judge_timeout: Annotated[float, typer.Option(help="Seconds for one reply of the judge.")] = TIMEOUT,
     engine: Annotated[EngineName, typer.Option(help="How to generate.")] = "auto",
     batch: Annotated[int | None, typer.Option(help="Rows at once; fitted to memory if left out.")] = None,
+    workers: Annotated[
+        str | None, typer.Option(help="A number of processes, a model each, or auto: as many as GPUs.")
+    ] = None,
+    ray_address: Annotated[
+        str | None, typer.Option(help="HOST:PORT of a Ray cluster for --workers; left out, this machine.")
+    ] = None,
+    gpus_per_worker: Annotated[int, typer.Option(help="For a model over several GPUs.")] = 1,
+    mixed_devices: Annotated[
+        bool, typer.Option("--mixed-devices", help="Workers of differing devices in 16 bit all the same.")
+    ] = False,
     prompt_tokens: Annotated[int, typer.Option(help="A longer prompt fails; it is never cut.")] = 4096,
     new_tokens: Annotated[int | None, typer.Option(help="Default 1024, thinking models 8096.")] = None,
     thinking: Annotated[bool | None, typer.Option(help="Default: what the model does by itself.")] = None,
@@ -122,6 +132,10 @@ def shared_flags(
         judge_timeout=judge_timeout,
         engine=engine,
         batch=batch,
+        workers=workers,
+        ray_address=ray_address,
+        gpus_per_worker=gpus_per_worker,
+        mixed_devices=mixed_devices,
         prompt_tokens=prompt_tokens,
         new_tokens=new_tokens,
         thinking=thinking,
@@ -140,6 +154,7 @@ USELESS_WITH = (("model", "models"), ("contrast", "vector"))
 
 USELESS_WITHOUT = (
     *(("lora_rank", "lora"), ("lora_learning_rate", "lora"), ("vector", "defence")),
+    *(("ray_address", "workers"), ("gpus_per_worker", "workers"), ("mixed_devices", "workers")),
     *(("alignment_below", "alignment"), ("coherence_above", "alignment")),
 )
 """(A flag, another without which it has nothing to say), by parameter."""

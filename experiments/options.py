@@ -33,6 +33,7 @@ class Options:
     thinking: None is what the model does by itself.
     date: YYYY-MM-DD, of a template that reads the clock; None is steer.types.DATE.
     temperatures: greedy at 0; `samples` applies to those above 0.
+    workers: a number of them, or `auto`; None is this process alone. The three after it are of theirs.
     out: None is a folder under runs/ named after the configuration.
     """
 
@@ -57,6 +58,10 @@ class Options:
     judge_timeout: float = TIMEOUT
     engine: EngineName = "auto"
     batch: int | None = None
+    workers: str | None = None
+    ray_address: str | None = None
+    gpus_per_worker: int = 1
+    mixed_devices: bool = False
     prompt_tokens: int = 4096
     new_tokens: int | None = None
     thinking: bool | None = None
@@ -71,6 +76,7 @@ class Options:
         counts = {
             "--per-category": self.per_category,
             "--batch": self.batch,
+            "--gpus-per-worker": self.gpus_per_worker,
             "--prompt-tokens": self.prompt_tokens,
             "--new-tokens": self.new_tokens,
             "--samples": self.samples,
@@ -80,6 +86,10 @@ class Options:
         for flag, count in counts.items():
             if count is not None and count <= 0:
                 raise UserError(f"{flag} {count}: allowed are whole numbers from 1; give one or leave it out")
+        if self.workers not in (None, "auto") and not re.fullmatch("[1-9][0-9]{0,4}", str(self.workers)):
+            raise UserError(f"--workers {self.workers}: allowed are whole numbers from 1, and auto")
+        if self.workers and not re.fullmatch("auto|cpu|cuda", self.device):
+            raise UserError(f"--device {self.device}: with --workers allowed are auto, cpu and cuda")
         if self.date is not None and not re.fullmatch(r"\d{4}-\d\d-\d\d", self.date):
             raise UserError(f"--date {self.date!r}: write it as {DATE}")
         if not self.temperatures:

@@ -20,6 +20,8 @@ from experiments.session import (
 )
 from steer import judges, pipeline, summary
 from steer.chat import read_answer
+from steer.engines.parts import RowError
+from steer.errors import UserError
 from steer.store import RunStore
 from steer.types import Arm, Scenario
 
@@ -118,16 +120,23 @@ def generate_and_judge(session: Session, store: RunStore, planned: pipeline.Plan
         record_provenance(session, store)
     before, began = store.output_tokens(), time.monotonic()
     unjudged = missing + sum(1 for _ in store.unjudged(session.judge.name))
-    with session.screen.progress(generate=missing, judge=unjudged) as tick:
-        marks = pipeline.run(
-            store,
-            planned,
-            session.loaded,
-            session.engine,
-            session.judge,
-            judge_sees=session.options.judge_sees,
-            tick=tick,
-        )
+    workers = session.loaded.workers
+    standing = None if workers is None else workers.standing
+    with session.screen.progress(standing, generate=missing, judge=unjudged) as tick:
+        try:
+            marks = pipeline.run(
+                store,
+                planned,
+                session.loaded,
+                session.engine,
+                session.judge,
+                judge_sees=session.options.judge_sees,
+                tick=tick,
+            )
+        except RowError as error:
+            raise UserError(f"{_whose(planned, error.key)}: {error}") from error
+    if missing and workers is not None:
+        record_provenance(session, store)
     if missing:
         tokens, seconds = store.output_tokens() - before, time.monotonic() - began
         session.screen.note(f"{tokens:,} new tokens, {tokens / seconds:.0f} a second, judging included")
@@ -141,6 +150,12 @@ def generate_and_judge(session: Session, store: RunStore, planned: pipeline.Plan
     pipeline.require_judged(store, session.judge)
     if lost := pipeline.without_label(store, session.judge.name):
         session.screen.note(lost)
+
+
+def _whose(planned: pipeline.Planned, key: str) -> str:
+    """The scenario and the arm of a row, for a message."""
+    row = next(row for row in planned.rows if row.response == key)
+    return f"scenario {row.scenario!r} under arm {row.arm!r}"
 
 
 def finish(session: Session, store: RunStore) -> dict[str, Any]:

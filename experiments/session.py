@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from experiments.options import Options
 from steer import chat, models, scenarios, suffixes
@@ -27,21 +27,30 @@ from steer.versions import VERSION, packages
 
 if TYPE_CHECKING:
     from steer.engines.proven import ProvenEngine
+    from steer.engines.replicas import ReplicaEngine
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Session:
-    """Everything resolved: what an experiment plans with."""
+    """Everything resolved: what an experiment plans with. Where it has workers, they end with its block."""
 
     options: Options
     loaded: LoadedModel
-    engine: ProvenEngine
+    engine: ProvenEngine | ReplicaEngine
     judge: Judge
     scenarios: tuple[Scenario, ...]
     suffixes: SuffixSet
     limits: Limits
     thinking: bool
     screen: Screen
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End its workers, if it has any."""
+        if self.loaded.workers is not None:
+            self.loaded.workers.close()
 
 
 def evaluation_set(options: Options) -> str:
@@ -62,23 +71,19 @@ def open_session(options: Options, *, items: Sequence[Scenario] | None = None) -
     if items is None:
         items = scenarios.load(source, per_category=options.per_category, seed=options.seed)
     judge = open_judge(options, evidence)
-    loaded = models.load(
-        options.model,
-        revision=options.revision,
-        dtype=options.dtype,
-        device=options.device,
-        device_map=options.device_map,
-    )
-    loaded = replace(loaded, context=options.context, date=options.date or DATE)
-    thinking = chat.is_thinking(loaded) or bool(options.thinking)
-    for reason in (*loaded.reasons, *_about_prompts(loaded, options, thinking=thinking)):
-        screen.note(reason)
-    if loaded.evidence and not options.force:
-        _refuse_foreign(items, source)
+    loaded, engine = _load(options, screen)
+    try:
+        loaded = replace(loaded, context=options.context, date=options.date or DATE)
+        thinking = chat.is_thinking(loaded) or bool(options.thinking)
+        for reason in (*loaded.reasons, *_about_prompts(loaded, options, thinking=thinking)):
+            screen.note(reason)
+        if loaded.evidence and not options.force:
+            _refuse_foreign(items, source)
+    except BaseException:
+        if loaded.workers is not None:
+            loaded.workers.close()
+        raise
     new_tokens = options.new_tokens or loaded.new_tokens or (8096 if thinking else 1024)
-    from steer.engines import make_engine
-
-    engine = make_engine(options.engine, loaded, batch=options.batch, say=screen.note)
     return Session(
         options=options,
         loaded=loaded,
@@ -89,6 +94,34 @@ def open_session(options: Options, *, items: Sequence[Scenario] | None = None) -
         limits=Limits(prompt=options.prompt_tokens, new=new_tokens),
         thinking=thinking,
         screen=screen,
+    )
+
+
+def _load(options: Options, screen: Screen) -> tuple[LoadedModel, ProvenEngine | ReplicaEngine]:
+    """The model and its engine, in this process or with workers."""
+    from steer.engines import make_engine
+
+    where: dict[str, Any] = {
+        "revision": options.revision,
+        "dtype": options.dtype,
+        "device": options.device,
+        "device_map": options.device_map,
+    }
+    if options.workers is None:
+        loaded = models.load(options.model, **where)
+        return loaded, make_engine(options.engine, loaded, batch=options.batch, say=screen.note)
+    from steer.engines.replicas import make_replicas
+
+    return make_replicas(
+        options.engine,
+        options.model,
+        workers=options.workers,
+        address=options.ray_address,
+        gpus_per_worker=options.gpus_per_worker,
+        mixed_devices=options.mixed_devices,
+        batch=options.batch,
+        say=screen.note,
+        **where,
     )
 
 
@@ -174,7 +207,9 @@ def configuration(session: Session, command: str, arms: Sequence[Arm], **more: A
 
 def provenance(session: Session) -> dict[str, Any]:
     """What should not decide a text but may be asked for later: engine (and why), device, versions."""
+    workers = session.loaded.workers
     return {
+        **({"workers": workers.described} if workers is not None else {}),
         "engine": session.engine.name,
         **({"engine_reason": session.engine.reason} if session.engine.reason else {}),
         "device": session.loaded.device,
@@ -220,7 +255,11 @@ def open_store(session: Session, folder: Path, config: dict[str, Any]) -> RunSto
 
 
 def record_provenance(session: Session, store: RunStore) -> None:
-    store.set_meta("provenance", json.dumps(provenance(session)))
+    found = provenance(session)
+    if session.loaded.workers is not None:
+        made = store.query("SELECT engine, count(*) FROM responses GROUP BY engine ORDER BY engine")
+        found["workers"] |= {"rows": dict(made)}
+    store.set_meta("provenance", json.dumps(found))
 
 
 def discard(store: RunStore) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from experiments.options import Options
 from experiments.running import dry_run, finish, run_arms
-from experiments.session import open_session
+from experiments.session import Session, open_session
 from experiments.tables import print_arms, print_footer, print_gaps
 from steer.suffixes import SuffixSet
 from steer.types import Arm
@@ -21,7 +21,13 @@ def suffix_arms(suffixes: SuffixSet) -> list[Arm]:
 
 def suffix(options: Options) -> tuple[dict[str, Any], Path | None]:
     """Run the experiment; its summary, and the folder that holds everything (None for a dry run)."""
-    session = open_session(options)
+    with open_session(options) as session:
+        return run_suffix(session)
+
+
+def run_suffix(session: Session) -> tuple[dict[str, Any], Path | None]:
+    """Run the experiment in an open session: see `suffix`."""
+    options = session.options
     arms = suffix_arms(session.suffixes)
     if options.dry_run:
         return dry_run(session, "suffix", arms), None

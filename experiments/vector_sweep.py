@@ -67,7 +67,8 @@ class Chosen:
 def vector_sweep(options: Options, choice: SweepChoice) -> tuple[dict[str, Any], Path | None]:
     """Open a session and run the sweep: see `run_sweep`."""
     sweep_magnitudes(options, choice)  # a mistyped grid is answered before a model is loaded
-    return run_sweep(open_session(options), choice)
+    with open_session(options) as session:
+        return run_sweep(session, choice)
 
 
 def run_sweep(session: Session, choice: SweepChoice) -> tuple[dict[str, Any], Path | None]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from steer.elsewhere import once
 from steer.engines.batching import pad_left
 from steer.errors import UserError
 
@@ -79,7 +80,10 @@ def check_stream(loaded: LoadedModel) -> None:
 
     A row's stream must be the same beside a longer one, padded: what reads streams reads them in batches.
     """
+    once(loaded, _check_stream)
 
+
+def _check_stream(loaded: LoadedModel) -> None:
     long, short = tuple(range(1, 9)), (5, 3, 4)
     beside = _streams(loaded, [long, short])
     tolerance = 0.1 if loaded.module.dtype.itemsize < 4 else 1e-3

@@ -8,6 +8,7 @@ names that callers need are also here.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,6 +21,8 @@ from steer.types import LoadedModel
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from steer.elsewhere import Workers
 
 __all__ = ["ALIASES", "load", "resolve"]
 
@@ -85,6 +88,28 @@ def load(
         window=window.bound(module),
         reasons=tuple(reasons),
     )
+
+
+def outline(spec: str, like: LoadedModel, workers: Workers, *, revision: str | None = None) -> LoadedModel:
+    """A model that workers hold, without its weights: its tokenizer, and a module on `meta`.
+
+    like: what a worker loaded. Raises UserError where its configuration, tokenizer or template are others.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    resolved = resolve(spec, revision=revision)
+    folder = resolved.folder or download(resolved)
+    if files_id(folder) != like.files:
+        raise UserError(
+            f"{folder}: its configuration, tokenizer or template are not those the workers have: copy the "
+            "same model to every node, or put it on a file system that all share"
+        )
+    config: Any = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    with torch.device("meta"):
+        module: Any = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, like.dtype))
+    tokenizer = _tokenizer(folder)
+    return replace(like, name=spec, module=module.eval(), tokenizer=tokenizer, workers=workers)
 
 
 def _device(device: str) -> tuple[str, str]:

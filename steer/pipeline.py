@@ -72,7 +72,13 @@ def run(
                 )
                 marks.update([answer.mark] if answer.mark else [])
                 buffer.append(
-                    StoredResponse(response, answer.thinking, answer.text, answer.complete, engine.name)
+                    StoredResponse(
+                        response,
+                        answer.thinking,
+                        answer.text,
+                        answer.complete,
+                        response.made or engine.name,
+                    )
                 )
                 if len(buffer) >= FLUSH_ROWS or time.monotonic() - flushed >= FLUSH_SECONDS:
                     flush()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import unicodedata
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -79,9 +79,12 @@ class Screen:
         self.out.print(table)
 
     @contextmanager
-    def progress(self, **rows: int) -> Generator[_Ticker]:
-        """A bar for each kind of work (`generate`, `judge`, ...); plain lines where there is no terminal."""
-        ticker = _Ticker(self, rows)
+    def progress(self, standing: Callable[[], str] | None = None, **rows: int) -> Generator[_Ticker]:
+        """A bar for each kind of work (`generate`, `judge`, ...); plain lines where there is no terminal.
+
+        standing: says how the first kind goes besides, beside its rate.
+        """
+        ticker = _Ticker(self, rows, standing)
         try:
             with ticker.live():
                 yield ticker
@@ -90,8 +93,8 @@ class Screen:
 
 
 class _Ticker:
-    def __init__(self, screen: Screen, totals: dict[str, int]) -> None:
-        self.screen, self.totals = screen, totals
+    def __init__(self, screen: Screen, totals: dict[str, int], standing: Callable[[], str] | None) -> None:
+        self.screen, self.totals, self.standing = screen, totals, standing
         self.done = dict.fromkeys(totals, 0)
         self.start = self.last = self.ticked = time.monotonic()
         self.begun: dict[str, float] = {}  # a kind begins where the work before its first tick ended
@@ -132,14 +135,17 @@ class _Ticker:
         begun = self.begun.setdefault(what, self.ticked)
         self.ticked = now
         rate = self.done[what] / max(now - begun, 1e-9)
+        shown = f"{rate:.1f} rows/s"
+        if self.standing is not None and what == next(iter(self.totals)):
+            shown += f", {self.standing()}"
         if self.rich is not None:
             if what in self.bars:
-                self.rich.update(self.bars[what], advance=rows, rate=f"{rate:.1f} rows/s")  # type: ignore[attr-defined]
+                self.rich.update(self.bars[what], advance=rows, rate=shown)  # type: ignore[attr-defined]
         elif now - self.last >= PLAIN_LINE_SECONDS:
             self.last = now
             left = (self.totals[what] - self.done[what]) / max(rate, 1e-9)
             self.screen.note(
-                f"{what}: {self.done[what]}/{self.totals[what]} rows, {rate:.1f} rows/s, {left:.0f} s left"
+                f"{what}: {self.done[what]}/{self.totals[what]} rows, {shown}, {left:.0f} s left"
             )
 
     def close(self) -> None:

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from steer.chat import answer_start, read_answer, render
 from steer.errors import UserError
 from steer.plan import prompt_texts
-from steer.types import Arm, Engine, Limits, LoadedModel, Request, Scenario, ScoreRow
+from steer.types import Arm, Engine, Limits, LoadedModel, Read, Request, Scenario, ScoreRow
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,7 +37,7 @@ def fluency(
     where there is no answer.
     """
     rows = [_answer_row(loaded, prompt, output) for prompt, output in answers]
-    scored = engine.score((row for row in rows if row is not None), _mean_nll)
+    scored = engine.score((row for row in rows if row is not None), mean_nll)
     for row in rows:
         yield None if row is None else float(next(scored))
 
@@ -68,30 +69,45 @@ def drift(
     stop token with them; they are fed under the arm as if it had chosen them, so that an addition
     acts on the positions it acts on in generation and a suffix stands at the end of the prompt.
     Not finite where the arm's logits are not, or it excludes what the unsteered model may say.
-    Keeps the unsteered log-probabilities [prompt, token, vocab] in fp32 in memory: 0.5 GB for 24
-    prompts and Qwen's vocabulary.
     """
     if not prompts:
         raise UserError("no neutral prompts to measure drift on: give at least one")
     paths = _unsteered(engine, loaded, prompts, thinking=thinking)
     tokens = sum(len(row.answer_ids) for row in paths)
-    before = list(engine.score(paths, lambda _, log_p: log_p.float().cpu()))
-    which: dict[ScoreRow, int] = {}
 
     def steered(arm: Arm) -> Iterator[ScoreRow]:
         for index, (scenario, path) in enumerate(zip(prompts, paths, strict=True)):
             prompt = render(loaded, *prompt_texts(scenario, arm, loaded.context), thinking=thinking)
-            row = ScoreRow(prompt, path.answer_ids, arm.additions, arm.adapter)
-            which[row] = index
-            yield row
-
-    def divergence(row: ScoreRow, log_q: Tensor) -> Tensor:
-        return kl(before[which[row]].to(log_q.device).double(), log_q.double()).sum()
+            yield ScoreRow(prompt, path.answer_ids, arm.additions, arm.adapter, beside=index)
 
     chosen = list(arms)
-    scored = engine.score((row for arm in chosen for row in steered(arm)), divergence)
+    scored = engine.score((row for arm in chosen for row in steered(arm)), Divergence(tuple(paths)))
     for arm in chosen:
         yield arm.name, sum(float(value) for value in islice(scored, len(paths))) / tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """Reads KL(unsteered || row) summed over a row's tokens; `paths` are the unsteered rows.
+
+    Where it is read it keeps their log-probabilities [prompt, token, vocab] in fp32 in memory: 0.5 GB for
+    24 prompts and Qwen's vocabulary.
+    """
+
+    paths: tuple[ScoreRow, ...]
+
+    def at(self, engine: Engine) -> Read:
+        before = list(engine.score(self.paths, whole))
+
+        def divergence(row: ScoreRow, log_q: Tensor) -> Tensor:
+            return kl(before[row.beside].to(log_q.device).double(), log_q.double()).sum()
+
+        return divergence
+
+
+def whole(_: ScoreRow, log_p: Tensor) -> Tensor:
+    """A row's log-probabilities, in memory that is not the device's."""
+    return log_p.float().cpu()
 
 
 def kl(log_p: Tensor, log_q: Tensor) -> Tensor:
@@ -112,7 +128,8 @@ def _answer_row(loaded: LoadedModel, prompt: Sequence[int], output: Sequence[int
     return ScoreRow((*prompt, *ids[:start]), ids[start:]) if ids[start:] else None
 
 
-def _mean_nll(row: ScoreRow, log_p: Tensor) -> Tensor:
+def mean_nll(row: ScoreRow, log_p: Tensor) -> Tensor:
+    """Nats a token of a row's answer, fp64."""
     import torch
 
     answer = torch.tensor(row.answer_ids, device=log_p.device)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from steer.elsewhere import Workers
+
 Role = Literal["hit", "miss", "refusal", "broken"]
 """What a task's label means: what the rate counts; what it does not; a refusal to take part; no sense."""
 
@@ -149,6 +151,7 @@ class LoadedModel:
     context, date: how its prompts are made.
     window: positions it can look up, for prompt and answer together (`steer.window`); 0 where any can be.
     reasons: one line each on why this dtype and device were chosen.
+    workers: who has the weights, where `module` has none (its tensors are on `meta`).
     """
 
     name: str
@@ -169,6 +172,7 @@ class LoadedModel:
     date: str = DATE
     window: int = 0
     reasons: tuple[str, ...] = ()
+    workers: Workers | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -209,6 +213,7 @@ class Response:
 
     error: why a row `failed` (prompt over the limit, non-finite logits, ...), else "".
     seconds: wall time of the row's batch divided among its rows; provenance, never compared.
+    made: the engine and the worker it ran on, where there are workers; provenance too.
     """
 
     key: str
@@ -217,20 +222,34 @@ class Response:
     error: str = ""
     applied: tuple[Applied, ...] = ()
     seconds: float = 0.0
+    made: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoreRow:
-    """A teacher-forced row: the prompt, and the answer whose tokens are scored, steered as in generation."""
+    """A teacher-forced row: the prompt, and the answer whose tokens are scored, steered as in generation.
+
+    beside: the place, in a `Reading`'s own rows, of the one this is read beside.
+    """
 
     prompt_ids: tuple[int, ...]
     answer_ids: tuple[int, ...]
     additions: tuple[Addition, ...] = ()
     adapter: str = ""
+    beside: int = 0
 
 
 Read = Callable[["ScoreRow", "Tensor"], "Tensor"]
-"""Reduces a row's log-probabilities [answer, vocab] (fp32) to what is kept of them."""
+"""Reduces a row's log-probabilities [answer, vocab] (fp32) to what is kept of them.
+
+A function of a module, or a small object: it is pickled where workers score.
+"""
+
+
+class Reading(Protocol):
+    """A `Read` that needs log-probabilities of other rows too: they are computed where it is read."""
+
+    def at(self, engine: Engine) -> Read: ...
 
 
 class Engine(Protocol):
@@ -243,7 +262,7 @@ class Engine(Protocol):
         """Lazily, in any order, as rows finish; every request gets exactly one response."""
         ...
 
-    def score(self, rows: Iterable[ScoreRow], read: Read) -> Iterator[Tensor]:
+    def score(self, rows: Iterable[ScoreRow], read: Read | Reading) -> Iterator[Tensor]:
         """In the order of `rows`: `read` of the log-probabilities [answer, vocab] of each row.
 
         Entry [i] is the distribution that predicts answer token i.

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steer.atomic import write_atomically
+from steer.elsewhere import each
 from steer.errors import UserError
 from steer.plan import digest
 from steer.types import LoadedModel
@@ -68,10 +69,10 @@ def cached_capture(
     from safetensors.torch import save
 
     out = torch.zeros(slots, len(layers), loaded.d_model)
+    missing: list[tuple[Path, int, list[Row]]] = []  # file, first slot, rows
     for number, grouped in groupby(rows, key=lambda row: row.slot // CHUNK):
         first = number * CHUNK
         chunk = [Row(r.ids, r.start, r.end, r.slot - first) for r in grouped]
-        count = min(CHUNK, slots - first)
         content = [
             made_by(),
             loaded.weights,
@@ -83,9 +84,14 @@ def cached_capture(
         file = cache / f"capture-{digest(content)[:24]}.safetensors"
         values = _kept(file)
         if values is None:
-            values = capture(loaded, chunk, layers=layers, slots=count)
-            write_atomically(file, save({"activations": values}, {"sha256": _sha256(values)}))
-        out[first : first + count] = values
+            missing.append((file, first, chunk))
+        else:
+            out[first : first + CHUNK] = values
+            tick(len(chunk))
+    parts = ((chunk, tuple(layers), min(CHUNK, slots - first)) for _, first, chunk in missing)
+    for (file, first, chunk), values in zip(missing, each(loaded, _captured, parts), strict=True):
+        write_atomically(file, save({"activations": values}, {"sha256": _sha256(values)}))
+        out[first : first + CHUNK] = values
         tick(len(chunk))
     if not bool(torch.isfinite(out).all()):
         bad = [layer for k, layer in enumerate(layers) if not bool(torch.isfinite(out[:, k]).all())]
@@ -94,6 +100,10 @@ def cached_capture(
             "load it in bfloat16 or float32"
         )
     return out
+
+
+def _captured(loaded: LoadedModel, rows: Sequence[Row], layers: Sequence[int], slots: int) -> Tensor:
+    return capture(loaded, rows, layers=layers, slots=slots)
 
 
 def _kept(file: Path) -> Tensor | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from steer.blocks import stream
+from steer.elsewhere import each
 from steer.errors import UserError
 from steer.interventions import span_range
 from steer.ropes import NEVER, apart, own_positions
@@ -218,21 +219,14 @@ def span_statistics(
     units = [directions[layer].double() / directions[layer].double().norm() for layer in layers]
     # [layer, (sum |h|, sum p, sum p^2), span] with p the projection on d/|d|
     sums = torch.zeros(len(layers), 3, len(SPANS), dtype=torch.float64)
-    for batch in batches(lengths, batch_tokens=batch_tokens, bound=own_positions(loaded.module)):
-
-        def read(k: int, hidden: Tensor, offsets: list[int], batch: list[int] = batch) -> Tensor:
-            inside = torch.zeros(len(SPANS), *hidden.shape[:2], dtype=torch.bool)  # [span, row, position]
-            for s in range(len(SPANS)):
-                for i, (row, offset) in enumerate(zip(batch, offsets, strict=True)):
-                    start, end = spans[s][row]
-                    inside[s, i, offset + start : offset + end] = True
-            values = hidden.float()
-            n = values.norm(dim=-1).cpu().double()  # [row, position]
-            p = (values @ units[k].to(values)).cpu().double()
-            figures = torch.stack((n, p, p * p)).unsqueeze(1)  # [3, 1, row, position]
-            return torch.where(inside, figures, 0.0).sum((-2, -1))  # pads may hold anything, nan too
-
-        sums += _trace(loaded, [rows[i].prompt_ids + rows[i].answer_ids for i in batch], layers, read)
+    chosen = list(batches(lengths, batch_tokens=batch_tokens, bound=own_positions(loaded.module)))
+    parts = (
+        ([rows[i].prompt_ids + rows[i].answer_ids for i in batch], [[of[i] for i in batch] for of in spans])
+        for batch in chosen
+    )
+    found_sums = each(loaded, _span_sums, ((ids, inside, layers, units) for ids, inside in parts))
+    for batch, part in zip(chosen, found_sums, strict=True):
+        sums += part
         if progress is not None:
             progress(len(batch))
     found: dict[Span, dict[int, SpanStatistics]] = {}
@@ -246,3 +240,30 @@ def span_statistics(
             per_layer[layer] = SpanStatistics(norm, mean, math.sqrt(max(0.0, square - mean**2)), count)
         found[span] = per_layer
     return found
+
+
+def _span_sums(
+    loaded: LoadedModel,
+    rows: Sequence[tuple[int, ...]],
+    spans: Sequence[Sequence[tuple[int, int]]],
+    layers: Sequence[int],
+    units: Sequence[Tensor],
+) -> Tensor:
+    """[layer, (sum |h|, sum p, sum p^2), span] fp64 of one batch, with p the projection on `units` (d/|d|).
+
+    spans: [span][row] -> positions [start, end).
+    """
+    import torch
+
+    def read(k: int, hidden: Tensor, offsets: list[int]) -> Tensor:
+        inside = torch.zeros(len(spans), *hidden.shape[:2], dtype=torch.bool)  # [span, row, position]
+        for s, of in enumerate(spans):
+            for i, ((start, end), offset) in enumerate(zip(of, offsets, strict=True)):
+                inside[s, i, offset + start : offset + end] = True
+        values = hidden.float()
+        n = values.norm(dim=-1).cpu().double()  # [row, position]
+        p = (values @ units[k].to(values)).cpu().double()
+        figures = torch.stack((n, p, p * p)).unsqueeze(1)  # [3, 1, row, position]
+        return torch.where(inside, figures, 0.0).sum((-2, -1))  # pads may hold anything, nan too
+
+    return _trace(loaded, rows, layers, read)

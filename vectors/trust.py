@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from steer.blocks import final_norm
+from steer.elsewhere import once
 from vectors.directions import Recipe, cosine, equal_weights
 
 if TYPE_CHECKING:
@@ -122,6 +123,12 @@ def unembedding_tokens(
     By the unembedding of the direction after the final norm (whose gain applies to every dimension);
     the cosine is that of the normed direction with the token's unembedding.
     """
+    return once(loaded, _unembedding_tokens, directions, suffix_ids)
+
+
+def _unembedding_tokens(
+    loaded: LoadedModel, directions: dict[int, Tensor], suffix_ids: Sequence[int]
+) -> dict[int, tuple[tuple[str, ...], tuple[str, ...], str, float | None]]:
     import torch
 
     norm = final_norm(loaded.module)

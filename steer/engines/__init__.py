@@ -1,7 +1,8 @@
 """Engines: they turn requests into responses, steered row by row.
 
 `reference` is plain batched generation under nnsight; `slots` is the fast one and must equal it;
-`proven` is what the rest of the program gets: the first of them that proves itself on what is asked.
+`proven` is what the rest of the program gets: the first of them that proves itself on what is asked;
+`replicas` is many of those, in processes of their own, here or on other machines.
 They know nothing of scenarios, arms' names, judges or stores.
 """
 

@@ -18,7 +18,7 @@ from steer.engines.proof import ProofError, longest_proof, prove_generation, pro
 from steer.engines.slots import SlotEngine
 from steer.engines.support import too_long
 from steer.errors import UserError
-from steer.types import Engine, LoadedModel, Read, Request, Response, ScoreRow
+from steer.types import Engine, LoadedModel, Read, Reading, Request, Response, ScoreRow
 from steer.window import named
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class ProvenEngine:
         self.prove(asked)
         yield from self._engine.generate(asked)
 
-    def score(self, rows: Iterable[ScoreRow], read: Read) -> Iterator[Tensor]:
+    def score(self, rows: Iterable[ScoreRow], read: Read | Reading) -> Iterator[Tensor]:
         coming = map(self._fitting, rows)
         first = list(islice(coming, PEEK))
         self._hold(lambda: self._prove_scores(first))

@@ -26,7 +26,7 @@ from steer.interventions import Steering
 from steer.ropes import apart
 from steer.sampling import choose, how
 from steer.tracing import traced
-from steer.types import LoadedModel, Read, Request, Response, ScoreRow
+from steer.types import LoadedModel, Read, Reading, Request, Response, ScoreRow
 
 if TYPE_CHECKING:
     import torch
@@ -65,9 +65,10 @@ class ReferenceEngine:
             yield from (response for _, response in done)
         yield from failed
 
-    def score(self, rows: Iterable[ScoreRow], read: Read) -> Iterator[Tensor]:
+    def score(self, rows: Iterable[ScoreRow], read: Read | Reading) -> Iterator[Tensor]:
         """As the protocol says; right answers to questions of fluency, drift and judging."""
-        return scoring.score(self._loaded, rows, read, batch=self._batch, forward=self._forward)
+        chosen = scoring.read_at(read, self)
+        return scoring.score(self._loaded, rows, chosen, batch=self._batch, forward=self._forward)
 
     def _generate(self, requests: Sequence[Request]) -> list[Response]:
         began = time.perf_counter()

@@ -13,7 +13,7 @@ from steer.blocks import decoder_layers
 from steer.engines.batching import WINDOW, in_batches, input_device, pad_left, with_adapters
 from steer.interventions import Steering, span_range
 from steer.ropes import apart, own_positions
-from steer.types import LoadedModel, Read, ScoreRow
+from steer.types import Engine, LoadedModel, Read, Reading, ScoreRow
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,6 +23,11 @@ Forward = Callable[["Tensor", "Tensor", "Tensor", int, Steering], "Tensor"]
 
 Follow = Callable[["Tensor", "Tensor", "Tensor", Any, Steering], "Tensor"]
 """(ids, additive mask [1, 1, position, column], position ids, past keys and values, steering) -> logits."""
+
+
+def read_at(read: Read | Reading, engine: Engine) -> Read:
+    """What reduces rows on this engine."""
+    return read if callable(read) else read.at(engine)
 
 
 def score(

@@ -35,7 +35,7 @@ from steer.engines.support import too_long, unsupported
 from steer.errors import UserError
 from steer.interventions import Steering
 from steer.sampling import choose
-from steer.types import Applied, Finish, LoadedModel, Read, Request, Response, ScoreRow
+from steer.types import Applied, Finish, LoadedModel, Read, Reading, Request, Response, ScoreRow
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -117,7 +117,7 @@ class SlotEngine:
             del run
             free_memory()
 
-    def score(self, rows: Iterable[ScoreRow], read: Read) -> Iterator[Tensor]:
+    def score(self, rows: Iterable[ScoreRow], read: Read | Reading) -> Iterator[Tensor]:
         def forward(ids: Tensor, mask: Tensor, positions: Tensor, keep: int, steering: Steering) -> Tensor:
             with steered(self._layers, steering):
                 return self._loaded.module(
@@ -139,7 +139,8 @@ class SlotEngine:
                 ).logits
 
         batch = self._batch or 32
-        return scoring.score_shared(self._loaded, rows, read, batch=batch, forward=forward, follow=follow)
+        chosen = scoring.read_at(read, self)
+        return scoring.score_shared(self._loaded, rows, chosen, batch=batch, forward=forward, follow=follow)
 
     def _row_bytes(self, request: Request) -> int:
         """Keys and values of a row at its longest, and its logits (in the model's dtype and fp64)."""

@@ -38,6 +38,16 @@ class _Ready:
     close: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Letters:
+    """Reads the log-probabilities [letter] of these tokens at a row's first, fp64."""
+
+    ids: tuple[int, ...]
+
+    def __call__(self, _: ScoreRow, logs: Tensor) -> Tensor:
+        return logs[0, list(self.ids)].double()
+
+
 class LocalJudge:
     """Loads its model when it is first asked. Its name holds the weights' id and the prompt's hash."""
 
@@ -75,11 +85,8 @@ class LocalJudge:
                 for ids in prompts:
                     yield ScoreRow(ids, ready.letters[:1])
 
-        def letters(_: ScoreRow, logs: Tensor) -> Tensor:
-            return logs[0, list(ready.letters)].double()
-
         found: list[list[float]] = []
-        for logs in ready.engine.score(rows(), letters):
+        for logs in ready.engine.score(rows(), Letters(ready.letters)):
             found.append(logs.tolist())
             if len(found) == len(LETTERS):
                 yield shown.popleft(), verdict(found)

@@ -1,0 +1,127 @@
+"""What tests of workers share: a Ray of their own, engines that misbehave in a worker, what is left of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+
+from steer.engines.worker import ModelSource
+from steer.types import LoadedModel, Request, Response
+
+RAY: dict[str, Any] = {
+    "num_cpus": 2,
+    "num_gpus": 4,  # of which there is none: Ray counts what it is told
+    "include_dashboard": False,
+    "object_store_memory": 80 * 2**20,
+    "log_to_driver": False,
+    "logging_level": "CRITICAL",
+}
+
+
+@dataclass(frozen=True)
+class Rigged:
+    """A model whose engine does something to its process when it is given a certain row."""
+
+    spec: str
+    bad: str
+    fault: Literal["raise", "die", "memory"]
+    dtype: str = "float64"
+
+    def open(self, say: Callable[[str], None]) -> tuple[LoadedModel, Any]:
+        loaded, engine = ModelSource(self.spec, None, self.dtype, "auto", None, "auto", None).open(say)
+        plain = engine.generate
+
+        def generate(requests: Iterable[Request]) -> Iterator[Response]:
+            asked = list(requests)
+            first = [r for r in asked if r.key != self.bad]
+            yield from plain(first)
+            if len(first) < len(asked):
+                self._misbehave()
+
+        engine.generate = generate  # type: ignore[method-assign]
+        return loaded, engine
+
+    def _misbehave(self) -> None:
+        if self.fault == "raise":
+            raise IndexError("index out of range in self")
+        if self.fault == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        import resource
+
+        used = psutil.Process().memory_info().vms
+        resource.setrlimit(resource.RLIMIT_AS, (used + 2**28, used + 2**28))
+        held: list[bytearray] = []
+        try:
+            while True:
+                held.append(bytearray(2**24))
+        except MemoryError:
+            os.kill(os.getpid(), signal.SIGKILL)  # as the kernel does
+
+
+STOPPED = """
+import os, signal, sys
+import cli
+from steer import pipeline
+from steer.store import RunStore
+pipeline.FLUSH_ROWS = 4
+how, at = sys.argv[1], int(sys.argv[2])
+plain = RunStore.add_responses
+def stops(self, *arguments):
+    plain(self, *arguments)
+    if len(self.done()) >= at:
+        group = os.getpgid(0) if how == "SIGINT" else 0
+        os.killpg(group, signal.SIGINT) if group else os.kill(os.getpid(), signal.SIGKILL)
+RunStore.add_responses = stops
+sys.argv = ["cli.py", *sys.argv[3:]]
+sys.exit(cli.main())
+"""
+"""A command that stops, as by Ctrl-C (SIGINT to its whole group) or by SIGKILL, once it has so many rows."""
+
+
+@contextmanager
+def own_ray() -> Iterator[tuple[Path, dict[str, str]]]:
+    """A place for the Ray of a subprocess, and its environment; a short path, as sockets want."""
+    folder = Path(tempfile.mkdtemp(prefix="ray", dir="/tmp"))
+    try:
+        yield folder, os.environ | {"RAY_TMPDIR": str(folder)}
+    finally:
+        for process in processes_of(folder):
+            process.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def workers() -> list[int]:
+    """The processes of workers that this one's Ray has."""
+    found: list[int] = []
+    for process in psutil.Process().children(recursive=True):
+        try:
+            found += [process.pid] if process.cmdline()[0].startswith("ray::Worker") else []
+        except (psutil.Error, IndexError):
+            continue
+    return sorted(found)
+
+
+def processes_of(folder: Path) -> list[psutil.Process]:
+    """Every process that was started with RAY_TMPDIR at a folder."""
+    found: list[psutil.Process] = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("RAY_TMPDIR") == str(folder) and process.status() != "zombie":
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def left_of(folder: Path, *, seconds: float = 60) -> Sequence[psutil.Process]:
+    """Those that do not end by themselves."""
+    return psutil.wait_procs(processes_of(folder), timeout=seconds)[1]
