@@ -435,6 +435,24 @@ def export(
     write(run, format=format, out=out)
 
 
+@app.command(
+    epilog="Example: python cli.py compare-logs logs/baseline.eval logs/suffix.eval --page logs.html"
+)
+def compare_logs(
+    logs: Annotated[list[Path], typer.Argument(help="Inspect's .eval logs of one task; the baseline first.")],
+    page: Annotated[Path | None, typer.Option(help="Also one page, with both answers.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Also the tables as Markdown.")] = None,
+    json_only: Annotated[bool, typer.Option("--json", help="Print the result alone, as JSON.")] = False,
+) -> None:
+    """Any logs of Inspect in pairs: differences with intervals, exact tests, and the samples behind them."""
+    from experiments.logs.command import compare_logs as run
+    from steer.screen import Screen
+
+    found = run(logs, page=page, markdown=markdown, screen=Screen(quiet=json_only))
+    if json_only:
+        print(json.dumps(finite(found), indent=1, allow_nan=False))
+
+
 @app.command(epilog="Example: python cli.py chat --vector v.safetensors --layer 12 --magnitude 0.2")
 @experiment(without=(*NOT_IN_A_TALK, *WORKERS))
 def chat(
