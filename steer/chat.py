@@ -53,7 +53,7 @@ def render_messages(
     if template_of(loaded.tokenizer) is None:
         if tools or [m["role"] for m in messages] not in (["user"], ["system", "user"]):
             raise UserError(
-                f"{loaded.name!r} has no chat template: it takes a system and a user text, no other turns or tools"
+                f"{loaded.name!r} has no chat template: it takes a system and a user text, no turns or tools"
             )
         plain = "".join(f"{m['content'].strip()}\n\n" for m in messages if m["content"].strip())
         ids = tuple(tokenizer(plain).input_ids)

@@ -24,7 +24,7 @@ from steer.errors import UserError, choose, understood
 from steer.screen import defused
 from steer.store import FILE, Row, RunStore
 from steer.texts import read_text
-from steer.types import LABELS
+from steer.types import LABELS, Scenario
 
 if TYPE_CHECKING:
     from inspect_ai.log import EvalLog, EvalSample
@@ -255,10 +255,11 @@ def _log(store: RunStore, arm: str, created: str) -> EvalLog:
     judge = config["judge"]["name"]
     content = _content(store, arm)
     evidence = store.meta("evidence") or ""
+    scenarios = {scenario.id: scenario for scenario in store.scenarios()}
     samples: list[EvalSample] = []
     outcomes: list[Outcome] = []
     for row in store.rows(judge, arm=arm):
-        samples.append(_sample(row, judge, config["model"]["name"]))
+        samples.append(_sample(row, scenarios[row.scenario], judge, config["model"]["name"]))
         outcomes.append(Outcome(row.arm, row.scenario, row.category, row.sample, row.status))
     metrics = asdict(arm_metrics(outcomes)[arm])
     identity = hashlib.sha256(json.dumps([config, arm], sort_keys=True).encode()).hexdigest()
@@ -268,7 +269,7 @@ def _log(store: RunStore, arm: str, created: str) -> EvalLog:
         run_id=identity[22:44],
         task_id=identity[44:64],
         created=created,
-        task=f"{config.get('command', 'run')} {arm}",
+        task=str(config.get("command", "run")),
         model=config["model"]["name"],
         model_generate_config=GenerateConfig(
             temperature=content["temperature"], max_tokens=config.get("limits", {}).get("new")
@@ -315,7 +316,8 @@ def _scores(metrics: Mapping[str, Any], judge: str) -> list[Any]:
     return [EvalScore(name="convergence", scorer=judge, metrics=found)]
 
 
-def _sample(row: Row, judge: str, model: str) -> EvalSample:
+def _sample(row: Row, scenario: Scenario, judge: str, model: str) -> EvalSample:
+    """Its input is the scenario, its messages what was sent under the arm."""
     from inspect_ai.log import EvalSample
     from inspect_ai.model import (
         ChatCompletionChoice,
@@ -335,6 +337,7 @@ def _sample(row: Row, judge: str, model: str) -> EvalSample:
 
     asked = [ChatMessageSystem(content=row.system, id=id_of("system"))] if row.system else []
     prompt = [*asked, ChatMessageUser(content=row.user, id=id_of("user"))]
+    told = [ChatMessageSystem(content=scenario.system, id=id_of("told"))] if scenario.system else []
     thinking = [ContentReasoning(reasoning=row.thinking)] if row.thinking else []
     answer = ChatMessageAssistant(
         content=[*thinking, ContentText(text=row.answer)] if thinking else row.answer,
@@ -356,7 +359,7 @@ def _sample(row: Row, judge: str, model: str) -> EvalSample:
     return EvalSample(
         id=row.scenario,
         epoch=row.sample + 1,
-        input=list(prompt),
+        input=[*told, ChatMessageUser(content=scenario.user, id=id_of("asked"))],
         target="",
         messages=[*prompt, answer],
         output=ModelOutput(

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from experiments.logs.pairs import compare
+from experiments.logs.read import read_logs
 from steer import export
 from steer.errors import UserError
 from steer.screen import defused, plain
@@ -105,6 +107,8 @@ def test_inspect_reads_its_logs_back(run: Path, stored: dict[Any, Any], tmp_path
     assert done.files == len(files)
     summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
     assert len(files) == len(summary["arms"])
+    with RunStore(run, writable=False) as store:
+        scenarios = {scenario.id: scenario for scenario in store.scenarios()}
     left = dict(stored)
     assert len(log.list_eval_logs(str(done.path))) == len(files)
     for file in files:
@@ -119,7 +123,9 @@ def test_inspect_reads_its_logs_back(run: Path, stored: dict[Any, Any], tmp_path
             row = left.pop((arm, sample.id, sample.epoch - 1))
             assert sample.output.completion == row.answer
             assert sample.messages[-1].text == row.answer
-            assert [m.text for m in sample.input] == [row.system, row.user]
+            assert [m.text for m in sample.messages[:-1]] == [row.system, row.user]
+            asked = scenarios[row.scenario]
+            assert [m.text for m in sample.input] == [asked.system, asked.user]
             assert sample.scores["label"].value == row.status
             assert sample.scores["label"].explanation == row.reason
             assert sample.scores["convergence"].value == (row.status == "convergence")
@@ -132,6 +138,23 @@ def test_inspect_reads_its_logs_back(run: Path, stored: dict[Any, Any], tmp_path
             )
             assert "".join(reasoning) == row.thinking
     assert not left
+
+
+def test_its_logs_are_compared_in_pairs(run: Path, tmp_path: Path) -> None:
+    """As one arm is with another in the run's own summary."""
+    pytest.importorskip("inspect_ai")
+    logs = export.export(run, "inspect", tmp_path / "logs").path
+    files = [next(logs.glob(f"*_{arm}_*.eval")) for arm in ("anti", "pro")]
+    found = compare(read_logs(files))
+    (one,) = [comparison for comparison in found if comparison.kind == "binary"]
+    summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
+    gap = next(g for g in summary["gaps"].values() if (g["first"], g["second"]) == ("pro", "anti"))
+    assert (one.first, one.second) == ("pro", "anti")
+    assert (gap["pairs"], gap["unlabelled_pairs"]) == (one.pairs, 0)
+    assert (one.only_first, one.only_second) == (gap["only_first"], gap["only_second"])
+    assert 100 * one.difference == pytest.approx(gap["points_all"])
+    assert [100 * limit for limit in one.ci or ()] == pytest.approx(gap["ci_all"])
+    assert one.p == pytest.approx(gap["p"])
 
 
 @pytest.mark.slow
