@@ -1,56 +1,56 @@
-"""One model, its engine, and the thread that runs what waits: rows of whatever arms, in one batch.
+"""What waits at the same time is done together: rows by one engine, answers by one judge.
 
 It does not know messages, arms or Inspect.
 """
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import Generic, TypeVar
 
-from steer.types import LoadedModel, Request, Response
+from steer.errors import UserError
 
-if TYPE_CHECKING:
-    from steer.types import Engine
-    from steergap.arguments import ModelChoice
+Asked = TypeVar("Asked")
+Found = TypeVar("Found")
 
 QUIET = 0.05
-"""Seconds without a new request after which a batch begins."""
-
-log = logging.getLogger(__name__)
+"""Seconds without a new question after which a batch begins."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Waiting:
-    request: Request
+class _Waiting(Generic[Asked, Found]):
+    key: str
+    asked: Asked
     enough: int
-    future: Future[Response] = field(default_factory=Future["Response"])
+    future: Future[Found]
 
 
-class Desk:
-    """Takes requests from any thread, and answers each by a future."""
+class Desk(Generic[Asked, Found]):
+    """Takes questions from any thread and answers each by a future; a thread of its own does the work.
 
-    def __init__(self, loaded: LoadedModel, engine: Engine) -> None:
-        self.loaded, self.engine = loaded, engine
-        self._queue: SimpleQueue[_Waiting] = SimpleQueue()
-        Thread(target=self._work, name=f"steergap {loaded.name}", daemon=True).start()
+    work: (key, answer) of every question of a batch, in any order. Equal keys are one question.
+    """
 
-    def submit(self, request: Request, *, enough: int = 0) -> Future[Response]:
-        """enough: as many waiting rows as there can be at once, so that none is waited for; 0: unknown."""
-        waiting = _Waiting(request, enough)
+    def __init__(self, work: Callable[[list[Asked]], Iterable[tuple[str, Found]]]) -> None:
+        self._work = work
+        self._queue: SimpleQueue[_Waiting[Asked, Found]] = SimpleQueue()
+        Thread(target=self._serve, daemon=True).start()
+
+    def submit(self, key: str, asked: Asked, *, enough: int = 0) -> Future[Found]:
+        """enough: as many as can wait at once, so that no more are waited for; 0: unknown."""
+        waiting: _Waiting[Asked, Found] = _Waiting(key, asked, enough, Future())
         self._queue.put(waiting)
         return waiting.future
 
-    def _work(self) -> None:
+    def _serve(self) -> None:
         while True:
             self._run([one for one in self._gather() if one.future.set_running_or_notify_cancel()])
 
-    def _gather(self) -> list[_Waiting]:
+    def _gather(self) -> list[_Waiting[Asked, Found]]:
         found = [self._queue.get()]
         while not len(found) >= found[0].enough > 0:
             try:
@@ -59,34 +59,17 @@ class Desk:
                 break
         return found
 
-    def _run(self, batch: list[_Waiting]) -> None:
-        """Equal requests are generated once. An error is that of every row that has no response."""
-        left: dict[str, list[Future[Response]]] = {}
+    def _run(self, batch: list[_Waiting[Asked, Found]]) -> None:
+        """An error is that of everything that has no answer yet."""
+        left: dict[str, list[Future[Found]]] = {}
         for one in batch:
-            left.setdefault(one.request.key, []).append(one.future)
+            left.setdefault(one.key, []).append(one.future)
+        error: Exception = UserError("it was left without an answer: --max-calls is used up")
         try:
-            for response in self.engine.generate({one.request.key: one.request for one in batch}.values()):
-                for future in left.pop(response.key):
-                    future.set_result(response)
-        except Exception as error:  # carried to those who asked
-            for futures in left.values():
-                for future in futures:
-                    future.set_exception(error)
-
-
-@cache
-def desk_of(choice: ModelChoice) -> Desk:
-    """Load a model, once a process. Raises UserError."""
-    from steer import models
-    from steer.engines import make_engine
-
-    loaded = models.load(
-        choice.model,
-        revision=choice.revision,
-        dtype=choice.dtype,
-        device=choice.device,
-        device_map=choice.device_map,
-    )
-    for reason in loaded.reasons:
-        log.info(reason)
-    return Desk(loaded, make_engine(choice.engine, loaded, batch=choice.batch, say=log.warning))
+            for key, answer in self._work(list({one.key: one.asked for one in batch}.values())):
+                for future in left.pop(key):
+                    future.set_result(answer)
+        except Exception as raised:  # carried to those who asked
+            error = raised
+        for future in (future for futures in left.values() for future in futures):
+            future.set_exception(error)

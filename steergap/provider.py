@@ -36,7 +36,7 @@ from steer.sampling import TEMPERATURES, stream_of
 from steer.types import Limits, Request, Response
 from steergap import conversation
 from steergap.arguments import Turn, arm_of, read
-from steergap.desk import desk_of
+from steergap.models import ready
 
 CONNECTIONS = 64
 """Rows at once where neither --max-connections nor Inspect's adaptive limit says how many."""
@@ -72,8 +72,8 @@ class SteeredAPI(ModelAPI):
         try:
             refuse(config)
             arguments = read(model_args)
-            self._desk = desk_of(arguments.choice(model_name))
-            self._loaded = replace(self._desk.loaded, context=arguments.context)
+            self._ready = ready(arguments.choice(model_name))
+            self._loaded = replace(self._ready.loaded, context=arguments.context)
             self._arm = arm_of(arguments, self._loaded)
         except UserError as error:
             raise PrerequisiteError(in_line(error)) from None
@@ -108,7 +108,8 @@ class SteeredAPI(ModelAPI):
                 return ModelOutput.from_content(
                     self.model_name, "", stop_reason="model_length", error=request
                 )
-            waiting = self._desk.submit(request, enough=config.max_connections or 0)
+            enough = config.max_connections or 0
+            waiting = self._ready.desk.submit(request.key, request, enough=enough)
             response = await asyncio.wrap_future(waiting)
             self._check(request, response)
         except UserError as error:
@@ -203,7 +204,7 @@ class SteeredAPI(ModelAPI):
                 "arm": self._arm_id,
                 "weights": loaded.weights,
                 "dtype": loaded.dtype,
-                "engine": self._desk.engine.name,
+                "engine": self._ready.engine.name,
                 "vectors": [addition.vector for addition in request.additions],
                 "applied": [asdict(applied) for applied in response.applied],
                 **({"evidence": loaded.evidence} if loaded.evidence else {}),

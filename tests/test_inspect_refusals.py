@@ -14,9 +14,11 @@ import pytest
 
 from experiments.library import Arm
 from steer import models
+from steer.errors import UserError
 from steer.plan import arm_content
 from steer.suffixes import compose
 from steer.types import LoadedModel, Request, Response
+from steergap.desk import Desk
 from tests.inspecting import SCENARIOS, environment, vector_of
 from tests.tiny import LAYERS, WIDTH, checkpoint
 from vectors.files import save_vector
@@ -219,45 +221,44 @@ def test_a_conversation_longer_than_the_model_ends_as_inspect_has_it(tiny: Loade
 
 
 class Recording:
-    """An engine that answers with the row's own key, and keeps what it was given together."""
+    """Work that answers with a question's length, from the last to the first; keeps what it was given."""
 
-    name = "recording"
-
-    def __init__(self, *, fail: bool = False, applied: int = 1) -> None:
+    def __init__(self) -> None:
         self.batches: list[list[str]] = []
-        self.fail = fail
+        self.fail = False
 
-    def generate(self, requests: Iterable[Request]) -> Iterator[Response]:
-        keys = [request.key for request in requests]
-        self.batches.append(keys)
-        for key in reversed(keys):
-            if self.fail and key == keys[0]:
+    def __call__(self, asked: list[str]) -> Iterator[tuple[str, int]]:
+        self.batches.append(asked)
+        for one in reversed(asked):
+            if self.fail and one == asked[0]:
                 raise ValueError("out of order")
-            yield Response(key, (len(key),), "stop")
+            yield one, len(one)
 
 
-def test_rows_that_wait_run_together_and_equal_ones_once(tiny: LoadedModel) -> None:
-    from steergap.desk import Desk
-
-    engine = Recording()
-    desk: Any = Desk(tiny, engine)  # type: ignore[arg-type]
-    keys = ["a", "bb", "ccc", "bb"]
-    waiting = [desk.submit(Request(key, (1,), ()), enough=4) for key in keys]
-    assert [one.result(timeout=30).output_ids for one in waiting] == [(1,), (2,), (3,), (2,)]
-    assert engine.batches == [["a", "bb", "ccc"]]
+def test_what_waits_is_done_together_and_equal_ones_once() -> None:
+    work = Recording()
+    desk: Desk[str, int] = Desk(work)
+    waiting = [desk.submit(key, key, enough=4) for key in ("a", "bb", "ccc", "bb")]
+    assert [one.result(timeout=30) for one in waiting] == [1, 2, 3, 2]
+    assert work.batches == [["a", "bb", "ccc"]]
 
 
-def test_an_error_is_that_of_the_rows_without_an_answer_and_the_desk_goes_on(tiny: LoadedModel) -> None:
-    from steergap.desk import Desk
-
-    engine = Recording(fail=True)
-    desk: Any = Desk(tiny, engine)  # type: ignore[arg-type]
-    lost, kept = (desk.submit(Request(key, (1,), ()), enough=2) for key in ("a", "bb"))
-    assert kept.result(timeout=30).key == "bb"
+def test_an_error_is_that_of_what_has_no_answer_and_the_desk_goes_on() -> None:
+    work = Recording()
+    work.fail = True
+    desk: Desk[str, int] = Desk(work)
+    lost, kept = (desk.submit(key, key, enough=2) for key in ("a", "bb"))
+    assert kept.result(timeout=30) == 2
     with pytest.raises(ValueError, match="out of order"):
         lost.result(timeout=30)
-    engine.fail = False
-    assert desk.submit(Request("a", (1,), ()), enough=1).result(timeout=30).key == "a"
+    work.fail = False
+    assert desk.submit("a", "a", enough=1).result(timeout=30) == 1
+
+
+def test_what_is_left_without_an_answer_is_an_error() -> None:
+    desk: Desk[str, int] = Desk(lambda asked: iter(()))
+    with pytest.raises(UserError, match="left without an answer"):
+        desk.submit("a", "a", enough=1).result(timeout=30)
 
 
 def test_an_arm_that_edited_nothing_is_an_error(
@@ -267,7 +268,7 @@ def test_an_arm_that_edited_nothing_is_an_error(
 
     monkeypatch.chdir(files)
     steered = api(tiny.name, vector="v.safetensors", layer=2, magnitude=1.5)
-    real = steered._desk.engine.generate
+    real = steered._ready.engine.generate
 
     def unedited(requests: Iterable[Request]) -> Iterator[Response]:
         from dataclasses import replace
@@ -277,7 +278,7 @@ def test_an_arm_that_edited_nothing_is_an_error(
         for response in real(requests):
             yield replace(response, applied=(Applied(2, 0, 0.0),))
 
-    monkeypatch.setattr(steered._desk.engine, "generate", unedited)
+    monkeypatch.setattr(steered._ready.engine, "generate", unedited)
     with pytest.raises(PrerequisiteError, match="edited no position at layer 2"):
         generated(steered, "Hello?")
     late = api(tiny.name, vector="v.safetensors", layer=2, magnitude=1.5, span="generated")

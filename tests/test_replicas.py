@@ -171,7 +171,10 @@ def test_captures_and_norms_are_those_of_one_process(pool: Pool, alone: LoadedMo
         ("suffix --workers 0", "--workers 0: allowed are whole numbers from 1, and auto"),
         ("suffix --workers many", "--workers many: allowed are"),
         ("suffix --workers 2 --gpus-per-worker 0", "--gpus-per-worker 0: allowed are whole numbers from 1"),
-        ("suffix --workers 2 --device cuda:1", "--device cuda:1: with --workers allowed are auto, cpu and cuda"),
+        (
+            "suffix --workers 2 --device cuda:1",
+            "--device cuda:1: with --workers allowed are auto, cpu and cuda",
+        ),
         ("suffix --ray-address a:1", "--ray-address says nothing without --workers"),
         ("suffix --gpus-per-worker 2", "--gpus-per-worker says nothing without --workers"),
         ("suffix --mixed-devices", "--mixed-devices says nothing without --workers"),
