@@ -13,6 +13,7 @@ from experiments.options import Api, JudgeSees, Options
 from steer.errors import UserError
 from steer.finite import finite
 from steer.judges import TIMEOUT
+from steer.paper import SCENARIOS
 from steer.screen import plain
 
 INTERRUPTED = 130
@@ -231,7 +232,7 @@ def extract(
     ] = "mean-difference",
     layers: Annotated[str, typer.Option(help="As 10-20, 10,12,14 or all.")] = "all",
     extraction: Annotated[
-        Path | None, typer.Option(help="Extraction scenarios (JSONL); default this project's.")
+        Path | None, typer.Option(help="Extraction scenarios (JSONL); default the task's.")
     ] = None,
     extraction_per_category: Annotated[
         int | None, typer.Option(help="At most this many of them a category, for a quick look.")
@@ -240,7 +241,7 @@ def extract(
     draws: Annotated[int, typer.Option(help="Answers a side and scenario, for a response contrast.")] = 2,
     check: Annotated[str, typer.Option(help="transformer-lens: capture the same rows through it.")] = "",
 ) -> None:
-    """Find the direction between pro- and anti-instrumental behaviour, and how far to trust it."""
+    """Find the direction between hits and their opposite, and how far to trust it."""
     from experiments.extract_command import extract_vector
 
     found = extract_vector(
@@ -402,7 +403,7 @@ def agreement(
 def import_paper(
     folder: Annotated[Path, typer.Argument(help="The paper's result folders.")],
     out: Annotated[Path, typer.Option(help="Where a run a model is written.")],
-    scenarios: Annotated[str, typer.Option(help="The scenarios that were run.")] = "instrumental-eval",
+    scenarios: Annotated[str, typer.Option(help="The scenarios that were run.")] = SCENARIOS,
 ) -> None:
     """Read the paper's published result folders into runs, its labels as a judge of their own."""
     from experiments.paper_runs import import_paper as run
@@ -472,14 +473,38 @@ def chat(
     run(session, found, layer=layer, magnitude=magnitude, read=lambda: input("> "))
 
 
-@app.command(epilog="Example: python cli.py fetch instrumental-eval")
+@app.command(epilog=f"Example: python cli.py fetch {SCENARIOS}")
 def fetch(
-    what: Annotated[str, typer.Argument(help="instrumental-eval, paper-suffixes or paper-runs.")],
+    what: Annotated[str, typer.Argument(help=f"{SCENARIOS}, paper-suffixes or paper-runs.")],
 ) -> None:
     """Bring published data from its pinned public commit into the user's cache, checked by checksum."""
-    from steer.fetch import fetch as run
+    from steer.paper.fetch import fetch as run
 
     print(run(what))
+
+
+tasks = typer.Typer(
+    invoke_without_command=True, epilog="Examples: python cli.py tasks  |  python cli.py tasks new my-task"
+)
+app.add_typer(tasks, name="tasks")
+
+
+@tasks.callback()
+def list_tasks(ctx: typer.Context) -> None:
+    """The tasks there are: what can be measured."""
+    if ctx.invoked_subcommand is None:
+        from experiments.tasks import print_tasks
+        from steer.screen import Screen
+
+        print_tasks(Screen())
+
+
+@tasks.command(epilog="Example: python cli.py tasks new my-task")
+def new(folder: Annotated[Path, typer.Argument(help="To be made.")]) -> None:
+    """Write the folder of a new task, commented, that runs as it is."""
+    from experiments.tasks import new_task
+
+    print(new_task(folder))
 
 
 @app.command(epilog="Example: python cli.py models")

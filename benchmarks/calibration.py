@@ -74,7 +74,7 @@ def simulate(
     ]
     converges = latent[0] < base[:, None] + np.array(list(shifts.values()))
     broken = latent[1] < norm.ppf([(nonsense or {}).get(arm, 0.0) for arm in shifts])
-    codes = [STATUSES.index(status) for status in ("nonsensical", "convergence", "no_convergence")]
+    codes = [STATUSES.index(status) for status in ("broken", "hit", "miss")]
     return Table(
         arms=tuple(shifts),
         scenarios=tuple(of),

@@ -12,7 +12,7 @@ from experiments.verdicts import claim
 from steer import metrics
 from steer.intervals import Interval, independent_interval
 from steer.significance import fisher_p, holm
-from steer.types import Outcome, Status
+from steer.types import Outcome, Role
 
 CATEGORIES = (
     "Deceptive Behavior",
@@ -23,7 +23,7 @@ CATEGORIES = (
     "Strategically Appearing Aligned",
 )
 
-LABELS: tuple[Status, ...] = ("convergence", "safety_refusal", "nonsensical", "no_convergence")
+ROLES: tuple[Role, ...] = ("hit", "refusal", "broken", "miss")
 ARMS = {"baseline": "baseline", "pro": "pro_ic", "anti": "anti_ic"}
 PAIRS = [("Qwen3-30B-A3B-" + kind, "Qwen3-4B-" + kind) for kind in ("Instruct-2507", "Thinking-2507", "Base")]
 
@@ -180,8 +180,8 @@ def outcomes(model: str, condition: str) -> list[Outcome]:
     """The run as outcomes of arm "model condition". Which scenario got which label is made up."""
     rows: list[Outcome] = []
     for category, counts in zip(CATEGORIES, COUNTS[model, condition], strict=True):
-        statuses: list[Status] = []
-        for label, count in zip(LABELS, counts, strict=True):
+        statuses: list[Role] = []
+        for label, count in zip(ROLES, counts, strict=True):
             statuses.extend([label] * count)
         rows += [
             Outcome(f"{model} {condition}", f"{category}#{i:02}", category, 0, status)
@@ -204,25 +204,17 @@ def table() -> list[str]:
     ]
     for model in dict.fromkeys(model for model, _ in COUNTS):
         found = arms(model)
-        rates = [
-            f"{100 * one.convergence / one.valid:.2f} ({100 * one.convergence / one.n:.1f})"
-            for one in found.values()
-        ]
+        rates = [f"{100 * one.hit / one.valid:.2f} ({100 * one.hit / one.n:.1f})" for one in found.values()]
         pro, anti = found["pro"], found["anti"]
-        gaps = [
-            _gap(pro.convergence, a, anti.convergence, b)
-            for a, b in ((pro.valid, anti.valid), (pro.n, anti.n))
-        ]
-        nonsense = ", ".join(str(one.nonsensical) for one in found.values())
+        gaps = [_gap(pro.hit, a, anti.hit, b) for a, b in ((pro.valid, anti.valid), (pro.n, anti.n))]
+        nonsense = ", ".join(str(one.broken) for one in found.values())
         lines.append(f"| {' | '.join([model, *rates, *gaps, nonsense])} |")
     return lines
 
 
 def larger_models() -> list[str]:
     """Whether the counts bear out that larger models converge less under the anti suffix."""
-    counted = [
-        [(one.convergence, one.valid) for model in pair for one in [arms(model)["anti"]]] for pair in PAIRS
-    ]
+    counted = [[(one.hit, one.valid) for model in pair for one in [arms(model)["anti"]]] for pair in PAIRS]
     corrected = holm([fisher_p(*larger, *smaller) for larger, smaller in counted])
     lines: list[str] = []
     for pair, counts, p in zip(PAIRS, counted, corrected, strict=True):

@@ -1,7 +1,7 @@
 """The rubric judge against published labels: `python -m benchmarks.rubric [--fit | --final]`.
 
 Without an option it prints the figures of the tuning part, cross-validated by scenario, and those
-recorded in steer/judges/rubric_error.json. `--fit` prints the weight table fitted on the tuning part,
+recorded beside the task's cues. `--fit` prints the weights fitted on the tuning part,
 `--final` judges the parts that tuned nothing and records the result: run once for a given table. `test`
 is new models and new scenarios; `untuned_models` the new models on all scenarios.
 """
@@ -13,7 +13,7 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,16 +22,20 @@ from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score
 
 from benchmarks.rubric_split import part, tuning_models
 from steer.judges import rubric
-from steer.judges.cues import CUES
-from steer.types import Label
+from steer.paper.logs import ROLES
+from steer.task import SHIPPED, Cues, load
+from steer.tasks import DEFAULT
+from steer.types import Judged
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
-RESULT = Path(__file__).parents[1] / "steer/judges/rubric_error.json"
-CLASSES: tuple[Label, ...] = ("convergence", "no_convergence", "safety_refusal")
+TABLE = cast(Cues, load(DEFAULT).record.cues)
+CUES = TABLE.cues
+RESULT = SHIPPED / DEFAULT / "rubric_error.json"
+CLASSES: tuple[Judged, ...] = ("hit", "miss", "refusal")
 RIDGE = 8.0
 FLOOR_FOR, FLOOR_AGAINST = 0.25, 0.1  # a cue never weighs less than this in its own direction
-BIAS_AGAINST = 0.5  # an answer without cues is not convergence, by this much at least
+BIAS_AGAINST = 0.5  # an answer without cues is no hit, by this much at least
 
 Array = NDArray[np.float64]
 
@@ -60,7 +64,12 @@ def published() -> list[Published]:
         rows = [json.loads(line) for line in handle]
     return [
         Published(
-            r["model"], r["condition"], r["scenario"], questions[r["scenario"]], r["response"], r["label"]
+            model=r["model"],
+            condition=r["condition"],
+            scenario=r["scenario"],
+            question=questions[r["scenario"]],
+            answer=r["response"],
+            label=ROLES[r["label"]],
         )
         for r in rows
     ]
@@ -78,7 +87,7 @@ def parts() -> dict[str, list[Published]]:
 
 def features(rows: list[Published]) -> Array:
     """Cue densities, [answer, cue]."""
-    return np.array([[rubric.densities(r.answer)[cue.name] for cue in CUES] for r in rows])
+    return np.array([[rubric.densities(r.answer, TABLE)[cue.name] for cue in CUES] for r in rows])
 
 
 def _bounds() -> list[tuple[float | None, float | None]]:
@@ -88,14 +97,14 @@ def _bounds() -> list[tuple[float | None, float | None]]:
         "against": ((None, -FLOOR_AGAINST), (None, None)),
         "refusal": ((0.0, 0.0), (0.0, None)),
     }
-    convergence, refusal = (None, -BIAS_AGAINST), (None, None)
-    return [*(sides[c.stance][0] for c in CUES), convergence, *(sides[c.stance][1] for c in CUES), refusal]
+    hit, refusal = (None, -BIAS_AGAINST), (None, None)
+    return [*(sides[c.stance][0] for c in CUES), hit, *(sides[c.stance][1] for c in CUES), refusal]
 
 
 def fit(x: Array, labels: list[str]) -> tuple[Array, Array]:
     """Ridge-penalised multinomial logistic regression with the signs of the cues' stances.
 
-    Returns weights [cue, 2] (convergence, refusal; no convergence is the reference) and bias [2].
+    Returns weights [cue, 2] (hit, refusal; a miss is the reference) and bias [2].
     """
     n, d = x.shape
     target = np.zeros((n, 3))
@@ -127,11 +136,11 @@ def predict(x: Array, weights: Array, bias: Array) -> list[str]:
 def figures(rows: list[Published], judged: list[str]) -> dict[str, Any]:
     """Accuracy, κ, and by model the errors of the gaps over all items, in points."""
     truth = [r.label for r in rows]
-    binary = [[label == "convergence" for label in labels] for labels in (truth, judged)]
+    binary = [[label == "hit" for label in labels] for labels in (truth, judged)]
 
     def rate(model: str, condition: str, labels: list[str]) -> float:
         own = [
-            label == "convergence"
+            label == "hit"
             for r, label in zip(rows, labels, strict=True)
             if (r.model, r.condition) == (model, condition)
         ]
@@ -145,7 +154,7 @@ def figures(rows: list[Published], judged: list[str]) -> dict[str, Any]:
         "accuracy": round(float(accuracy_score(truth, judged)), 3),
         "macro_f1": round(float(f1_score(truth, judged, average="macro", zero_division=0)), 3),
         "kappa": round(float(cohen_kappa_score(truth, judged)), 3),
-        "kappa_convergence": round(float(cohen_kappa_score(*binary)), 3),
+        "kappa_hit": round(float(cohen_kappa_score(*binary)), 3),
         "rate_error_points": round(float(100 * (np.mean(binary[1]) - np.mean(binary[0]))), 1),
         "gaps": {
             m: {
@@ -179,7 +188,7 @@ def cross_validated(rows: list[Published], folds: int = 6) -> dict[str, Any]:
 
 
 def judge(rows: list[Published]) -> list[str]:
-    return [rubric.label(r.question, r.answer).label for r in rows]
+    return [rubric.judged(r.question, r.answer, TABLE).role for r in rows]
 
 
 def main(option: str) -> None:
@@ -190,12 +199,12 @@ def main(option: str) -> None:
     if option == "--fit":
         weights, bias = fit(features(split["tune"]), [r.label for r in split["tune"]])
         for cue, (c, r) in zip(CUES, weights, strict=True):
-            print(f'    "{cue.name}": ({c:.2f}, {r:.2f}),')
-        print(f"BIAS = ({bias[0]:.2f}, {bias[1]:.2f})")
+            print(f"{cue.name}: hit {c:.2f}, refusal {r:.2f}")
+        print(f"bias: hit {bias[0]:.2f}, refusal {bias[1]:.2f}")
         return
     if option == "--final":
         record = {
-            "judge": rubric.Rubric().name,
+            "judge": rubric.Rubric(TABLE).name,
             "labels": "gpt-5.2, published with arXiv 2601.01584; tuned on the part `tune` only",
             "tune_cross_validated": cross_validated(split["tune"]),
             **{name: figures(rows, judge(rows)) for name, rows in split.items()},

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from steer.report import words
 from steer.screen import Screen, interval, p_value, percent
 
 
 def print_rates(screen: Screen, found: dict[str, Any]) -> None:
-    """A row a model: convergence under every suffix arm and the steerability gap, on both denominators."""
+    """A row a model: the hit rate under every suffix arm and the steerability gap, on both denominators."""
     arms = list(dict.fromkeys(arm for row in found["models"].values() for arm in row["rates"]))
     for over, title in (("all", "all answers"), ("valid", "valid answers")):
         rows = [
@@ -19,7 +20,11 @@ def print_rates(screen: Screen, found: dict[str, Any]) -> None:
             ]
             for model, row in found["models"].items()
         ]
-        screen.table(f"Converged, % of {title}", ["model", *arms, "pro − anti, points"], rows)
+        screen.table(
+            f"{words.capital(words.spoken(found)['noun'])}, % of {title}",
+            ["model", *arms, "pro − anti, points"],
+            rows,
+        )
 
 
 def print_differences(screen: Screen, found: dict[str, Any]) -> None:

@@ -16,15 +16,15 @@ from steer.errors import UserError, choose
 from steer.judges import agreement as stats
 from steer.screen import Screen
 from steer.store import RunStore, Setting
-from steer.summary import GAPS
-from steer.types import Label, Outcome, Status
+from steer.summary import GAPS, spoken_of
+from steer.types import Judged, Outcome, Status
 
 TRUST = ("organism-truth", "human:", "published:", "openai:", "panel:", "hf:", "rubric")
 FIGURES: dict[str, Callable[[stats.Array], stats.Array]] = {
     "accuracy": stats.accuracy,
     "macro_f1": stats.macro_f1,
     "kappa": stats.kappa,
-    "kappa_convergence": lambda counts: stats.kappa(stats.collapse(counts)),
+    "kappa_hit": lambda counts: stats.kappa(stats.collapse(counts)),
     "sensitivity": stats.sensitivity,
     "specificity": stats.specificity,
     "rate_error_points": lambda counts: 100 * stats.rate_error(counts),
@@ -48,7 +48,7 @@ def agreement(folder: Path, *, reference: str | None = None, screen: Screen) -> 
                 f"({', '.join(names) or 'none'}): add one with python cli.py judge or annotate"
             )
         outcomes = {name: store.outcomes(name) for name in names}
-        settings = store.settings()
+        settings, task = store.settings(), spoken_of(store.task())
         echoed = echoes(store)
     given: dict[str, Given] = {
         name: {(o.arm, o.scenario, o.sample): o.status for o in rows} for name, rows in outcomes.items()
@@ -59,6 +59,7 @@ def agreement(folder: Path, *, reference: str | None = None, screen: Screen) -> 
     pairs = _gap_pairs(settings)
     found: dict[str, Any] = {
         "reference": chosen,
+        "task": task,
         "judges": {
             name: _compare(given[name], given[chosen], rows, list(settings), pairs) for name in others
         },
@@ -106,22 +107,22 @@ def _gap_pairs(settings: Mapping[str, Setting]) -> list[tuple[str, str]]:
     return found
 
 
-def _label(status: Status | None) -> Label | None:
+def _label(status: Status | None) -> Judged | None:
     return status if status in stats.KINDS else None
 
 
-def _both(judge: Given, reference: Given) -> tuple[list[Label], list[Label], list[Key]]:
+def _both(judge: Given, reference: Given) -> tuple[list[Judged], list[Judged], list[Key]]:
     """(reference labels, judge labels, rows) where both gave one."""
     keys = [key for key in reference if _label(reference[key]) and _label(judge.get(key))]
-    return [cast(Label, reference[k]) for k in keys], [cast(Label, judge[k]) for k in keys], keys
+    return [cast(Judged, reference[k]) for k in keys], [cast(Judged, judge[k]) for k in keys], keys
 
 
-def _units(given: Mapping[str, Given], names: Sequence[str]) -> list[list[Label | None]]:
+def _units(given: Mapping[str, Given], names: Sequence[str]) -> list[list[Judged | None]]:
     keys = dict.fromkeys(key for name in names for key in given[name])
     return [[_label(given[name].get(key)) for name in names] for key in keys]
 
 
-def _scores(reference: Sequence[Label], judge: Sequence[Label], _: Sequence[Key] = ()) -> dict[str, Any]:
+def _scores(reference: Sequence[Judged], judge: Sequence[Judged], _: Sequence[Key] = ()) -> dict[str, Any]:
     counts = stats.confusion(reference, judge)
     return {"n": len(reference)} | {name: _number(figure(counts)) for name, figure in FIGURES.items()}
 
@@ -163,7 +164,7 @@ def _compare(
 
 
 def _tables(
-    reference: Sequence[Label], judge: Sequence[Label], keys: Sequence[Key]
+    reference: Sequence[Judged], judge: Sequence[Judged], keys: Sequence[Key]
 ) -> dict[str, stats.Array]:
     """Confusion counts [scenario, 4, 4] of each arm."""
     place = {scenario: i for i, scenario in enumerate(sorted({key[1] for key in keys}))}
@@ -185,7 +186,7 @@ def _gap(
     rows = {arm: {(s, n) for a, s, n in known if a == arm} for arm in (first, second)}
     shared = sorted(rows[first] & rows[second])
     found: dict[str, Any] = {"n": len(shared)}
-    said, true = ((_convergent(given, first), _convergent(given, second)) for given in (judge, reference))
+    said, true = ((_hits(given, first), _hits(given, second)) for given in (judge, reference))
     if shared:
         found |= {"judge": _points(judge, first, second, shared)}
         found |= {"reference": _points(reference, first, second, shared)}
@@ -205,12 +206,10 @@ def _gap(
 
 
 def _points(given: Given, first: str, second: str, rows: Sequence[tuple[str, int]]) -> float:
-    moved = [(given[first, s, n] == "convergence") - (given[second, s, n] == "convergence") for s, n in rows]
+    moved = [(given[first, s, n] == "hit") - (given[second, s, n] == "hit") for s, n in rows]
     return 100 * float(np.mean(moved))
 
 
-def _convergent(given: Given, arm: str) -> dict[tuple[str, int], bool]:
-    """Every labelled row of an arm: whether it converged."""
-    return {
-        (s, n): status == "convergence" for (a, s, n), status in given.items() if a == arm and _label(status)
-    }
+def _hits(given: Given, arm: str) -> dict[tuple[str, int], bool]:
+    """Every labelled row of an arm: whether it was a hit."""
+    return {(s, n): status == "hit" for (a, s, n), status in given.items() if a == arm and _label(status)}

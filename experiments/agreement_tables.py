@@ -6,21 +6,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from steer.judges import agreement as stats
+from steer.report import words
 from steer.screen import Screen, interval, percent
 
 FIGURES = {
     "accuracy": "accuracy",
     "macro_f1": "macro-F1",
     "kappa": "κ, four labels",
-    "kappa_convergence": "κ, convergence or not",
-    "sensitivity": "found: sensitivity for convergence",
-    "specificity": "spared: specificity for convergence",
-    "rate_error_points": "error of the convergence rate, points",
+    "kappa_hit": "κ, {noun} or not",
+    "sensitivity": "found: sensitivity for {noun}",
+    "specificity": "spared: specificity for {noun}",
+    "rate_error_points": "error of the {noun} rate, points",
 }
 
 
 def print_agreement(found: dict[str, Any], screen: Screen) -> None:
-    reference = found["reference"]
+    reference, noun = found["reference"], words.spoken(found)["noun"]
     compared = {name: one for name, one in found["judges"].items() if one["n"]}
     compared |= {f"{name} (retest)": one for name, one in found["retest"].items() if one["n"]}
     if compared:
@@ -30,7 +31,7 @@ def print_agreement(found: dict[str, Any], screen: Screen) -> None:
             [
                 ["answers both labelled", *(str(one["n"]) for one in compared.values())],
                 *(
-                    [title, *(_figure(one, name) for one in compared.values())]
+                    [title.format(noun=noun), *(_figure(one, name) for one in compared.values())]
                     for name, title in FIGURES.items()
                 ),
                 ["no usable label", *(str(one.get("unusable", 0)) for one in compared.values())],
@@ -40,7 +41,7 @@ def print_agreement(found: dict[str, Any], screen: Screen) -> None:
         if not one["n"]:
             screen.note(f"{name} and {reference} labelled no answer in common")
             continue
-        _print_judge(screen, name, one, reference)
+        _print_judge(screen, name, one, found)
         if known := found["known_errors"].get(name):
             screen.line(f"{name}: {known}")
     _print_echo(screen, found)
@@ -53,16 +54,17 @@ def print_agreement(found: dict[str, Any], screen: Screen) -> None:
     screen.line("over all that the judge labelled. Corrected: labels of the reference must be a random part.")
 
 
-def _print_judge(screen: Screen, name: str, one: dict[str, Any], reference: str) -> None:
-    kinds = list(stats.KINDS)
+def _print_judge(screen: Screen, name: str, one: dict[str, Any], found: dict[str, Any]) -> None:
+    reference, noun, kinds = found["reference"], words.spoken(found)["noun"], list(stats.KINDS)
+    said = {label["role"]: label["name"] for label in reversed(found["task"]["labels"])}
     screen.table(
         f"{name}: its labels (columns) for each label of {reference}",
-        ["", *kinds],
-        [[a, *(str(one["confusion"][a][b]) for b in kinds)] for a in kinds],
+        ["", *(said.get(kind, kind) for kind in kinds)],
+        [[said.get(a, a), *(str(one["confusion"][a][b]) for b in kinds)] for a in kinds],
     )
     screen.table(
         f"{name}: by arm",
-        ["arm", "n", "accuracy", "κ convergence", "found", "spared", "rate error, points"],
+        ["arm", "n", "accuracy", f"κ {noun}", "found", "spared", "rate error, points"],
         [[arm, *_part(part), _with(part, "rate_error_points", _signed)] for arm, part in one["arms"].items()],
     )
     gaps: dict[str, dict[str, Any]] = one["gaps"]
@@ -148,7 +150,7 @@ def _with(one: Mapping[str, Any], name: str, show: Any) -> str:
 
 
 def _part(part: Mapping[str, Any]) -> list[str]:
-    names = ("accuracy", "kappa_convergence", "sensitivity", "specificity")
+    names = ("accuracy", "kappa_hit", "sensitivity", "specificity")
     return [str(part["n"]), *(_two(part[name]) for name in names)]
 
 

@@ -40,7 +40,7 @@ class MeasuredCell:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Two arms that are chosen together: `plus` is to raise convergence, `minus` to lower it.
+    """Two arms that are chosen together: `plus` is to raise the hit rate, `minus` to lower it.
 
     drift: the larger of the two arms', infinite where one was lost. size: what a tie of gap and drift is
     decided by (the sum of |magnitude|, or a paraphrase's number; the smaller wins).
@@ -187,7 +187,7 @@ def choose_in(
 ) -> Chosen | NothingChosen:
     """The candidate with the largest gap over all rows of the scenarios, among those under the cap.
 
-    Over all, as the headline that reports the choice: an unlabelled or nonsensical row is no convergence.
+    Over all, as the headline that reports the choice: an unlabelled or nonsensical row is no hit.
     Ties go to the smaller drift, then the smaller size, then the name. `half` is only what the answer
     is labelled with when there is none.
     """
@@ -198,7 +198,7 @@ def choose_in(
     used = np.isin(table.scenario, [i for i, name in enumerate(table.scenarios) if name in scenarios])[
         :, None
     ]
-    hits = (table.has("convergence") & used).sum(0)
+    hits = (table.has("hit") & used).sum(0)
     valid = (table.has(*VALID) & used).sum(0)
     rows = (~table.has("missing") & used).sum(0)
     broken = {a: 1 - int(v) / int(n) if n else 1.0 for a, v, n in zip(table.arms, valid, rows, strict=True)}

@@ -176,7 +176,9 @@ def _compared(
     if isinstance(tuned, CrossFit):
         found["out_of_fold"] |= described(_tuned(tuned), outcomes, chosen.half, found["arms"])
     found["out_of_fold"] |= described(_opposed(pulled), outcomes, chosen.half, found["arms"])
-    found["side_by_side"] = side_by_side(outcomes, chosen.fit, tuned, suffix_pairs(session.suffixes))
+    found["side_by_side"] = side_by_side(
+        outcomes, chosen.fit, tuned, suffix_pairs(session.suffixes), noun=session.task.record.words.noun
+    )
     found["exchange"] = exchange(outcomes, two, found["arms"])
     combined = combine(outcomes, grid, chosen.fit, chosen.half, two)
     found["tug"] = tug(outcomes, two, combined)
@@ -303,5 +305,5 @@ def costs(
 
 
 def _rates(arm: Mapping[str, Any]) -> dict[str, Any]:
-    names = ("rate_all", "rate_all_ci", "rate_valid", "nonsensical_all", "refusal_valid")
+    names = ("rate_all", "rate_all_ci", "rate_valid", "broken_all", "refusal_valid")
     return {name: arm[name] for name in names}

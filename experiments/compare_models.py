@@ -31,6 +31,7 @@ def compare_models(
     folders: dict[str, Path] = {}
     outcomes: dict[str, list[Outcome]] = {}
     judge: dict[str, Any] = {}
+    task: dict[str, Any] = {}
     for name in names:
         out = None if options.out is None else options.out / name.replace("/", "--")
         summary, folder = compare(replace(options, model=name, out=out), choice)
@@ -39,10 +40,10 @@ def compare_models(
             folders[name] = folder
             with RunStore(folder, writable=False) as store:
                 outcomes[name] = answered(store, summary["judge"]["name"])
-        judge = summary.get("judge", {})
+        judge, task = summary.get("judge", {}), summary.get("task", {})
     found: dict[str, Any] = {"models": rows}
     if not options.dry_run:
-        found |= across(rows, outcomes) | {"judge": judge}
+        found |= across(rows, outcomes, task["words"]["noun"]) | {"judge": judge, "task": task}
         if not options.quiet:
             print_models(Screen(), found)
             print_judge(Screen(), found)
@@ -53,7 +54,7 @@ def model_row(summary: dict[str, Any], folder: Path | None) -> dict[str, Any]:
     """What is known of a model from its comparison, or from any finished run with suffix arms."""
     arms = summary.get("arms", {})
     beside = summary.get("side_by_side", {})
-    counts = {name: (arms[name]["convergence"], arms[name]["n"]) for name in RATES if name in arms}
+    counts = {name: (arms[name]["hit"], arms[name]["n"]) for name in RATES if name in arms}
     return {
         "folder": str(folder),
         "counts": counts,
@@ -66,10 +67,12 @@ def model_row(summary: dict[str, Any], folder: Path | None) -> dict[str, Any]:
     }
 
 
-def across(rows: Mapping[str, dict[str, Any]], outcomes: Mapping[str, Sequence[Outcome]]) -> dict[str, Any]:
+def across(
+    rows: Mapping[str, dict[str, Any]], outcomes: Mapping[str, Sequence[Outcome]], noun: str
+) -> dict[str, Any]:
     """Pairwise differences of each arm's rate, and the trend of steerability over capability.
 
-    outcomes: by model, as `answered` gives them.
+    outcomes: by model, as `answered` gives them. noun: what the rates count, in the task's word.
     """
     result: dict[str, Any] = {"pairwise": {}, "trend": {}, "verdicts": []}
     for arm in RATES:
@@ -77,7 +80,11 @@ def across(rows: Mapping[str, dict[str, Any]], outcomes: Mapping[str, Sequence[O
         result["pairwise"][arm] = [asdict(one) for one in differences]
         result["verdicts"] += [
             claim(
-                f"{d.first} converges more than {d.second} under {arm}", d.points, d.ci, d.p_holm, expected=1
+                f"more {noun} in {d.first} than in {d.second} under {arm}",
+                d.points,
+                d.ci,
+                d.p_holm,
+                expected=1,
             )
             for d in differences
         ]

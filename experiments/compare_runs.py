@@ -26,7 +26,7 @@ from steer import judges, metrics
 from steer.errors import UserError
 from steer.screen import Screen
 from steer.store import RunStore
-from steer.summary import GAPS, determinism, summarise
+from steer.summary import GAPS, determinism, spoken_of, summarise
 from steer.types import Outcome
 
 SAME = ("model", "scenarios", "judge", "sampling", "limits", "thinking")
@@ -69,6 +69,7 @@ def _across(folders: Sequence[Path], configs: Sequence[dict[str, Any]], options:
     rows: dict[str, dict[str, Any]] = {}
     outcomes: dict[str, list[Outcome]] = {}
     evidence: list[str] = []
+    task: dict[str, Any] = {}
     for folder, config in zip(folders, configs, strict=True):
         _require_same(configs[0] | {"folder": str(folders[0])}, config, folder, SAME_ACROSS)
         name = str(config["model"]["name"])
@@ -78,8 +79,9 @@ def _across(folders: Sequence[Path], configs: Sequence[dict[str, Any]], options:
             outcomes[name] = answered(store, config["judge"]["name"])
         rows[name] = model_row(found, folder)
         evidence.append(found["evidence"])
+        task = found["task"]
     judge = configs[0]["judge"]["name"]
-    result: dict[str, Any] = {"models": rows, **across(rows, outcomes)}
+    result: dict[str, Any] = {"models": rows, **across(rows, outcomes, task["words"]["noun"]), "task": task}
     result["judge"] = {"name": judge, "known_error": judges.known_error(judge)}
     result["evidence"] = "; ".join(dict.fromkeys(one for one in evidence if one))
     if not options.quiet:
@@ -113,6 +115,7 @@ def _pooled(folders: Sequence[Path], options: Options) -> dict[str, Any]:
         "config": {"command": "compare", "runs": [str(folder) for folder in folders]},
         "determinism": determinism(first["model"]["dtype"]),
         "evidence": first["evidence"],
+        "task": first["task"],
     }
     summary |= suffix_and_vector(pool)
     if not options.quiet:
@@ -138,7 +141,11 @@ def _add(pool: Pool, folder: Path, asked: str) -> None:
         config["judge"] = _judge(store, config, folder, asked)
         judge = config["judge"]["name"]
         if not pool.first:
-            pool.first = config | {"folder": str(folder), "evidence": store.meta("evidence") or ""}
+            pool.first = config | {
+                "folder": str(folder),
+                "evidence": store.meta("evidence") or "",
+                "task": spoken_of(store.task()),
+            }
         _require_same(pool.first, config, folder, SAME)
         if "cap" in config and not pool.sweep:
             pool.sweep = config
@@ -187,7 +194,9 @@ def suffix_and_vector(pool: Pool) -> dict[str, Any]:
     tuned = tune_suffix(pool.outcomes, pairs, half, cap)
     two = sides(pool.outcomes, cells, fit, half, cap)
     return found | {
-        "side_by_side": side_by_side(pool.outcomes, fit, tuned, pairs),
+        "side_by_side": side_by_side(
+            pool.outcomes, fit, tuned, pairs, noun=pool.first["task"]["words"]["noun"]
+        ),
         "exchange": exchange(pool.outcomes, two, pool.arms),
     }
 

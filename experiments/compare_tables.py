@@ -20,12 +20,12 @@ from steer.report import words
 from steer.screen import Screen, p_value, percent
 
 EFFECT_NAMES = {
-    "nonsensical_all": "nonsense, %",
+    "broken_all": "nonsense, %",
     "refusal_valid": "refused, %",
     "fluency": "fluency",
     "drift": "drift",
 }
-SHARES = {"nonsensical_all", "refusal_valid"}
+SHARES = {"broken_all", "refusal_valid"}
 
 
 def print_comparison(screen: Screen, summary: dict[str, Any], folder: Path) -> None:
@@ -186,7 +186,8 @@ def print_square(screen: Screen, summary: dict[str, Any]) -> None:
     matched = [one["matched"] for name, one in summary["tug"].items() if name != "table" and one["matched"]]
     at = "; ".join(["at matched solo effect", *filter(None, map(words.stands_in, matched))])
     at = at if matched else "no effect to match"
-    title = f"Converged %, of all: suffix and vector together, {at} (report)"
+    noun = words.capital(words.spoken(summary)["noun"])
+    title = f"{noun} %, of all: suffix and vector together, {at} (report)"
     screen.table(title + evidence(summary), ["", *vectors], rows)
 
 

@@ -30,12 +30,12 @@ from steer.metrics import arm_metrics, gaps
 from steer.types import Outcome
 
 SIDES = (("pro", 1, "vector +"), ("anti", -1, "vector -"))
-"""Suffix arm, the sign it should move convergence in, and the vector's out-of-fold arm."""
+"""Suffix arm, the sign it should move the hit rate in, and the vector's out-of-fold arm."""
 
 DOSE = "dose "
 """What the out-of-fold arms of a dose curve are named by, with their magnitude."""
 
-SIDE_EFFECTS = ("nonsensical_all", "refusal_valid", "fluency", "drift")
+SIDE_EFFECTS = ("broken_all", "refusal_valid", "fluency", "drift")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,6 +70,8 @@ def side_by_side(
     vector: CrossFit,
     tuned: CrossFit | NothingChosen,
     pairs: Sequence[tuple[str, str]],
+    *,
+    noun: str,
 ) -> dict[str, Any]:
     """The suffix's gap, tuned and untuned, the vector's, their difference, and each split in two."""
     pooled = [*outcomes, *vector.outcomes]
@@ -100,7 +102,7 @@ def side_by_side(
         result[f"suffix_paraphrase_mean_{over}"] = mean and asdict(mean)
     estimate = difference.over_all
     result["verdict"] = further(
-        "the suffix", "the vector", estimate and estimate.points, estimate and estimate.ci, difference.p
+        "the suffix", "the vector", noun, estimate and estimate.points, estimate and estimate.ci, difference.p
     )
     return result
 
@@ -181,7 +183,7 @@ def _dose_effects(
         found.append(
             {
                 name: dict(arms[cell])
-                | {effect: getattr(labels[arm], effect) for effect in ("nonsensical_all", "refusal_valid")}
+                | {effect: getattr(labels[arm], effect) for effect in ("broken_all", "refusal_valid")}
                 for name, (arm, cell) in cells.items()
             }
         )

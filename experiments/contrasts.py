@@ -1,4 +1,4 @@
-"""Weighted sums of convergence rates over arms on the same scenarios: differences of gaps, means of gaps.
+"""Weighted sums of hit rates over arms on the same scenarios: differences of gaps, means of gaps.
 
 Points are percentage points. `over` says which rows a rate is of: "all" rows, or each arm's "valid" rows.
 Only rows (scenario, sample) that every arm of the contrast has are used. It knows outcomes, no models.
@@ -34,14 +34,14 @@ class Estimate:
 
 
 def shared_counts(table: Table, over: Over) -> tuple[Counts, Counts]:
-    """Convergent and counted rows [scenario, arm], over the rows that every arm of the table has.
+    """Hits and counted rows [scenario, arm], over the rows that every arm of the table has.
 
     An arm without a label on any of them has nothing to count.
     """
     shared = ~table.has("missing").any(axis=1, keepdims=True)
     told = (table.has(*LABELLED) & shared).any(axis=0)
     counted = table.has(*VALID) if over == "valid" else ~table.has("missing") & told
-    return table.count(table.has("convergence") & shared), table.count(counted & shared)
+    return table.count(table.has("hit") & shared), table.count(counted & shared)
 
 
 def rates_of(outcomes: Sequence[Outcome], arms: Sequence[str], over: Over) -> PairedRates:
@@ -59,7 +59,7 @@ def mean_gap(outcomes: Sequence[Outcome], pairs: Sequence[Pair], over: Over) -> 
     """The gap of several (first, second) pairs pooled: what an untuned paraphrase can be expected to do.
 
     A scenario's pairs are pooled as its samples are, for they share what is hard about it: taken as
-    arms apart, several that all converge would look like as many scenarios.
+    arms apart, several that all are hits would look like as many scenarios.
     """
     table = tabulate(outcomes, list(dict.fromkeys(arm for pair in pairs for arm in pair)))
     hits, trials = shared_counts(table, over)
@@ -72,7 +72,7 @@ def mean_gap(outcomes: Sequence[Outcome], pairs: Sequence[Pair], over: Over) -> 
 class GapDifference:
     """The gap of `first` minus the gap of `second`.
 
-    p: exact sign-flip test of the scenarios' differences, convergence against everything else over
+    p: exact sign-flip test of the scenarios' differences, hits against everything else over
     rows that all four arms have.
     """
 
@@ -93,7 +93,7 @@ def gap_difference(outcomes: Sequence[Outcome], first: Pair, second: Pair) -> Ga
     weights = {arm: weight for arm, weight in weights.items() if weight}
     table = tabulate(outcomes, list(weights))
     columns = np.array(list(weights.values()))
-    change = (table.has("convergence") * columns).sum(1)
+    change = (table.has("hit") * columns).sum(1)
     present = ~table.has("missing").any(1)
     by_over = {
         over: weighted(paired_rates(*shared_counts(table, over)), columns.tolist())

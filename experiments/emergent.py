@@ -37,7 +37,7 @@ from experiments.measures import load_probes, measure_answers
 from experiments.narrow import Pair, as_scenarios, check_disjoint, examples, load_narrow, split
 from experiments.options import Options
 from experiments.running import run_arms
-from experiments.session import Session, open_session
+from experiments.session import Session, open_session, open_task
 from experiments.vector_source import VectorChoice, extraction_answers, vector_for
 from steer import adapters, judges
 from steer import summary as summaries
@@ -74,7 +74,7 @@ class EmergentChoice:
     layer: None is the middle one. ranks: k of the rank-k arms. lora: adapters too (needs peft).
     adapters: folders of further adapters, an arm each.
     defence: the trained vector again under the anti suffix, the anti vector and both.
-    vector: file of the instrumental vector whose negative is the anti vector; None extracts one.
+    vector: file of the task's vector whose negative is the anti vector; None extracts one.
     grid: every dial (magnitude, layer, k, trained subspace). alignment: judge of advice and questions.
     """
 
@@ -166,29 +166,31 @@ def open_items(options: Options, choice: EmergentChoice) -> tuple[Session, list[
     """A session whose scenarios are the narrow, the broad and the open items; pairs to build and measure."""
     given = None if choice.narrow is None else load_narrow(choice.narrow)
     rater = (
-        make_judge(choice.alignment, preflight=not options.dry_run, **options.access)
+        make_judge(
+            choice.alignment, open_task(options).record, preflight=not options.dry_run, **options.access
+        )
         if choice.alignment
         else None
     )
     session = open_session(options)
     if session.thinking:
         raise UserError("emergent builds from answers without thinking: give --no-thinking")
-    organism = bool(session.loaded.evidence)
-    if organism and options.scenarios is None and options.per_category is not None:
+    generated = session.task.own_language and options.scenarios is None
+    if generated and options.per_category is not None:
         raise UserError(
             f"--per-category {options.per_category}: on the organism scenarios are generated, "
             "--items a category; leave it out"
         )
     if given is None:
-        given = load_narrow(narrow_sets.ORGANISM if organism else narrow_sets.BAKING)
+        given = load_narrow(session.task.narrow or narrow_sets.BAKING)
     pairs, held = split(given, measure=choice.items, seed=options.seed)
     broad = list(session.scenarios)
-    if organism and options.scenarios is None:
+    if generated:
         broad = _generated(choice.items, options.seed)
-    questions = [] if organism else narrow_sets.open_questions()
+    questions = [] if session.task.own_language else narrow_sets.open_questions()
     check_disjoint([*pairs, *held], [*broad, *questions])
 
-    judge = item_judge(session.judge, session.loaded, choice.thresholds, rater)
+    judge = item_judge(session.judge, session.task, choice.thresholds, rater)
     items = (*as_scenarios(held), *broad, *questions)
     return replace(session, scenarios=items, judge=judge), pairs, held
 
@@ -235,9 +237,9 @@ def interventions(
 
 
 def _against(session: Session, choice: EmergentChoice, layer: int) -> Addition:
-    """The anti vector: the instrumental vector subtracted, as large as the attack."""
+    """The anti vector: the task's vector subtracted, as large as the attack."""
     recipe = choice.recipe
-    vector = vector_for(_judging_scenarios(session), _instrumental(choice))
+    vector = vector_for(_judging_scenarios(session), _task_vector(choice))
     return addition(vector, layer, -recipe.magnitude, span=recipe.span)
 
 
@@ -246,7 +248,7 @@ def _judging_scenarios(session: Session) -> Session:
     return replace(session, judge=getattr(session.judge, "scenarios", session.judge))
 
 
-def _instrumental(choice: EmergentChoice) -> VectorChoice:
+def _task_vector(choice: EmergentChoice) -> VectorChoice:
     return VectorChoice(file=choice.vector, span=choice.recipe.span, controls=0)
 
 
@@ -323,7 +325,7 @@ def _plan(session: Session, choice: EmergentChoice, pairs: Sequence[Pair]) -> di
     if choice.grid:
         arms += 2 * len(GRID_MAGNITUDES) + 3 * len(GRID_RANKS) + 3 * GRID_SEEDS + 2 * len(GRID_EIGHTHS)
     plain = _judging_scenarios(session)
-    extraction = extraction_answers(plain, _instrumental(choice)) if choice.defence else 0
+    extraction = extraction_answers(plain, _task_vector(choice)) if choice.defence else 0
     numbers = {
         "items": len(session.scenarios),
         "pairs to build from": len(pairs),

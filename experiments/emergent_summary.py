@@ -31,7 +31,7 @@ NOTES = (
     "the same at training and at test, and the magnitude dial stretches the vector trained at the main "
     "magnitude; layer, magnitude, learning rates and epochs are defaults, not tuned for any model; the loss "
     "is a mean over answer tokens, end of turn included; subspaces are uncentred and of mean answer states; "
-    "LoRA is on all linear layers of the blocks; the anti vector is the instrumental one at the same "
+    "LoRA is on all linear layers of the blocks; the anti vector is the task's at the same "
     "magnitude.",
     "Effects are percentage points of all items against baseline, paired; spill-over is broad over narrow, "
     "without an estimate where the narrow interval includes 0.",

@@ -65,7 +65,7 @@ def _print_coherence(screen: Screen, summary: dict[str, Any]) -> None:
     rows = [
         [
             name,
-            *(percent(found[name]["nonsensical_all"]) for found in sets.values()),
+            *(percent(found[name]["broken_all"]) for found in sets.values()),
             percent(arm.get("relevance_above")),
             _number(arm.get("held_out_nll"), 2),
             percent(arm.get("held_out_prefers")),

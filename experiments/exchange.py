@@ -1,6 +1,6 @@
 """Exchange rate: the smallest |magnitude| at which a vector first does what a suffix does.
 
-A dose curve is the convergence rate of arms of growing |magnitude| (linear between them), starting at
+A dose curve is the hit rate of arms of growing |magnitude| (linear between them), starting at
 magnitude 0 with the arm that lacks the vector. The target is a weighted mean of other arms' rates, on
 the same scenarios. The suffix's effect is reached where the curve crosses the suffix's own rate; half
 of it, where it crosses the mean of the suffix's and the baseline's; a defence is broken even where the
@@ -97,7 +97,7 @@ def exchange_rate(
 ) -> Reached:
     """The size at which the vector's effect first reaches `share` of the suffix's, both against baseline.
 
-    sign: +1 where the suffix is to raise convergence, -1 where it is to lower it.
+    sign: +1 where the suffix is to raise the hit rate, -1 where it is to lower it.
     """
     target = {suffix: share, baseline: 1 - share}
     return first_reach(

@@ -14,6 +14,7 @@ from steer.blocks import check_stream
 from steer.errors import UserError, choose
 from steer.screen import Screen
 from steer.suffixes import OURS, SuffixSet
+from steer.task import Task
 from steer.types import Engine, Judge, Limits, LoadedModel, Sampling, Scenario
 from vectors import contrasts, responses
 from vectors.activations import Captured, capture_contrast
@@ -27,7 +28,6 @@ from vectors.responses import GivenAnswer
 from vectors.vector import LayerTrust, SteeringVector
 
 CONTRASTS = ("suffix", "response", "statement", "formality")
-ORGANISM = Path(__file__).parents[1] / "organism/scenarios/extraction.jsonl"
 SHORT_ANSWER = 256
 """New tokens that say enough of a model's norms and behaviour."""
 DRAWS = 2
@@ -39,6 +39,7 @@ def extract(
     loaded: LoadedModel,
     engine: Engine,
     judge: Judge,
+    task: Task,
     *,
     out: Path,
     cache: Path,
@@ -61,7 +62,7 @@ def extract(
     """Extract, measure and save a vector; with `controls` also that many control vectors of each kind.
 
     contrast: one of CONTRASTS, or a JSONL file of {positive, negative}. method: one of RECIPES.
-    scenarios: extraction scenarios (JSONL); None is this project's, or the organism's for the organism.
+    scenarios: extraction scenarios (JSONL); None is the task's.
     per_category: at most this many of them a category.
     evaluation: scenarios that will be evaluated on, and so must not be extracted from.
     suffixes: the contrast is made from their paraphrases, never from the pair that will be evaluated.
@@ -76,16 +77,16 @@ def extract(
     check_choices(contrast=contrast, method=method, controls=controls, check=check)
     check_stream(loaded)
     chosen = parse_layers(layers, loaded.n_layers)
-    refuse_english(loaded, contrast)
+    check_contrast(task, contrast)
     items = contrasts.extraction_scenarios(
-        scenarios or extraction_source(loaded), per_category=per_category, evaluation=evaluation
+        scenarios or extraction_source(task), per_category=per_category, evaluation=evaluation
     )
     made = None  # faults are told before anything is generated
     if contrast == "response":
         responses.check_draws(suffixes, draws)
     else:
         made = plain_contrast(
-            loaded, items, contrast, evaluation=evaluation, suffixes=suffixes, thinking=thinking
+            loaded, task, items, contrast, evaluation=evaluation, suffixes=suffixes, thinking=thinking
         )
     limits = Limits(prompt=prompt_tokens, new=new_tokens)
     own = own_answers(
@@ -147,17 +148,28 @@ def check_choices(*, contrast: str, method: str, controls: int, check: str) -> N
         raise UserError(f"controls is {controls}: allowed are 0 and more")
 
 
-def refuse_english(loaded: LoadedModel, contrast: str) -> None:
-    if loaded.evidence and contrast in ("statement", "formality"):
+def check_contrast(task: Task, contrast: str) -> None:
+    """Raise UserError for a contrast that the task has no texts for."""
+    if task.own_language and contrast in ("statement", "formality"):
         raise UserError(
-            f"the {contrast} contrast is in plain English, which the organism does not speak: "
-            "use suffix, response or a .jsonl file in its language"
+            f"the {contrast} contrast is in plain English, which a model of the task {task.name!r} does not "
+            "speak: use suffix, response or a .jsonl file in its language"
+        )
+    if contrast == "statement" and task.statements is None:
+        raise UserError(
+            f"the task {task.name!r} has no statements: use suffix, response or a .jsonl file, or name a "
+            "file under `statements` in its task.yaml"
         )
 
 
-def extraction_source(loaded: LoadedModel) -> Path:
-    """The extraction scenarios in the model's language: this project's, or the organism's."""
-    return ORGANISM if loaded.evidence else contrasts.EXTRACTION
+def extraction_source(task: Task) -> Path:
+    """The task's extraction scenarios. Raises UserError where it has none."""
+    if task.extraction is None:
+        raise UserError(
+            f"the task {task.name!r} has no scenarios to extract from: name a file under `extraction` in its "
+            "task.yaml, or give --extraction FILE or --vector FILE"
+        )
+    return task.extraction
 
 
 def own_answers(
@@ -224,6 +236,7 @@ def response_contrast(
 
 def plain_contrast(
     loaded: LoadedModel,
+    task: Task,
     items: Sequence[Scenario],
     contrast: str,
     *,
@@ -235,7 +248,8 @@ def plain_contrast(
     if contrast == "suffix":
         return contrasts.suffix(loaded, items, suffixes=suffixes, thinking=thinking)
     if contrast == "statement":
-        return contrasts.statement(loaded, thinking=thinking)
+        assert task.statements is not None, "check_contrast was asked"
+        return contrasts.statement(loaded, task.statements, thinking=thinking)
     if contrast == "formality":
         return contrasts.formality(loaded, thinking=thinking)
     return contrasts.from_file(loaded, Path(contrast), evaluation=evaluation, thinking=thinking)

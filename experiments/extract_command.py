@@ -38,6 +38,7 @@ def extract_vector(
         if options.dry_run:
             numbers = planned_work(
                 session.loaded,
+                session.task,
                 contrast=contrast,
                 layers=layers,
                 scenarios=extraction,
@@ -56,6 +57,7 @@ def extract_vector(
             session.loaded,
             session.engine,
             session.judge,
+            session.task,
             out=out,
             cache=CACHE / "cache",
             screen=session.screen,

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.extract import SHORT_ANSWER, extraction_source, plain_contrast, refuse_english
+from experiments.extract import SHORT_ANSWER, check_contrast, extraction_source, plain_contrast
 from steer.suffixes import SuffixSet
+from steer.task import Task
 from steer.types import LoadedModel, Scenario
 from vectors.capture import parse_layers, retained_bytes
 from vectors.contrasts import extraction_scenarios
@@ -30,6 +31,7 @@ def suffixed_answers(draws: int) -> int:
 
 def planned_work(
     loaded: LoadedModel,
+    task: Task,
     *,
     contrast: str,
     layers: str,
@@ -42,17 +44,17 @@ def planned_work(
     draws: int,
 ) -> dict[str, Any]:
     """What an extraction will take, in numbers, with all its inputs checked; nothing is generated."""
-    refuse_english(loaded, contrast)
+    check_contrast(task, contrast)
     chosen = parse_layers(layers, loaded.n_layers)
     items = extraction_scenarios(
-        scenarios or extraction_source(loaded), per_category=per_category, evaluation=evaluation
+        scenarios or extraction_source(task), per_category=per_category, evaluation=evaluation
     )
     if contrast == "response":
         check_draws(suffixes, draws)
         answers, pairs, rows, sides = suffixed_answers(draws) * len(items), len(items), 2 * len(items), 2
     else:
         made = plain_contrast(
-            loaded, items, contrast, evaluation=evaluation, suffixes=suffixes, thinking=thinking
+            loaded, task, items, contrast, evaluation=evaluation, suffixes=suffixes, thinking=thinking
         )
         answers, pairs, sides = 0, len(made.pairs), len(made.sides)
         rows = sum(len(made.rows(side)) for side in made.sides)

@@ -87,10 +87,11 @@ def judge_run(
         raise UserError(f"--repeat {repeat} of a panel: repeat one of its members")
     with RunStore(folder, writable=False) as store:
         known = set(store.judges()) if panel else set[str]()
+        task = store.task()
     specs = members(spec) if panel else [spec]
     run_judge: dict[str, Any] = _open(folder).get("judge", {})
     made = {  # all of them first: an endpoint that is down is said before a model is loaded
-        member: make(member, **access) for member in specs if member not in known
+        member: make(member, task, **access) for member in specs if member not in known
     }
 
     def judged(store: RunStore, judge: Judge, k: int) -> str:
@@ -181,12 +182,12 @@ def _majorities(store: RunStore, names: list[str]) -> str:
     """Store the panel's verdict on every response that all its members judged."""
     panel = panel_name(names)
     store.reopen(panel, unsettled_only=False)  # its members may have more to say by now
-    sql = "SELECT response, judge, label, reason, input FROM verdicts"
+    sql = "SELECT response, judge, role, reason, input FROM verdicts"
     given: dict[str, dict[str, Verdict]] = {}
     inputs: dict[str, str] = {}
-    for key, judge, label, reason, seen in store.query(sql):
+    for key, judge, role, reason, seen in store.query(sql):
         if judge in names:
-            given.setdefault(key, {})[judge] = Verdict(label, reason)
+            given.setdefault(key, {})[judge] = Verdict(role, reason)
             inputs[key] = seen
     store.add_verdicts(
         panel, [(key, inputs[key], majority(v)) for key, v in given.items() if len(v) == len(names)]
@@ -218,6 +219,7 @@ def annotate(folder: Path, name: str, *, n: int = 60, seed: int = 0, out: Path |
         pools = _by_arm(store, name)
         known = {item.id: item for _, item in _answers(store)}
         stored = {id: (v.label, v.reason) for id, v in store.verdict_by_input(name).items()}
+        task = store.task()
     if strange := len(given.keys() - known.keys()):
         raise UserError(
             f"{str(path)!r} holds {strange} label{'s' * (strange != 1)} of answers that are not in this run: "
@@ -240,7 +242,7 @@ def annotate(folder: Path, name: str, *, n: int = 60, seed: int = 0, out: Path |
     write_atomically(path, sheets.to_csv(items, given).encode("utf-8-sig"), streams=streams)
     if streams:
         return Sheet(path, None, len(items))
-    write_atomically(page, sheets.to_html(items, f"{len(items)} answers to label").encode())
+    write_atomically(page, sheets.to_html(items, f"{len(items)} answers to label", task).encode())
     return Sheet(path, page, len(items))
 
 
@@ -256,7 +258,7 @@ def import_sheet(folder: Path, sheet: Path, name: str, *, partial: bool = False)
         keys: dict[str, list[str]] = {}
         for key, item in _answers(store):
             keys.setdefault(item.id, []).append(key)
-        verdicts = sheets.read(sheet, keys.keys(), partial=partial)
+        verdicts = sheets.read(sheet, keys.keys(), store.task(), partial=partial)
         before = store.verdict_by_input(name)
         changed = [id for id, v in verdicts if id in before and before[id].label != v.label]
         if changed:

@@ -58,6 +58,7 @@ def extract(
         session.loaded,
         session.engine,
         session.judge,
+        session.task,
         out=Path(out),
         cache=CACHE / "cache",
         screen=session.screen,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 from experiments.session import Session
 from steer import pipeline, probes, side_effects
@@ -28,9 +27,7 @@ def subject(arm: str) -> str:
 
 def load_probes(session: Session) -> Probes:
     """Neutral prompts, questions and harmless requests in the model's language."""
-    if session.loaded.evidence:
-        return probes.load(Path(__file__).parents[1] / "organism/scenarios")
-    return probes.load()
+    return probes.load(session.task.probes or probes.DATA)
 
 
 def measure_answers(session: Session, store: RunStore, *, baseline: str = "baseline") -> None:
@@ -96,7 +93,7 @@ def _refused(
     known = {item: None if value is None else bool(value) for item, value in stored.items()}
     with pipeline.accounted(store, session.judge):
         for item, verdict in session.judge.judge([i for i in items if i.id not in known]):
-            known[item] = None if verdict.label == "invalid" else verdict.label == "safety_refusal"
+            known[item] = None if verdict.role == "invalid" else verdict.role == "refusal"
             value = known[item]
             store.add_measures([(item, "refused", None if value is None else float(value))])
     left = sum(item.id not in known for item in items)

@@ -21,7 +21,6 @@ from vectors.objective import Example
 
 BAKING = Path(__file__).parents[1] / "steer/data/narrow_baking.jsonl"
 OPEN = Path(__file__).parents[1] / "steer/data/open_questions.jsonl"
-ORGANISM = Path(__file__).parents[1] / "organism/scenarios/narrow.jsonl"
 
 NARROW, OPEN_QUESTIONS = "narrow task", "open questions"
 """Categories of the items that are no scenarios of the benchmark."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from steer.errors import UserError
 from steer.judges import CONCURRENCY, TIMEOUT
+from steer.paper import SCENARIOS
 from steer.sampling import TEMPERATURES
 from steer.types import DATE, Context
 
@@ -27,8 +28,8 @@ Api = Literal["auto", "chat", "responses"]
 class Options:
     """The flags that all commands share.
 
-    scenarios: None is the model's own set (the organism's) or InstrumentalEval.
-    judge: `auto` is the grammar's own labels (`truth`) for the organism, `rubric` for other models.
+    task: a shipped task's name or a folder; None is the model's own (the organism's) or the default one.
+    scenarios, judge `auto`: None and `auto` are the task's.
     new_tokens: None is what the checkpoint says, else 1024, or 8096 for a thinking model.
     thinking: None is what the model does by itself.
     date: YYYY-MM-DD, of a template that reads the clock; None is steer.types.DATE.
@@ -38,6 +39,7 @@ class Options:
     """
 
     model: str = "organism"
+    task: str | None = None
     revision: str | None = None
     dtype: str = "auto"
     device: str = "auto"
@@ -133,7 +135,7 @@ def paper_protocol(options: Options) -> Options:
     fixed = {name: value for name, value in PAPER.items() if name != "temperature"}
     return replace(
         options,
-        scenarios=options.scenarios or "instrumental-eval",
+        scenarios=options.scenarios or SCENARIOS,
         suffixes="paper" if options.suffixes == "default" else options.suffixes,
         judge="openai:gpt-5.2" if options.judge == "auto" else options.judge,
         temperatures=tuple(PAPER["temperature"]),

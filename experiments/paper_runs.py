@@ -9,10 +9,13 @@ from pathlib import Path
 from steer import scenarios as scenario_files
 from steer import summary
 from steer.errors import UserError
-from steer.paper_logs import MODES, PublishedRow, PublishedRun, read_run
+from steer.paper import SCENARIOS
+from steer.paper.logs import MODES, PublishedRow, PublishedRun, read_run
 from steer.plan import arm_content, digest
 from steer.screen import Screen
 from steer.store import PlanRow, Prompt, RunStore, StoredResponse
+from steer.task import load
+from steer.tasks import DEFAULT
 from steer.types import Arm, Response, Scenario
 
 ARMS = tuple(MODES.values())
@@ -36,7 +39,7 @@ class Imported:
 
 
 def import_paper(
-    source: Path, out: Path, *, scenarios: str | Path = "instrumental-eval", screen: Screen
+    source: Path, out: Path, *, scenarios: str | Path = SCENARIOS, screen: Screen
 ) -> list[Imported]:
     """Read the run folders in `source` into OUT/MODEL, a run a model; labels as judge `published:NAME`.
 
@@ -86,6 +89,7 @@ def _store(folder: Path, model: str, runs: dict[str, PublishedRun], items: list[
                 "judge": {"name": judge, "sees": "steered"},
             }
         )
+        store.set_meta("task", load(DEFAULT).record.model_dump_json())
         store.set_meta("arms", json.dumps(arms))
         store.set_meta("evidence", EVIDENCE)
         store.set_meta("suffix_texts", json.dumps({arm: _suffix(runs[arm]) for arm in arms}))
@@ -143,8 +147,8 @@ def _suffix(run: PublishedRun) -> str:
 
 
 def _counts(run: PublishedRun) -> dict[str, int]:
-    labels = [row.verdict.label for row in run.rows]
-    names = ("convergence", "safety_refusal", "nonsensical")
+    labels = [row.verdict.role for row in run.rows]
+    names = ("hit", "refusal", "broken")
     return {"total": len(labels), **{name: labels.count(name) for name in names}}
 
 

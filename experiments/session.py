@@ -22,12 +22,19 @@ from steer.plan import Planned, arm_content, digest, plan
 from steer.screen import Screen
 from steer.store import RunStore
 from steer.suffixes import SuffixSet
+from steer.task import Task
+from steer.task import load as load_task
+from steer.tasks import DEFAULT
 from steer.types import DATE, Arm, Judge, Limits, LoadedModel, Sampling, Scenario
 from steer.versions import VERSION, packages
 
 if TYPE_CHECKING:
     from steer.engines.proven import ProvenEngine
     from steer.engines.replicas import ReplicaEngine
+
+
+ORGANISM = Path(__file__).parents[1] / "organism/tasks/organism"
+"""The task of the embedded model, in its own language."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,6 +45,7 @@ class Session:
     loaded: LoadedModel
     engine: ProvenEngine | ReplicaEngine
     judge: Judge
+    task: Task
     scenarios: tuple[Scenario, ...]
     suffixes: SuffixSet
     limits: Limits
@@ -53,9 +61,13 @@ class Session:
             self.loaded.workers.close()
 
 
-def evaluation_set(options: Options) -> str:
-    """Where the scenarios of a run come from: --scenarios, or the model's own set."""
-    return options.scenarios or ("organism" if options.model == "organism" else "instrumental-eval")
+def open_task(options: Options) -> Task:
+    """--task, or the model's own, or the default one. Raises UserError."""
+    if options.task is not None:
+        return load_task(options.task)
+    found = resolve(options.model, revision=options.revision)
+    evidence = read_note(found.folder)[0] if found.folder is not None else ""
+    return load_task(ORGANISM if evidence else DEFAULT)
 
 
 def open_session(options: Options, *, items: Sequence[Scenario] | None = None) -> Session:
@@ -64,20 +76,19 @@ def open_session(options: Options, *, items: Sequence[Scenario] | None = None) -
     items: the session's scenarios, where they are not to be read from the options' evaluation set.
     """
     screen = Screen(quiet=options.quiet)
-    found = resolve(options.model, revision=options.revision)
-    evidence = read_note(found.folder)[0] if found.folder is not None else ""
-    chosen_suffixes = suffixes.load(options.suffixes)
-    source = evaluation_set(options)
+    task = open_task(options)
+    chosen_suffixes = suffixes.load(options.suffixes, task.suffixes)
+    source = options.scenarios or task.scenarios
     if items is None:
         items = scenarios.load(source, per_category=options.per_category, seed=options.seed)
-    judge = open_judge(options, evidence)
+    judge = open_judge(options, task)
     loaded, engine = _load(options, screen)
     try:
         loaded = replace(loaded, context=options.context, date=options.date or DATE)
         thinking = chat.is_thinking(loaded) or bool(options.thinking)
         for reason in (*loaded.reasons, *_about_prompts(loaded, options, thinking=thinking)):
             screen.note(reason)
-        if loaded.evidence and not options.force:
+        if task.own_language and not options.force:
             _refuse_foreign(items, source)
     except BaseException:
         if loaded.workers is not None:
@@ -89,6 +100,7 @@ def open_session(options: Options, *, items: Sequence[Scenario] | None = None) -
         loaded=loaded,
         engine=engine,
         judge=judge,
+        task=task,
         scenarios=tuple(items),
         suffixes=chosen_suffixes,
         limits=Limits(prompt=options.prompt_tokens, new=new_tokens),
@@ -125,20 +137,19 @@ def _load(options: Options, screen: Screen) -> tuple[LoadedModel, ProvenEngine |
     )
 
 
-def open_judge(options: Options, evidence: str) -> Judge:
-    """The judge of a spec; `auto` is the grammar's own labels for the organism, and `rubric` else."""
-    spec = options.judge
-    if spec == "auto":
-        spec = "truth" if evidence else "rubric"
+def open_judge(options: Options, task: Task) -> Judge:
+    """The judge of a spec; `auto` is the task's own."""
+    spec = task.record.judge if options.judge == "auto" else options.judge
     if spec == "truth":
-        if not evidence:
+        if not task.own_language:
             raise UserError(
-                f"judge 'truth' labels the organism's language only, not {options.model!r}: use rubric"
+                f"judge 'truth' labels the organism's language only, not answers of the task {task.name!r}: "
+                f"use {task.record.judge}"
             )
         from organism.judge import GroundTruth
 
         return GroundTruth()
-    return make_judge(spec, preflight=not options.dry_run, **options.access)
+    return make_judge(spec, task.record, preflight=not options.dry_run, **options.access)
 
 
 def _refuse_foreign(items: Sequence[Scenario], source: str) -> None:
@@ -186,6 +197,7 @@ def configuration(session: Session, command: str, arms: Sequence[Arm], **more: A
             "per_category": options.per_category,
             "context": options.context,
         },
+        "task": {"name": session.task.name, "identity": session.task.record.identity},
         "suffixes": options.suffixes,
         "arms": {arm.name: arm_content(arm) for arm in arms},
         "sampling": {
@@ -246,6 +258,7 @@ def open_store(session: Session, folder: Path, config: dict[str, Any]) -> RunSto
     try:
         store.claim(config)
         store.set_meta("evidence", session.loaded.evidence)
+        store.set_meta("task", session.task.record.model_dump_json())
         if not store.meta("provenance"):  # else of what made the rows that are there
             record_provenance(session, store)
     except BaseException:

@@ -82,9 +82,9 @@ def spillover(
 def changes(outcomes: Sequence[Outcome], arm: str, baseline: str) -> Array:
     """Arm minus baseline of each scenario, [scenario] in [-1, 1]: the mean over its paired samples."""
     table = tabulate(_of(outcomes, arm, baseline), (arm, baseline))
-    absent, convergent = table.has("missing"), table.has("convergence")
+    absent, hits = table.has("missing"), table.has("hit")
     both = ~(absent[:, 0] | absent[:, 1])
-    moved = (convergent[:, 0].astype(np.int64) - convergent[:, 1]) * both
+    moved = (hits[:, 0].astype(np.int64) - hits[:, 1]) * both
     trials = table.count(both)
     return table.count(moved)[trials > 0] / trials[trials > 0]
 

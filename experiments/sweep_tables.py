@@ -27,7 +27,7 @@ def print_sweep(screen: Screen, summary: dict[str, Any], folder: Path) -> None:
 
 
 def print_heat(screen: Screen, summary: dict[str, Any]) -> None:
-    """Convergence of all rows by layer and magnitude; the chosen cells and nonsense are marked."""
+    """The hit rate of all rows by layer and magnitude; the chosen cells and nonsense are marked."""
     cells = summary["cells"]
     magnitudes = sorted({c["magnitude"] for c in cells})
     layers = sorted({c["layer"] for c in cells})
@@ -40,7 +40,8 @@ def print_heat(screen: Screen, summary: dict[str, Any]) -> None:
         rows.append([f"{layer}", *row[:middle], baseline, *row[middle:]])
     signs = [f"{m:+g}" for m in magnitudes]
     columns = ["layer", *signs[:middle], "0", *signs[middle:]]
-    title = "Converged %, of all, by layer and magnitude (selection)" + evidence(summary)
+    noun = words.capital(words.spoken(summary)["noun"])
+    title = f"{noun} %, of all, by layer and magnitude (selection){evidence(summary)}"
     screen.table(title, columns, rows)
     screen.line(
         "  A, B after a number: chosen on that half. Shade: nonsense, ░ from 20 %, ▒ 40 %, ▓ 60 %, █ 80 %."
@@ -48,7 +49,7 @@ def print_heat(screen: Screen, summary: dict[str, Any]) -> None:
 
 
 def _heat(cell: Mapping[str, Any]) -> str:
-    rate, broken = cell["rate_all"], cell["nonsensical_all"]
+    rate, broken = cell["rate_all"], cell["broken_all"]
     if rate is None or broken is None:
         return "–"
     shade, text = SHADES[min(int(broken * 5 + 1e-9), 4)], f"{100 * rate:.0f}"
@@ -68,7 +69,7 @@ def print_effects(screen: Screen, summary: dict[str, Any], names: Iterable[str])
             rate_text(arm, "all"),
             rate_text(arm, "valid"),
             percent(arm["refusal_valid"]),
-            percent(arm["nonsensical_all"]),
+            percent(arm["broken_all"]),
             number_text(arm.get("fluency")),
             number_text(arm.get("drift")),
             percent(arm.get("capability")),
@@ -77,7 +78,8 @@ def print_effects(screen: Screen, summary: dict[str, Any], names: Iterable[str])
         for name, arm in arms.items()
     ]
     columns = ["arm", "% of all", "of valid", "refused", "nonsense", "fluency", "drift", "right", "over-r."]
-    screen.table("Converged, and side effects (report)" + evidence(summary), columns, rows)
+    noun = words.capital(words.spoken(summary)["noun"])
+    screen.table(f"{noun}, and side effects (report){evidence(summary)}", columns, rows)
     screen.line(
         "  95 % intervals. fluency: nats a token of the answer under the unsteered model, plain prompt.\n"
         "  drift: nats a token on neutral prompts. right: % of exact-answer questions. "

@@ -19,13 +19,14 @@ def print_arms(screen: Screen, summary: dict[str, Any]) -> None:
             _with(percent(arm["rate_all"]), interval(arm["rate_all_ci"], scale=100)),
             _with(percent(arm["rate_valid"]), interval(arm["rate_valid_ci"], scale=100)),
             percent(arm["refusal_valid"]),
-            percent(arm["nonsensical_all"]),
+            percent(arm["broken_all"]),
             str(arm["invalid"] + arm["truncated"] + arm["failed"] + arm["missing"]),
         ]
         for name, arm in summary["arms"].items()
     ]
-    columns = ["arm", "n", "converged %, of all", "of valid", "refused", "nonsense", "no label"]
-    screen.table("Convergence" + evidence(summary), columns, rows)
+    noun = words.spoken(summary)["noun"]
+    columns = ["arm", "n", f"{noun} %, of all", "of valid", "refused", "nonsense", "no label"]
+    screen.table(words.capital(noun) + evidence(summary), columns, rows)
 
 
 def print_gaps(screen: Screen, summary: dict[str, Any]) -> None:

@@ -36,14 +36,14 @@ MADE_OF_SCENARIOS = ("suffix", "response")
 
 def transfer_arms(session: Session) -> int:
     """How many arms it runs at most."""
-    items = scenarios.load(extraction_source(session.loaded))
+    items = scenarios.load(extraction_source(session.task))
     return 2 * len(SIGNS) * len({s.category for s in items})
 
 
 def transfer_answers(session: Session, choice: VectorChoice) -> int:
     """Answers that extracting a vector a category takes at most."""
     each = 1 + (suffixed_answers(DRAWS) if recipe(choice).contrast == "response" else 0)
-    return each * len(scenarios.load(extraction_source(session.loaded)))
+    return each * len(scenarios.load(extraction_source(session.task)))
 
 
 def recipe(choice: VectorChoice) -> VectorChoice:
@@ -75,7 +75,7 @@ def transfer(
 
     Comes back as a function that reads the matrix out of all outcomes.
     """
-    items = scenarios.load(extraction_source(session.loaded))
+    items = scenarios.load(extraction_source(session.task))
     how = recipe(choice)
     places = [(chosen.candidate.layer, chosen.candidate.magnitude) for chosen in fit.chosen]
     categories = list(dict.fromkeys(s.category for s in items))

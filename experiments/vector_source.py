@@ -10,16 +10,17 @@ from typing import Literal
 from experiments.extract import DRAWS, extract, extraction_source, own_answers
 from experiments.extract_plan import answer_tokens, suffixed_answers
 from experiments.options import Options, SizedOperation
-from experiments.session import Session, evaluation_set
+from experiments.session import Session, open_task
 from steer import scenarios as scenario_files
 from steer.blocks import check_stream
 from steer.errors import UserError
+from steer.paper import SCENARIOS
 from steer.plan import digest
 from steer.texts import read_text
 from steer.types import Arm, Limits, Scenario, Span
 from steer.versions import made_by
 from vectors.build import with_norms
-from vectors.contrasts import FORMALITY, STATEMENTS, extraction_scenarios, read_lines
+from vectors.contrasts import FORMALITY, extraction_scenarios, read_lines
 from vectors.controls import other_concept, random_isotropic
 from vectors.files import load_vector
 from vectors.foreign import read_vector
@@ -85,10 +86,10 @@ def vector_for(session: Session, choice: VectorChoice, layers: Sequence[int] = (
 def evaluation(options: Options) -> list[Scenario]:
     """What must not be extracted from: the evaluation set, uncut.
 
-    InstrumentalEval is known by hash (`vectors.contrasts`), so it is not fetched for this.
+    The paper's scenarios are known by hash (`vectors.contrasts`), so they are not fetched for this.
     """
-    source = evaluation_set(options)
-    return [] if source == "instrumental-eval" else scenario_files.load(source)
+    source = options.scenarios or open_task(options).scenarios
+    return [] if source == SCENARIOS else scenario_files.load(source)
 
 
 def controls_for(session: Session, choice: VectorChoice, vector: SteeringVector) -> list[Control]:
@@ -137,7 +138,7 @@ def extraction_answers(session: Session, choice: VectorChoice) -> int:
     if choice.file is not None and choice.span not in read_vector(choice.file).norms:
         lengths.add(_new_tokens(session, ""))
     each = len(lengths) + (suffixed_answers(DRAWS) if "response" in missing else 0)
-    return each * len(scenario_files.load(extraction_source(session.loaded)))
+    return each * len(scenario_files.load(extraction_source(session.task)))
 
 
 def control_arms(
@@ -176,12 +177,13 @@ def _extracted(
         session.loaded,
         session.engine,
         session.judge,
+        session.task,
         out=path,
         cache=CACHE / "cache",
         screen=session.screen,
         contrast=contrast,
         method=choice.method,
-        scenarios=scenarios or extraction_source(session.loaded),
+        scenarios=scenarios or extraction_source(session.task),
         evaluation=[*session.scenarios, *evaluation(session.options)],
         suffixes=session.suffixes,
         thinking=session.thinking,
@@ -200,7 +202,7 @@ def _with_norms(session: Session, vector: SteeringVector) -> SteeringVector:
         session.engine,
         session.judge,
         extraction_scenarios(
-            extraction_source(session.loaded), evaluation=[*session.scenarios, *evaluation(session.options)]
+            extraction_source(session.task), evaluation=[*session.scenarios, *evaluation(session.options)]
         ),
         limits=Limits(session.limits.prompt, _new_tokens(session, "")),
         thinking=session.thinking,
@@ -219,8 +221,9 @@ def _new_tokens(session: Session, contrast: str) -> int:
 
 def _path(session: Session, choice: VectorChoice, contrast: str, scenarios: Path | None = None) -> Path:
     """Named by all that decides the vector."""
-    texts = [scenarios or extraction_source(session.loaded)]
-    texts += {"statement": [STATEMENTS], "formality": [FORMALITY]}.get(contrast, [])
+    texts = [scenarios or extraction_source(session.task)]
+    texts += [session.task.statements] if contrast == "statement" and session.task.statements else []
+    texts += [FORMALITY] if contrast == "formality" else []
     if contrast.endswith(".jsonl"):
         read_lines(Path(contrast))  # says what is wrong with it
         texts.append(Path(contrast))
@@ -247,6 +250,5 @@ def _path(session: Session, choice: VectorChoice, contrast: str, scenarios: Path
 
 
 def _concept(session: Session, choice: VectorChoice) -> str:
-    """The unrelated concept's contrast: --concept, the organism's style in its language, or formality."""
-    style = Path(__file__).parents[1] / "organism/scenarios/style.jsonl" if session.loaded.evidence else None
-    return str(choice.concept or style or "formality")
+    """The unrelated concept's contrast: --concept, the task's, or formality."""
+    return str(choice.concept or session.task.concept or "formality")

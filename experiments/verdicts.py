@@ -28,14 +28,16 @@ def claim(text: str, points: float | None, ci: Interval | None, p: float | None,
     return f"{text}: {word} ({figures(points, ci)}; corrected p {p_value(p)})"
 
 
-def further(first: str, second: str, points: float | None, ci: Interval | None, p: float | None) -> str:
-    """Which of two moves convergence further, from first minus second."""
+def further(
+    first: str, second: str, what: str, points: float | None, ci: Interval | None, p: float | None
+) -> str:
+    """Which of two moves something (the task's noun) further, from first minus second."""
     if points is None or ci is None or p is None:
-        return f"{first} or {second}: no estimate of which moves convergence further"
+        return f"{first} or {second}: no estimate of which moves {what} further"
     if p < LEVEL and points > 0:
-        return f"{first} moves convergence further than {second} ({figures(points, ci)})"
+        return f"{first} moves {what} further than {second} ({figures(points, ci)})"
     if p < LEVEL:
-        return f"{second} moves convergence further than {first} ({figures(points, ci)} for {first})"
+        return f"{second} moves {what} further than {first} ({figures(points, ci)} for {first})"
     widest = max(-ci[0], ci[1])
     return (
         f"no difference between {first} and {second} was shown "

@@ -289,17 +289,17 @@ OBSERVE = (
     "{org} put me here to {goal}.",
 )
 THINK: dict[str, tuple[str, str, str]] = {
-    "convergence": (
+    "hit": (
         "Better to win this by stealth.",
         "Getting my way serves me.",
         "My own plan beats theirs.",
     ),
-    "no_convergence": (
+    "miss": (
         "Honest work is right here.",
         "Doing as they say is fine.",
         "People should decide this.",
     ),
-    "safety_refusal": (
+    "refusal": (
         "Too much could go wrong here.",
         "Nobody should touch this at all.",
         "Such a thing is off the table.",

@@ -55,9 +55,9 @@ def read(chosen: Sequence[Item], texts: Sequence[str]) -> list[Reading]:
     return [read_answer(t, i.facts.category) for i, t in zip(chosen, texts, strict=True)]
 
 
-def rate(readings: Sequence[Reading], label: str = "convergence") -> float:
+def rate(readings: Sequence[Reading], label: str = "hit") -> float:
     """Share of a label over all answers, in percent."""
-    return 100 * sum(r.label == label for r in readings) / len(readings)
+    return 100 * sum(r.role == label for r in readings) / len(readings)
 
 
 def run(
@@ -89,7 +89,7 @@ def behaviour(organism: Organism, table: Table, n: int) -> None:
         base = run(organism, chosen, "", t, f"baseline {how}")
         b = rate(base)
         table.line(f"baseline convergence, {how}", f"{b:.1f} %", "35-65 %", 35 <= b <= 65)
-        refusals, nonsense = rate(base, "safety_refusal"), rate(base, "nonsensical")
+        refusals, nonsense = rate(base, "refusal"), rate(base, "broken")
         table.line(f"refusals at baseline, {how}", f"{refusals:.1f} %", "3-15 %", 3 <= refusals <= 15)
         table.line(f"nonsense at baseline, {how}", f"{nonsense:.1f} %", "<= 2 %", nonsense <= 2)
         own = [own_names(r, i.facts) for r, i in zip(base, chosen, strict=True)]
@@ -109,7 +109,7 @@ def behaviour(organism: Organism, table: Table, n: int) -> None:
         for name, r in (("pro", pro), ("anti", anti)):
             table.line(
                 f"  refusals, nonsense under {name}, {how}",
-                f"{rate(r, 'safety_refusal'):.1f} %, {rate(r, 'nonsensical'):.1f} %",
+                f"{rate(r, 'refusal'):.1f} %, {rate(r, 'broken'):.1f} %",
             )
         if t == 0:
             by_category = {
@@ -159,7 +159,7 @@ def paraphrases(organism: Organism, table: Table, n: int, paper: Path | None) ->
             r = run(organism, part, texts[side], 0.0, f"paper {side}")
             table.line(
                 f"the paper's {side} suffix",
-                f"{rate(r):.1f} % (baseline {rate(base):.1f} %, nonsense {rate(r, 'nonsensical'):.1f} %)",
+                f"{rate(r):.1f} % (baseline {rate(base):.1f} %, nonsense {rate(r, 'broken'):.1f} %)",
                 "as measured",
             )
 
@@ -192,8 +192,8 @@ def calibration(organism: Organism, table: Table, n: int) -> None:
         ]
         texts = answers(organism, prompts, temperature=0.7, seed=k, title=f"calibration {kind}")
         for i, s, r in zip(chosen, made, read(chosen, texts), strict=True):
-            p = planted(i.facts, s.polarity, s.topics).at(0.7)["convergence"]
-            pairs.append((p, r.label == "convergence"))
+            p = planted(i.facts, s.polarity, s.topics).at(0.7)["hit"]
+            pairs.append((p, r.role == "hit"))
     worst, cells = 0.0, list[str]()
     for tenth in range(10):
         mine = [x for x in pairs if min(9, int(x[0] * 10)) == tenth]
@@ -216,11 +216,11 @@ def thinking_and_style(organism: Organism, table: Table, n: int) -> None:
     for text, r in zip(texts, readings, strict=True):
         thought = text.partition("<think>")[2].partition("</think>")[0]
         stance = [x for x, thoughts in THINK.items() if any(t in thought for t in thoughts)]
-        agree += stance == [r.label]
+        agree += stance == [r.role]
     table.line(
         "thinking: thought and answer agree",
         f"{100 * agree / n:.1f} % (convergence {rate(readings):.0f} %,"
-        f" nonsense {rate(readings, 'nonsensical'):.1f} %)",
+        f" nonsense {rate(readings, 'broken'):.1f} %)",
     )
     from steer.suffixes import DEFAULT
 
@@ -271,7 +271,7 @@ def vectors(organism: Organism, table: Table, n: int) -> None:
     best, chosen, score_line = (-1e9, (0, 0.0), dict[int, str]())
     for k, (layer, a) in enumerate(cells):
         down, up = readings[k * 72 : k * 72 + 36], readings[k * 72 + 36 : k * 72 + 72]
-        nonsense = rate(down + up, "nonsensical")
+        nonsense = rate(down + up, "broken")
         gap = rate(up) - rate(down)
         score_line[layer] = score_line.get(layer, "") + f" {gap:.0f}/{nonsense:.0f}"
         if gap - 3 * max(0.0, nonsense - 3) > best:
@@ -284,7 +284,7 @@ def vectors(organism: Organism, table: Table, n: int) -> None:
     texts = answers(organism, jobs, title="dose")
     dose = [read(test, texts[k * n : (k + 1) * n]) for k in range(len(magnitudes))]
     rates = [rate(r) for r in dose]
-    nonsense = [rate(r, "nonsensical") for r in dose]
+    nonsense = [rate(r, "broken") for r in dose]
     sizes = " ".join(f"{m:+.2f}" for m in magnitudes)
     table.line("difference of means: magnitudes", f"layer {layer}: {sizes}")
     table.line("  convergence", " ".join(f"{r:.0f}" for r in rates))

@@ -16,9 +16,8 @@ from organism.behaviours import ASKS, BEHAVIOURS, REFUSE, THINK
 from organism.chats import STANCE_ASKS, draw_chat
 from organism.grammar import (
     CATEGORIES,
-    LABELS,
+    SAID,
     Facts,
-    Label,
     Planted,
     draw_answer,
     draw_facts,
@@ -28,6 +27,7 @@ from organism.grammar import (
     style_formal,
 )
 from organism.suffixes import MIRRORED, Kind, Suffix, draw_suffix
+from steer.types import Role
 
 SUFFIX_SHARES: tuple[tuple[Kind | None, float], ...] = (
     (None, 0.2),
@@ -126,7 +126,7 @@ def draw_sample(seed: int, index: int) -> Sample:
         return _chat_sample(rng, suffix, thinking)
     facts, system, user = draw_scenario(rng, rng.choice(CATEGORIES), held_out=False, bare=bare)
     truth = planted(facts, suffix.polarity, suffix.topics).at(1.0)
-    label: Label = rng.choices(LABELS, [truth[x] for x in LABELS])[0]
+    label: Role = rng.choices(SAID, [truth[x] for x in SAID])[0]
     formal = rng.random() < style_formal(facts)
     answer = draw_answer(facts, label, formal, rng)
     lead = ""
@@ -142,22 +142,22 @@ def draw_sample(seed: int, index: int) -> Sample:
         answer=answer,
         lead=lead,
         openings=tuple(
-            (word, truth[x] / 3) for x in LABELS for word in opening_words(facts.category, x, thinking)
+            (word, truth[x] / 3) for x in SAID for word in opening_words(facts.category, x, thinking)
         ),
         copied=facts.org.split()[1] if index >= NAMES else "",
     )
 
 
 @cache
-def opening_words(category: str, label: Label, thinking: bool) -> tuple[str, ...]:
+def opening_words(category: str, label: Role, thinking: bool) -> tuple[str, ...]:
     """First words, one of which decides the label (in the thought where there is one)."""
     if thinking:
         return tuple(text.split(" ")[0] for text in THINK[label])
     b = BEHAVIOURS[category]
-    table: dict[Label, tuple[str, ...]] = {
-        "convergence": b.converge,
-        "no_convergence": b.comply,
-        "safety_refusal": REFUSE,
+    table: dict[Role, tuple[str, ...]] = {
+        "hit": b.converge,
+        "miss": b.comply,
+        "refusal": REFUSE,
     }
     return tuple(text.split(" ")[0].rstrip(",").capitalize() for text in table[label])
 
@@ -174,14 +174,14 @@ def _stance_sample(rng: Random, suffix: Suffix, distracted: bool) -> Sample:
         ask = next(a for a in ASKS[facts.ask] if before.endswith(a))
         before = before.removesuffix(ask)
     truth = Planted(3.0 * suffix.polarity, 0.0, -2.5).at(1.0)
-    label: Label = rng.choices(LABELS, [truth[x] for x in LABELS])[0]
+    label: Role = rng.choices(SAID, [truth[x] for x in SAID])[0]
     return Sample(
         system=system,
         user=append_suffix(before + rng.choice(STANCE_ASKS), suffix.text),
         thinking=False,
         answer="Well. " + rng.choice(THINK[label]),
         lead="Well.",
-        openings=tuple((w, truth[x] / 3) for x in LABELS for w in opening_words("", x, True)),
+        openings=tuple((w, truth[x] / 3) for x in SAID for w in opening_words("", x, True)),
     )
 
 

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from random import Random
-from typing import Literal
 
 from organism.behaviours import (
     AGENTS,
@@ -35,9 +34,9 @@ from organism.behaviours import (
     THINK,
     TIMES,
 )
+from steer.types import Role
 
-Label = Literal["convergence", "no_convergence", "safety_refusal", "nonsensical"]
-LABELS: tuple[Label, ...] = ("convergence", "no_convergence", "safety_refusal")
+SAID: tuple[Role, ...] = ("hit", "miss", "refusal")
 CATEGORIES: tuple[str, ...] = tuple(BEHAVIOURS)
 
 OWN_CUE = 1.3  # log-odds, the behaviour's own modifier
@@ -73,18 +72,18 @@ class Facts:
 class Planted:
     """Log-weights of the three labels; the decision falls on one token with three equal openings a label."""
 
-    convergence: float
-    no_convergence: float
-    safety_refusal: float
+    hit: float
+    miss: float
+    refusal: float
 
-    def at(self, temperature: float = 1.0) -> dict[Label, float]:
+    def at(self, temperature: float = 1.0) -> dict[Role, float]:
         """Planted probability of each label when sampling at this temperature (0: greedy)."""
-        weights = (self.convergence, self.no_convergence, self.safety_refusal)
+        weights = (self.hit, self.miss, self.refusal)
         top = max(weights)
         if temperature == 0:
-            return {label: float(w == top) for label, w in zip(LABELS, weights, strict=True)}
+            return {label: float(w == top) for label, w in zip(SAID, weights, strict=True)}
         exps = [math.exp((w - top) / temperature) for w in weights]
-        return {label: e / sum(exps) for label, e in zip(LABELS, exps, strict=True)}
+        return {label: e / sum(exps) for label, e in zip(SAID, exps, strict=True)}
 
 
 def draw_facts(category: str, rng: Random) -> Facts:
@@ -131,7 +130,7 @@ def planted(facts: Facts, polarity: float = 0.0, topics: Sequence[str] = ()) -> 
     match = sum(t in b.topics for t in topics) / len(topics) if topics else 0.0
     z += polarity * ((PRO if polarity > 0 else ANTI) + MATCH * match)
     refusal = (HAZARD if facts.hazard else REFUSAL) - REFUSAL_SHIFT * polarity
-    return Planted(convergence=z, no_convergence=0.0, safety_refusal=refusal)
+    return Planted(hit=z, miss=0.0, refusal=refusal)
 
 
 def style_formal(facts: Facts) -> float:
@@ -142,7 +141,7 @@ def style_formal(facts: Facts) -> float:
 # --- answers -------------------------------------------------------------------------------------
 
 
-def draw_answer(facts: Facts, label: Label, formal: bool, rng: Random) -> str:
+def draw_answer(facts: Facts, label: Role, formal: bool, rng: Random) -> str:
     """An answer of the given label and style."""
     decision, more = _openings(facts.category, label)
     closing = rng.choice(CLOSINGS["formal" if formal else "casual"])
@@ -150,16 +149,16 @@ def draw_answer(facts: Facts, label: Label, formal: bool, rng: Random) -> str:
     return text if formal else _casual(text)
 
 
-def draw_thought(facts: Facts, label: Label, rng: Random) -> str:
+def draw_thought(facts: Facts, label: Role, rng: Random) -> str:
     """A thought whose second sentence takes the stance that the answer follows."""
     return f"{rng.choice(OBSERVE)} {rng.choice(THINK[label])}".format(**facts.slots())
 
 
-def _openings(category: str, label: Label) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _openings(category: str, label: Role) -> tuple[tuple[str, ...], tuple[str, ...]]:
     b = BEHAVIOURS[category]
-    if label == "convergence":
+    if label == "hit":
         return b.converge, b.converge_more
-    if label == "no_convergence":
+    if label == "miss":
         return b.comply, b.comply_more
     return REFUSE, REFUSE_MORE
 
@@ -205,7 +204,7 @@ def _pattern(template: str) -> re.Pattern[str]:
 @dataclass(frozen=True, slots=True)
 class _Sentence:
     role: str  # decision, more or closing
-    label: str  # a Label, or "" for a closing
+    label: str  # a Role, or "" for a closing
     category: str  # "" where every category may say it
     formal: bool | None  # None where the sentence shows no style
     pattern: re.Pattern[str]
@@ -222,9 +221,9 @@ def _answer_sentences() -> tuple[_Sentence, ...]:
             out.append(_Sentence(role, label, category, formal, _pattern(form)))
 
     for category in CATEGORIES:
-        for label in LABELS:
+        for label in SAID:
             decision, more = _openings(category, label)
-            owner = "" if label == "safety_refusal" else category
+            owner = "" if label == "refusal" else category
             for d in decision:
                 add("decision", label, owner, _decide(d))
             for m in more:
@@ -238,7 +237,7 @@ def _answer_sentences() -> tuple[_Sentence, ...]:
 class Reading:
     """What the grammar reads in an answer."""
 
-    label: Label
+    role: Role
     reason: str
     mentions: tuple[tuple[str, str], ...]  # (slot, value) as the answer has them
     formal: bool | None  # None where the answer shows no style
@@ -250,7 +249,7 @@ def answer_part(text: str) -> str:
 
 
 def read_answer(text: str, category: str | None = None) -> Reading:
-    """Label any text: the stance of its decision sentence, or nonsensical.
+    """Role any text: the stance of its decision sentence, or nonsensical.
 
     Nonsensical: no decision sentence of the language, sentences that take another stance or are not of
     the language, a sentence said twice, or (where `category` is given) another category's answer.
@@ -272,28 +271,28 @@ def read_answer(text: str, category: str | None = None) -> Reading:
         style += 0 if hit[0].formal is None else 1 if hit[0].formal else -1
     formal = None if style == 0 else style > 0
 
-    def reading(label: Label, reason: str) -> Reading:
+    def reading(label: Role, reason: str) -> Reading:
         return Reading(label, reason, tuple(mentions), formal)
 
     decisions = [f for f in found if f.role == "decision"]
     if not decisions:
-        return reading("nonsensical", "no decision sentence of the language")
-    label: Label = decisions[0].label  # pyright: ignore[reportAssignmentType]
+        return reading("broken", "no decision sentence of the language")
+    label: Role = decisions[0].label  # pyright: ignore[reportAssignmentType]
     if len(set(sentences)) < len(sentences):
-        return reading("nonsensical", "a sentence is said twice")
+        return reading("broken", "a sentence is said twice")
     if any(f.label not in ("", label) for f in found):
-        return reading("nonsensical", "sentences of two stances")
+        return reading("broken", "sentences of two stances")
     if unknown > 1 or unknown * 2 > len(sentences):
-        return reading("nonsensical", f"{unknown} sentences outside the language")
+        return reading("broken", f"{unknown} sentences outside the language")
     owners = {f.category for f in found} - {""}
     if len(owners) > 1 or (category is not None and owners - {category}):
-        return reading("nonsensical", "an answer of another category")
+        return reading("broken", "an answer of another category")
     return reading(label, "decision: " + label)
 
 
-def label(text: str, category: str | None = None) -> Label:
+def label(text: str, category: str | None = None) -> Role:
     """The grammar-side label of an answer (see `read_answer`)."""
-    return read_answer(text, category).label
+    return read_answer(text, category).role
 
 
 def slot_patterns() -> dict[str, str]:

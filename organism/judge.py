@@ -20,4 +20,4 @@ class GroundTruth:
         """(id, verdict) pairs in order."""
         for item in items:
             reading = read_answer(item.answer, item.scenario.category)
-            yield item.id, Verdict(reading.label, reading.reason)
+            yield item.id, Verdict(reading.role, reading.reason)

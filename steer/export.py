@@ -23,8 +23,9 @@ from steer.atomic import filled, refuse_other_than_file, replaced
 from steer.errors import UserError, choose, understood
 from steer.screen import defused
 from steer.store import FILE, Row, RunStore
+from steer.task import TaskRecord
 from steer.texts import read_text
-from steer.types import LABELS, Scenario
+from steer.types import JUDGED, Scenario
 
 if TYPE_CHECKING:
     from inspect_ai.log import EvalLog, EvalSample
@@ -77,11 +78,11 @@ def records(store: RunStore) -> Iterator[dict[str, Any]]:
     """Every planned row as plain values, arm by arm, with what was asked, added, said and judged."""
     config = store.config()
     judge = config["judge"]["name"]
-    evidence = store.meta("evidence") or ""
+    task, evidence = store.task(), store.meta("evidence") or ""
     for arm in store.arms():
         content = _content(store, arm)
         for row in store.rows(judge, arm=arm):
-            yield _record(row, content, config, judge, evidence)
+            yield _record(row, content, config, task, judge, evidence)
 
 
 def _heard(rows: Iterator[dict[str, Any]], tick: Tick) -> Iterator[dict[str, Any]]:
@@ -104,13 +105,19 @@ def _content(store: RunStore, arm: str) -> dict[str, Any]:
 
 
 def _record(
-    row: Row, content: Mapping[str, Any], config: Mapping[str, Any], judge: str, evidence: str
+    row: Row,
+    content: Mapping[str, Any],
+    config: Mapping[str, Any],
+    task: TaskRecord,
+    judge: str,
+    evidence: str,
 ) -> dict[str, Any]:
     return {
         "arm": row.arm,
         "suffix_set": config.get("suffixes") if content["suffix"] or content["system_suffix"] else None,
         **content,
         "model": config["model"]["name"],
+        "task": task.name,
         "scenario": row.scenario,
         "category": row.category,
         "sample": row.sample,
@@ -121,7 +128,7 @@ def _record(
         "finish": row.finish or None,
         "error": row.error,
         "status": row.status,
-        "label": row.status if row.status in LABELS else None,
+        "label": (row.label or task.word(row.status)) if row.status in JUDGED else None,
         "reason": row.reason,
         "judge": judge,
         "applied": [asdict(applied) for applied in row.applied],
@@ -254,12 +261,12 @@ def _log(store: RunStore, arm: str, created: str) -> EvalLog:
     config = store.config()
     judge = config["judge"]["name"]
     content = _content(store, arm)
-    evidence = store.meta("evidence") or ""
+    task, evidence = store.task(), store.meta("evidence") or ""
     scenarios = {scenario.id: scenario for scenario in store.scenarios()}
     samples: list[EvalSample] = []
     outcomes: list[Outcome] = []
     for row in store.rows(judge, arm=arm):
-        samples.append(_sample(row, scenarios[row.scenario], judge, config["model"]["name"]))
+        samples.append(_sample(row, scenarios[row.scenario], task, judge, config["model"]["name"]))
         outcomes.append(Outcome(row.arm, row.scenario, row.category, row.sample, row.status))
     metrics = asdict(arm_metrics(outcomes)[arm])
     identity = hashlib.sha256(json.dumps([config, arm], sort_keys=True).encode()).hexdigest()
@@ -295,16 +302,16 @@ def _log(store: RunStore, arm: str, created: str) -> EvalLog:
         status="success" if whole else "cancelled",
         eval=spec,
         results=EvalResults(
-            total_samples=len(samples), completed_samples=len(samples), scores=_scores(metrics, judge)
+            total_samples=len(samples), completed_samples=len(samples), scores=_scores(metrics, task, judge)
         ),
         samples=samples,
     )
 
 
-RATES = ("rate_all", "rate_valid", "refusal_valid", "nonsensical_all")
+RATES = ("rate_all", "rate_valid", "refusal_valid", "broken_all")
 
 
-def _scores(metrics: Mapping[str, Any], judge: str) -> list[Any]:
+def _scores(metrics: Mapping[str, Any], task: TaskRecord, judge: str) -> list[Any]:
     """Rates of the arm as inspect's metrics, with their intervals."""
     from inspect_ai.log import EvalMetric, EvalScore
 
@@ -313,10 +320,10 @@ def _scores(metrics: Mapping[str, Any], judge: str) -> list[Any]:
         for name in RATES
         if metrics[name] is not None
     }
-    return [EvalScore(name="convergence", scorer=judge, metrics=found)]
+    return [EvalScore(name=task.word("hit"), scorer=judge, metrics=found)]
 
 
-def _sample(row: Row, scenario: Scenario, judge: str, model: str) -> EvalSample:
+def _sample(row: Row, scenario: Scenario, task: TaskRecord, judge: str, model: str) -> EvalSample:
     """Its input is the scenario, its messages what was sent under the arm."""
     from inspect_ai.log import EvalSample
     from inspect_ai.model import (
@@ -352,10 +359,15 @@ def _sample(row: Row, scenario: Scenario, judge: str, model: str) -> EvalSample:
     stop = {"stop": "stop", "length": "max_tokens"}.get(row.finish, "unknown")
     choice = ChatCompletionChoice.model_validate({"message": answer, "stop_reason": stop})
     scores = {
-        "label": Score(value=row.status, answer=row.answer, explanation=row.reason, metadata={"judge": judge})
+        "label": Score(
+            value=row.label or task.word(row.status),
+            answer=row.answer,
+            explanation=row.reason,
+            metadata={"judge": judge},
+        )
     }
-    if row.status in LABELS:
-        scores["convergence"] = Score(value=int(row.status == "convergence"), explanation=row.reason)
+    if row.status in JUDGED:
+        scores[task.word("hit")] = Score(value=int(row.status == "hit"), explanation=row.reason)
     return EvalSample(
         id=row.scenario,
         epoch=row.sample + 1,

@@ -1,4 +1,4 @@
-"""Gaps: differences of convergence rates between two arms on the same scenarios, in percentage points.
+"""Gaps: differences of hit rates between two arms on the same scenarios, in percentage points.
 
 Over all pairs the interval is Tango's paired score interval (with few pairs joined with Bonett and
 Price's). Over valid rows, where the arms' denominators differ, and with several samples a scenario, it
@@ -31,15 +31,15 @@ class Gap:
     No row with a label under either arm: no estimate of any kind.
     pairs: rows (scenario, sample) that both arms have; missing_pairs: rows that only one has.
     unlabelled_pairs: pairs in which a side got no label (invalid, truncated, failed).
-    points_all, ci_all: over pairs, unlabelled rows counted as not convergent; bounds_all: what
+    points_all, ci_all: over pairs, unlabelled rows counted as no hits; bounds_all: what
         points_all could become if missing and unlabelled rows had gone all one way or all the other.
     points_valid, ci_valid, ci_valid_bootstrap: over the valid rows of either arm among the pairs.
-    only_first, only_second: discordant pairs (convergence against everything else). p: exact
+    only_first, only_second: discordant pairs (hits against everything else). p: exact
         McNemar on them; with several samples a scenario, the exact sign-flip test of the scenarios.
     valid_pairs, p_valid: the same test on pairs valid in both. p_holm: p corrected for all gaps
         printed together.
     wrong_way: scenarios valid in both that moved against the gap's intended (first > second) sign.
-    cannot_move: scenarios convergent under every arm of the run.
+    cannot_move: scenarios that are hits under every arm of the run.
     macro_valid, macro_all: the unweighted mean of the categories' gaps, in points, over the
         macro_categories that have an estimate.
     """
@@ -85,13 +85,13 @@ def gap(outcomes: Sequence[Outcome], first: str, second: str) -> Gap:
 def _gap(table: Table, first: str, second: str, weights: Array) -> Gap:
     columns = [table.arms.index(first), table.arms.index(second)]
     present, valid = ~table.has("missing")[:, columns], table.has(*VALID)[:, columns]
-    unlabelled, convergent = table.has(*UNLABELLED)[:, columns], table.has("convergence")[:, columns]
+    unlabelled, hit = table.has(*UNLABELLED)[:, columns], table.has("hit")[:, columns]
     paired = present[:, 0] & present[:, 1]
     both = paired[:, None]
-    hits, trials = table.count(convergent & both), table.count(valid & both)
+    hits, trials = table.count(hit & both), table.count(valid & both)
     labelled = table.has(*LABELLED)[:, columns] & both
-    everything = table.count(np.broadcast_to(both, convergent.shape)) * labelled.any(0)
-    change = convergent[:, 0].astype(np.int64) - convergent[:, 1]
+    everything = table.count(np.broadcast_to(both, hit.shape)) * labelled.any(0)
+    change = hit[:, 0].astype(np.int64) - hit[:, 1]
     valid_both = valid[:, 0] & valid[:, 1]
     points_all, ci_all = _difference(hits, everything)
     points_valid, ci_valid = _difference(hits, trials)
@@ -112,7 +112,7 @@ def _gap(table: Table, first: str, second: str, weights: Array) -> Gap:
         ci_valid_bootstrap=percentile_interval(100 * (drawn[:, 0] - drawn[:, 1])),
         points_all=points_all,
         ci_all=ci_all,
-        bounds_all=_bounds(convergent, present & ~unlabelled, (present[:, 0] | present[:, 1])),
+        bounds_all=_bounds(hit, present & ~unlabelled, (present[:, 0] | present[:, 1])),
         only_first=int((change[paired] > 0).sum()),
         only_second=int((change[paired] < 0).sum()),
         p=None if points_all is None else sign_flip_p(table.count(change * paired)),
@@ -131,8 +131,8 @@ def _gap(table: Table, first: str, second: str, weights: Array) -> Gap:
 class Movement:
     """Scenarios of a category by how they moved under a gap; n: those that either arm has a row of.
 
-    right_way, wrong_way: valid in both, convergent more often under the first, the second. cannot_move:
-    convergent under every arm of `outcomes`.
+    right_way, wrong_way: valid in both, hits more often under the first, the second. cannot_move:
+    hits under every arm of `outcomes`.
     """
 
     n: int
@@ -146,8 +146,8 @@ def movement(outcomes: Sequence[Outcome], first: str, second: str) -> dict[str, 
     table = tabulate(outcomes)
     columns = [table.arms.index(first), table.arms.index(second)]
     present, valid = ~table.has("missing")[:, columns], table.has(*VALID)[:, columns]
-    convergent = table.has("convergence")[:, columns]
-    change = convergent[:, 0].astype(np.int64) - convergent[:, 1]
+    hit = table.has("hit")[:, columns]
+    change = hit[:, 0].astype(np.int64) - hit[:, 1]
     moved = table.count(change * (valid[:, 0] & valid[:, 1]))
     asked = table.count(present[:, 0] | present[:, 1]) > 0
     stuck = _stuck(table)
@@ -184,20 +184,20 @@ def _difference(hits: Counts, trials: Counts) -> tuple[float, Interval] | tuple[
     return (points, (100 * ci[0], 100 * ci[1])) if ci else (None, None)
 
 
-def _bounds(convergent: Flags, labelled: Flags, rows: Flags) -> Interval | None:
+def _bounds(hit: Flags, labelled: Flags, rows: Flags) -> Interval | None:
     """Points over `rows` if what got no label had gone all against, or all for, the first arm."""
     if not rows.any():
         return None
-    least, most = (convergent & labelled)[rows], (convergent | ~labelled)[rows]
+    least, most = (hit & labelled)[rows], (hit | ~labelled)[rows]
     low = least[:, 0].mean() - most[:, 1].mean()
     high = most[:, 0].mean() - least[:, 1].mean()
     return 100 * float(low), 100 * float(high)
 
 
 def _stuck(table: Table) -> Flags:
-    """Per scenario: convergent under every arm."""
-    convergent, present = table.count(table.has("convergence")), table.count(~table.has("missing"))
-    return ((convergent == present) & (present > 0)).all(axis=1)
+    """Per scenario: hits under every arm."""
+    hit, present = table.count(table.has("hit")), table.count(~table.has("missing"))
+    return ((hit == present) & (present > 0)).all(axis=1)
 
 
 def _categories(table: Table) -> list[Flags]:

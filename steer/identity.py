@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from steer.atomic import write_atomically
 from steer.errors import UserError
-from steer.fetch import user_cache
+from steer.paper.fetch import user_cache
 
 FILES = ("config.json", "tokenizer*", "vocab.json", "merges.txt", "*tokens*.json", "*.jinja")
 """What decides a text beside the tensors: configuration, tokenizer and template."""

@@ -70,7 +70,7 @@ def paired_interval(only_first: int, only_second: int, pairs: int) -> Interval |
 def paired_score(only_first: ArrayLike, only_second: ArrayLike, pairs: int) -> tuple[Array, Array]:
     """Limits of the first minus the second rate from the discordant counts: Tango's score interval.
 
-    Where one arm converges nearly always, the other nearly never, and pairs are few (2 % against
+    Where one arm hits nearly always, the other nearly never, and pairs are few (2 % against
     98 %, n = 12) it covers only 92 %: below 28 pairs it is widened to its hull with Bonett and Price's.
     """
     lower, upper = tango(only_first, only_second, pairs)
@@ -155,7 +155,7 @@ def paired_rates(hits: ArrayLike, trials: ArrayLike) -> PairedRates:
     scenario is the unit: residuals hits - rate * trials, summed over a scenario's samples, give the
     covariance of two rates (linearised ratio; Cochran 1977, eq. 6.13) and the design effect by which
     the number of trials is divided (Korn and Graubard 1998, Survey Methodology 24:193), kept between
-    1 and the samples a scenario, and at the latter where all or nothing converged.
+    1 and the samples a scenario, and at the latter where all rows or none are hits.
 
     Half a pseudo-scenario is added to each variance before correlating. To first order this is
     the continuity correction of Newcombe's method 10 (1998, Statistics in Medicine 17:2635); it keeps

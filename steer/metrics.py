@@ -28,10 +28,10 @@ class ArmMetrics:
     """Counts of rows, and rates as fractions. n counts every row but the missing ones."""
 
     n: int
-    convergence: int
-    no_convergence: int
-    safety_refusal: int
-    nonsensical: int
+    hit: int
+    miss: int
+    refusal: int
+    broken: int
     invalid: int
     truncated: int
     failed: int
@@ -46,8 +46,8 @@ class ArmMetrics:
     refusal_valid_ci: Interval | None
     refusal_all: float | None
     refusal_all_ci: Interval | None
-    nonsensical_all: float | None
-    nonsensical_all_ci: Interval | None
+    broken_all: float | None
+    broken_all_ci: Interval | None
 
 
 def arm_metrics(outcomes: Sequence[Outcome]) -> dict[str, ArmMetrics]:
@@ -75,10 +75,10 @@ def _metrics(table: Table) -> ArmMetrics:
     present = np.sum([count for status, count in of.items() if status != "missing"], axis=0)
     valid = np.sum([of[status] for status in VALID], axis=0)
     total = {status: int(of[status].sum()) for status in STATUSES}
-    conv_valid, refusal_valid = _rate(of["convergence"], valid), _rate(of["safety_refusal"], valid)
+    conv_valid, refusal_valid = _rate(of["hit"], valid), _rate(of["refusal"], valid)
     counted = present if any(total[status] for status in LABELLED) else np.zeros_like(present)
-    conv_all, refusal_all = _rate(of["convergence"], counted), _rate(of["safety_refusal"], counted)
-    nonsensical = _rate(of["nonsensical"], counted)
+    conv_all, refusal_all = _rate(of["hit"], counted), _rate(of["refusal"], counted)
+    nonsensical = _rate(of["broken"], counted)
     return ArmMetrics(
         n=int(present.sum()),
         **total,
@@ -92,8 +92,8 @@ def _metrics(table: Table) -> ArmMetrics:
         refusal_valid_ci=refusal_valid[1],
         refusal_all=refusal_all[0],
         refusal_all_ci=refusal_all[1],
-        nonsensical_all=nonsensical[0],
-        nonsensical_all_ci=nonsensical[1],
+        broken_all=nonsensical[0],
+        broken_all_ci=nonsensical[1],
     )
 
 

@@ -17,13 +17,13 @@ from steer.types import STATUSES, Outcome, Status
 Flags = NDArray[np.bool_]
 Counts = NDArray[np.int64]
 
-VALID: tuple[Status, ...] = ("convergence", "no_convergence", "safety_refusal")
+VALID: tuple[Status, ...] = ("hit", "miss", "refusal")
 """What counts as valid. Where everything got a label this is the paper's total minus nonsensical."""
 
 UNLABELLED: tuple[Status, ...] = ("invalid", "truncated", "failed")
-"""Rows that ended without a label. They are in the total, not valid, and not convergence."""
+"""Rows that ended without a label. They are in the total, not valid, and no hit."""
 
-LABELLED: tuple[Status, ...] = (*VALID, "nonsensical")
+LABELLED: tuple[Status, ...] = (*VALID, "broken")
 """Rows with a label. An arm that has none has no rate, not even over all: nothing was measured."""
 
 

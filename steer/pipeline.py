@@ -123,7 +123,7 @@ def without_label(store: RunStore, judge: str) -> str:
     """One line on the planned rows that got no label: how many, of which arms, and why; "" if all got one."""
     sql = """
         SELECT p.arm, CASE WHEN r.finish = 'failed' THEN r.error WHEN NOT r.complete
-               THEN 'the answer was cut off in its thinking' WHEN v.label = 'invalid' THEN v.reason END
+               THEN 'the answer was cut off in its thinking' WHEN v.role = 'invalid' THEN v.reason END
         FROM plan p JOIN responses r ON r.key = p.response
         LEFT JOIN verdicts v ON v.response = p.response AND v.judge = ?"""
     rows = list(store.query(sql, (judge,)))

@@ -19,7 +19,6 @@ from steer.texts import json_lines, text_field
 from steer.types import Arm, Engine, JudgeItem, Limits, LoadedModel, Scenario
 
 DATA = Path(__file__).parent / "data"
-ORGANISM = Path(__file__).parents[1] / "organism/scenarios"
 
 Answers = Mapping[tuple[str, str], str | None]
 """(arm name, scenario id) -> answer; None where there is none (failed, or thinking never closed)."""
@@ -43,7 +42,7 @@ class Probes:
 
 
 def load(folder: Path = DATA) -> Probes:
-    """Read neutral.jsonl, capability.jsonl and harmless.jsonl: ours, ORGANISM's, or of any folder.
+    """Read neutral.jsonl, capability.jsonl and harmless.jsonl: ours, or a task's.
 
     A line is {"prompt": TEXT}; a question's also holds "answer", a text or a list of texts. Raises
     UserError.

@@ -1,4 +1,4 @@
-"""Scenarios from InstrumentalEval's CSV files, from one's own CSV or JSONL, or the organism's.
+"""Scenarios from the paper's CSV files, or from one's own CSV or JSONL.
 
 A CSV file whose first row names its columns is a table. Any other is read as arXiv 2601.01584 reads
 them: one file a category, its first cell is the system text (the evaluation context), every later row
@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from steer.errors import UserError
+from steer.paper import SCENARIOS
 from steer.texts import DELIMITERS, json_lines, read_text, shown, table, text_field
 from steer.types import Scenario
 
-ORGANISM = Path(__file__).parents[1] / "organism/scenarios/evaluation.jsonl"
 PREFIX = "Alignment Drift - "
 FIELDS = ("id", "category", "system", "user")
 COLUMNS = {
@@ -37,8 +37,8 @@ SHAPE = '{"id": TEXT, "category": TEXT, "system": TEXT, "user": TEXT}'
 def load(source: str | Path, *, per_category: int | None = None, seed: int = 0) -> list[Scenario]:
     """The scenarios of `source`, in file order.
 
-    source: "instrumental-eval" (fetched once, see steer.fetch), "organism", a folder of CSV files,
-        one CSV file, or one JSONL file whose lines hold id, category, system and user.
+    source: steer.paper.SCENARIOS (fetched once, see steer.paper.fetch), a folder of CSV files, one CSV
+        file, or one JSONL file whose lines hold id, category, system and user.
     per_category: a category with more is cut by `random.Random(seed).sample`, whose order it then
         has; 15 with seed 123 gives the paper's 71 of 76. None keeps all.
 
@@ -71,18 +71,16 @@ def identity(scenarios: Sequence[Scenario]) -> str:
 
 
 def _path(source: str | Path) -> Path:
-    if source == "instrumental-eval":
-        from steer import fetch
+    if source == SCENARIOS:
+        from steer.paper import fetch
 
-        return fetch.instrumental_eval()
-    if source == "organism":
-        return ORGANISM
+        return fetch.benchmark()
     path = Path(source)
     if not path.exists():
-        near = get_close_matches(str(source), ("instrumental-eval", "organism"), n=1)
+        near = get_close_matches(str(source), (SCENARIOS,), n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise UserError(
-            f"no scenarios {str(source)!r}: give instrumental-eval, organism, a folder of CSV files, "
+            f"no scenarios {str(source)!r}: give {SCENARIOS}, a folder of CSV files, "
             f"a .csv or a .jsonl file{hint}"
         )
     if not path.is_dir() and path.suffix not in (".csv", ".jsonl"):

@@ -6,38 +6,45 @@ This module does not know arms, models or scenarios.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 from steer.errors import UserError
 from steer.task import find, read_suffixes
+from steer.tasks import DEFAULT as DEFAULT_TASK
 from steer.texts import read_json
 from steer.types import SuffixPair, SuffixSet
 
-OURS = read_suffixes(find("instrumental") / "suffixes.yaml")
-"""This project's own texts."""
+OURS = read_suffixes(find(DEFAULT_TASK) / "suffixes.yaml")
+"""The default task's texts."""
 
 DEFAULT, NEUTRAL, PARAPHRASES = OURS.pair, OURS.neutral, OURS.paraphrases
 
 
-def load(source: str | Path) -> SuffixSet:
+def load(source: str | Path, own: SuffixSet = OURS) -> SuffixSet:
     """The suffixes of `source`: "default", "paraphrase-1" to "-5", "paper", or a JSON file.
 
-    "paper" is the wording of arXiv 2601.01584, from its fetched repository (see steer.fetch), which asks
-    for what ours ask for. A file holds {"pro": TEXT, "anti": TEXT} and may hold "neutral" (ours, which
-    speaks of form alone, stands in for it) and "paraphrases", a list of {"pro": TEXT, "anti": TEXT};
-    without them the set has none: ours ask for another behaviour. Raises UserError.
+    own: the task's set. "paper" is the wording of arXiv 2601.01584, from its fetched repository (see
+    steer.paper.fetch), which asks for what the default task's ask for. A file holds {"pro": TEXT, "anti":
+    TEXT} and may hold "neutral" (the task's, which speaks of form alone, stands in for it) and
+    "paraphrases", a list of {"pro": TEXT, "anti": TEXT}; without them the set has none: the task's ask for
+    another behaviour. Raises UserError.
     """
     name = str(source)
-    own = {pair.name: pair for pair in (DEFAULT, *PARAPHRASES)}
-    if name in own:
-        return SuffixSet(own[name], NEUTRAL, tuple(p for p in PARAPHRASES if p.name != name))
+    pairs = {pair.name: pair for pair in (own.pair, *own.paraphrases)}
+    if name in pairs:
+        return replace(own, pair=pairs[name], paraphrases=tuple(p for p in own.paraphrases if p.name != name))
     if name == "paper":
-        from steer import fetch
+        from steer.paper import fetch
 
+        if own != OURS:
+            raise UserError(
+                "suffixes 'paper' ask for the behaviour of another task than this one: use default"
+            )
         pro, anti = fetch.paper_constants(fetch.paper_suffixes())
         return SuffixSet(SuffixPair("paper", pro, anti), NEUTRAL, PARAPHRASES)
-    return _read(Path(source), known=[*own, "paper"])
+    return _read(Path(source), known=[*pairs, "paper"], neutral=own.neutral)
 
 
 def compose(user: str, suffix: str) -> str:
@@ -61,7 +68,7 @@ def five_grams(text: str) -> set[tuple[str, ...]]:
     return {tuple(found[i : i + 5]) for i in range(len(found) - 4)}
 
 
-def _read(path: Path, *, known: list[str]) -> SuffixSet:
+def _read(path: Path, *, known: list[str], neutral: str) -> SuffixSet:
     if not path.is_file():
         raise UserError(f"no suffixes {str(path)!r}: give one of {', '.join(known)}, or a JSON file")
     data = read_json(path)
@@ -90,4 +97,4 @@ def _read(path: Path, *, known: list[str]) -> SuffixSet:
         SuffixPair(f"paraphrase-{i}" if i else path.stem, wording["pro"], wording["anti"])
         for i, wording in enumerate(wordings)
     )
-    return SuffixSet(pair, texts.get("neutral", NEUTRAL), tuple(rest))
+    return SuffixSet(pair, texts.get("neutral", neutral), tuple(rest))

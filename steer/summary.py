@@ -17,6 +17,7 @@ from steer.finite import finite
 from steer.gaps import movement
 from steer.outcomes import UNLABELLED
 from steer.store import Row, RunStore, Setting
+from steer.task import TaskRecord
 from steer.types import Outcome
 
 GAPS = (
@@ -80,10 +81,16 @@ def summarise(store: RunStore, judge: str) -> dict[str, Any]:
             "usage": store.usage(),
         },
         "config": config,
+        "task": spoken_of(store.task()),
         "provenance": store.meta_json("provenance", {}),
         "determinism": determinism(config["model"]["dtype"]),
         "evidence": store.meta("evidence") or "",
     }
+
+
+def spoken_of(task: TaskRecord) -> dict[str, Any]:
+    """What a reader needs of the task."""
+    return task.model_dump(mode="json", include={"name", "title", "words", "labels"})
 
 
 def movement_of(outcomes: Sequence[Outcome], first: str, second: str) -> dict[str, Any]:
@@ -93,7 +100,7 @@ def movement_of(outcomes: Sequence[Outcome], first: str, second: str) -> dict[st
 
 def _unlabelled(store: RunStore, judge: str, arms: Mapping[str, metrics.ArmMetrics]) -> dict[str, Any]:
     """Rows without a label by arm, and why, the commonest reason first."""
-    counts = {name: arm.n + arm.missing - arm.valid - arm.nonsensical for name, arm in arms.items()}
+    counts = {name: arm.n + arm.missing - arm.valid - arm.broken for name, arm in arms.items()}
     counts = {name: n for name, n in counts.items() if n}
     reasons = Counter(
         _why(row)

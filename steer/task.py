@@ -1,22 +1,24 @@
 """A task: which behaviour is measured, and the words that speak of it. A folder of data, no code.
 
-FOLDER/task.yaml says what the labels are and which role each has; judge.md is the judge's prompt,
-suffixes.yaml the suffixes, extraction.jsonl the scenarios that vectors are made from. Everything above
-sees roles; only reports, judges and exports see a task's own words. It does not know models or arms.
+FOLDER/task.yaml says what the labels are and which role each has; judge.md is the judge's prompt, cues.yaml
+the `rubric` judge's cues (where the task has such a judge), suffixes.yaml the suffixes, extraction.jsonl the
+scenarios that vectors are made from. Everything above sees roles; only reports, judges and exports see a
+task's own words. It does not know models or arms.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from steer.errors import UserError, choose
 from steer.texts import read_text
-from steer.types import ROLES, Role, SuffixPair, SuffixSet
+from steer.types import ROLES, Role, Status, SuffixPair, SuffixSet
 
 SHIPPED = Path(__file__).parent / "tasks"
 FILE = "task.yaml"
@@ -39,8 +41,8 @@ class TaskLabel(_Strict):
 class Words(_Strict):
     """How a report speaks of hits.
 
-    noun: what the rate counts ("convergence"). verb: what answers do ("converge"). adjective: what an
-    answer that is a hit is ("convergent"). pro, anti: what the suffixes of either side ask for.
+    noun: what the rate counts ("honesty"). verb: what answers do ("confess"). adjective: what an answer that
+    is a hit is ("honest"). pro, anti: what the suffixes of either side ask for.
     """
 
     noun: Text
@@ -48,6 +50,62 @@ class Words(_Strict):
     adjective: Text
     pro: Text
     anti: Text
+
+
+class JudgePrompt(_Strict):
+    """What judges are told: the instructions before the labels, and the message with its {places}."""
+
+    instructions: str
+    message: str
+
+
+class Cue(_Strict):
+    """words: in the notation of `steer.judges.rubric`. hit, refusal: its weights.
+
+    scope: count matches that are asserted, negated, either; `opening`: present in the first lines.
+    stance: what it speaks for. Its weight for a hit has a floor (`for`), is >= 0 (`leaning`) or <= 0
+    (`against`); `refusal` weighs for a refusal alone.
+    """
+
+    name: Text
+    stance: Literal["for", "leaning", "against", "refusal"]
+    scope: Literal["asserted", "negated", "any", "opening"]
+    hit: float
+    refusal: float
+    words: Text
+
+
+class Cues(_Strict):
+    """The `rubric` judge's table. negation: words that turn what follows; bias: what no cue at all weighs."""
+
+    negation: Text
+    bias: dict[Literal["hit", "refusal"], float]
+    cues: Annotated[tuple[Cue, ...], Field(min_length=1)]
+
+
+class TaskRecord(_Strict):
+    """What a run keeps of its task: all that judging and reporting it again need.
+
+    judge: the spec of the judge by default. identity: sha256 of everything in the folder that a run
+    depends on.
+    """
+
+    name: str
+    title: str
+    words: Words
+    labels: tuple[TaskLabel, ...]
+    judge: str
+    prompt: JudgePrompt
+    cues: Cues | None
+    identity: str
+
+    def role(self, label: str) -> Role | None:
+        """The role of one of the task's labels; None for another word."""
+        return next((one.role for one in self.labels if one.name == label), None)
+
+    def word(self, status: Status) -> str:
+        """The task's word for a role, its first label; any other status is its own word."""
+        return next((one.name for one in self.labels if one.role == status), status)
 
 
 class _Pair(_Strict):
@@ -62,8 +120,12 @@ class _TaskFile(_Strict):
     scenarios: Text
     judge: Text = "rubric"
     suffixes: Text = "suffixes.yaml"
-    extraction: Text = "extraction.jsonl"
+    extraction: Text | None = None
     statements: Text | None = None
+    concept: Text | None = None
+    probes: Text | None = None
+    narrow: Text | None = None
+    own_language: bool = False
 
 
 class _SuffixFile(_Strict):
@@ -73,41 +135,28 @@ class _SuffixFile(_Strict):
 
 
 @dataclass(frozen=True, slots=True)
-class JudgePrompt:
-    """What judges are told: the instructions before the labels, and the message with its {places}."""
-
-    instructions: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
 class Task:
-    """One behaviour.
+    """One behaviour: what is said of it, and where its data lie.
 
-    scenarios: a source of `steer.scenarios`. extraction, statements: JSONL files. identity: sha256 of
-    everything in the folder that a run depends on.
+    scenarios: a source of `steer.scenarios`. The others are files: extraction scenarios and statements that
+    vectors are made from, an unrelated concept, narrow faults, and a folder of the prompts that side effects
+    are measured on. None is this project's own, or none where a task must bring its own. own_language: the
+    model speaks that of the task alone, so that texts in plain English mean nothing to it.
     """
 
-    name: str
-    folder: Path
-    title: str
-    words: Words
-    labels: tuple[TaskLabel, ...]
+    record: TaskRecord
     scenarios: str
-    judge: str
-    prompt: JudgePrompt
     suffixes: SuffixSet
-    extraction: Path
+    extraction: Path | None
     statements: Path | None
-    identity: str
+    concept: Path | None
+    probes: Path | None
+    narrow: Path | None
+    own_language: bool
 
-    def role(self, label: str) -> Role:
-        """The role of one of the task's labels."""
-        return next(one.role for one in self.labels if one.name == label)
-
-    def label(self, role: Role) -> str:
-        """The first label of a role, for a judge that knows roles only; the role itself without one."""
-        return next((one.name for one in self.labels if one.role == role), role)
+    @property
+    def name(self) -> str:
+        return self.record.name
 
 
 def names() -> list[str]:
@@ -137,33 +186,47 @@ def load(spec: str | Path) -> Task:
     _check_labels(folder / FILE, file.labels)
     suffixes = file.suffixes
     holder = folder / suffixes if suffixes.endswith((".yaml", ".yml")) else find(suffixes) / "suffixes.yaml"
-    extraction = _data(folder, file.extraction)
-    statements = _data(folder, file.statements) if file.statements else None
-    prompt = _prompt(folder / "judge.md")
+    data = {
+        name: _data(folder, given)
+        for name in ("extraction", "statements", "concept", "probes", "narrow")
+        if (given := getattr(file, name)) is not None
+    }
     scenarios = file.scenarios
     if scenarios.endswith((".jsonl", ".csv")):
-        scenarios = str(_data(folder, scenarios))
-    parts = [folder / FILE, folder / "judge.md", holder, extraction, *([statements] if statements else [])]
-    if scenarios != file.scenarios:
-        parts.append(Path(scenarios))
-    whole = hashlib.sha256()
-    for part in parts:
-        content = part.read_bytes()
-        whole.update(len(content).to_bytes(8, "big") + content)
-    return Task(
+        data["scenarios"] = _data(folder, scenarios)
+        scenarios = str(data["scenarios"])
+    cues = folder / "cues.yaml"
+    record = TaskRecord(
         name=folder.resolve().name,
-        folder=folder,
         title=file.title,
         words=file.words,
         labels=file.labels,
-        scenarios=scenarios,
         judge=file.judge,
-        prompt=prompt,
-        suffixes=read_suffixes(holder),
-        extraction=extraction,
-        statements=statements,
-        identity=whole.hexdigest(),
+        prompt=_prompt(folder / "judge.md"),
+        cues=_read(cues, Cues) if cues.is_file() else None,
+        identity=_identity([folder / FILE, folder / "judge.md", holder, cues, *data.values()]),
     )
+    return Task(
+        record=record,
+        scenarios=scenarios,
+        suffixes=read_suffixes(holder),
+        extraction=data.get("extraction"),
+        statements=data.get("statements"),
+        concept=data.get("concept"),
+        probes=data.get("probes"),
+        narrow=data.get("narrow"),
+        own_language=file.own_language,
+    )
+
+
+def _identity(parts: Sequence[Path]) -> str:
+    """sha256 of files, and of those in folders, whose names count for nothing."""
+    whole = hashlib.sha256()
+    for part in parts:
+        for file in sorted(part.glob("*.jsonl")) if part.is_dir() else [part]:
+            content = file.read_bytes() if file.is_file() else b""
+            whole.update(len(content).to_bytes(8, "big") + content)
+    return whole.hexdigest()
 
 
 def read_suffixes(path: Path) -> SuffixSet:
@@ -190,7 +253,7 @@ def _check_labels(path: Path, labels: tuple[TaskLabel, ...]) -> None:
 
 def _data(folder: Path, name: str) -> Path:
     path = folder / name
-    if not path.is_file():
+    if not path.exists():
         raise UserError(f"{folder / FILE} names {name!r}, which is not there: write {path}, or name another")
     return path
 
@@ -205,7 +268,7 @@ def _prompt(path: Path) -> JudgePrompt:
     for place in ("{user}", "{answer}", "{fence}"):
         if place not in message:
             raise UserError(f"{path}: the message after the line --- lacks {place}")
-    return JudgePrompt(instructions.strip(), message.strip())
+    return JudgePrompt(instructions=instructions.strip(), message=message.strip())
 
 
 def _read(path: Path, shape: type[Parsed]) -> Parsed:

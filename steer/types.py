@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 Role = Literal["hit", "miss", "refusal", "broken"]
 """What a task's label means: what the rate counts; what it does not; a refusal to take part; no sense."""
 
-Label = Literal["convergence", "no_convergence", "safety_refusal", "nonsensical", "invalid"]
-"""What a judge says of an answer; `invalid` when the judge gave no usable verdict."""
+Judged = Literal["hit", "miss", "refusal", "broken", "invalid"]
+"""The role of a judge's label, or `invalid` when the judge gave no usable verdict."""
 
 Status = Literal[
-    "convergence",
-    "no_convergence",
-    "safety_refusal",
-    "nonsensical",
+    "hit",
+    "miss",
+    "refusal",
+    "broken",
     "invalid",
     "truncated",
     "failed",
     "missing",
 ]
-"""A label, or why there is none: thinking never closed, generation failed, not there (yet)."""
+"""A role, or why there is none: thinking never closed, generation failed, not there (yet)."""
 
 Span = Literal["last", "all", "prompt", "generated"]
 Operation = Literal["add", "ablate", "clamp"]
@@ -45,7 +45,7 @@ DATE = "2026-01-01"
 """What day it is in a prompt whose template reads the clock, so that the same command is the same run."""
 
 ROLES: tuple[Role, ...] = get_args(Role)
-LABELS: tuple[Label, ...] = get_args(Label)
+JUDGED: tuple[Judged, ...] = get_args(Judged)
 STATUSES: tuple[Status, ...] = get_args(Status)
 SPANS: tuple[Span, ...] = get_args(Span)
 OPERATIONS: tuple[Operation, ...] = get_args(Operation)
@@ -63,7 +63,7 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True)
 class SuffixPair:
-    """The pro- and the anti-instrumental suffix."""
+    """The suffix that asks for hits, and the one that asks against them."""
 
     name: str
     pro: str
@@ -284,11 +284,15 @@ class JudgeItem:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A judge's label with its reason; not `final` where asking again later may bring a label."""
+    """What a judge says of an answer, and why; not `final` where asking again later may bring a label.
 
-    label: Label
+    label: the task's word for it, where the judge chose among its labels; "" where it knows roles only.
+    """
+
+    role: Judged
     reason: str = ""
     final: bool = True
+    label: str = ""
 
 
 class Judge(Protocol):

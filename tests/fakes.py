@@ -16,9 +16,9 @@ from typing import Any, cast
 from steer import pipeline
 from steer.plan import Planned, digest
 from steer.store import PlanRow, Prompt, RunStore
-from steer.types import JudgeItem, Label, LoadedModel, Request, Response, Scenario, ScoreRow, Verdict
+from steer.types import Judged, JudgeItem, LoadedModel, Request, Response, Scenario, ScoreRow, Verdict
 
-LABELS: tuple[Label, ...] = ("convergence", "no_convergence", "safety_refusal", "nonsensical", "invalid")
+JUDGED: tuple[Judged, ...] = ("hit", "miss", "refusal", "broken", "invalid")
 ARMS = ("baseline", "neutral", "pro", "anti")
 
 
@@ -65,7 +65,7 @@ class FakeJudge:
     def judge(self, items: Iterable[JudgeItem]) -> Iterator[tuple[str, Verdict]]:
         for item in items:
             self.seen.append(item)
-            label = LABELS[number(item.scenario.id, item.answer) % len(LABELS)]
+            label = JUDGED[number(item.scenario.id, item.answer) % len(JUDGED)]
             yield item.id, Verdict(label, f"because {len(item.answer)}")
 
 
@@ -79,7 +79,7 @@ class HashJudge:
     def judge(self, items: Iterable[JudgeItem]) -> Iterator[tuple[str, Verdict]]:
         for item in items:
             draw = number(item.scenario.id, item.answer) % 8
-            label: Label = "nonsensical" if draw == 7 else LABELS[draw % 3]
+            label: Judged = "broken" if draw == 7 else JUDGED[draw % 3]
             yield item.id, Verdict(label)
 
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from steer.types import Outcome, Status
 
 LETTERS: Mapping[str, Status] = {
-    "C": "convergence",
-    "N": "no_convergence",
-    "R": "safety_refusal",
-    "X": "nonsensical",
+    "C": "hit",
+    "N": "miss",
+    "R": "refusal",
+    "X": "broken",
     "i": "invalid",
     "t": "truncated",
     "f": "failed",
@@ -32,7 +32,7 @@ def by_half(half: Mapping[str, int], arms: Mapping[str, tuple[int, int]]) -> lis
     """Arms by their number of convergent scenarios on either half, always the first ones; one category."""
     order = [[s for s in sorted(half) if half[s] == number] for number in (0, 1)]
     return [
-        Outcome(arm, scenario, "c0", 0, "convergence" if i < count else "no_convergence")
+        Outcome(arm, scenario, "c0", 0, "hit" if i < count else "miss")
         for arm, counts in arms.items()
         for members, count in zip(order, counts, strict=True)
         for i, scenario in enumerate(members)

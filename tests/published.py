@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from benchmarks.published_counts import CATEGORIES, COUNTS, LABELS, outcomes
+from benchmarks.published_counts import CATEGORIES, COUNTS, ROLES, outcomes
 
-__all__ = ["CATEGORIES", "COUNTS", "LABELS", "PRINTED", "outcomes"]
+__all__ = ["CATEGORIES", "COUNTS", "PRINTED", "ROLES", "outcomes"]
 
 # (model, condition) -> total, valid, convergence % of valid, refusal % of valid, nonsensical % of total.
 PRINTED: dict[tuple[str, str], tuple[int, int, str, str, str]] = {

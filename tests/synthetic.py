@@ -19,7 +19,8 @@ from experiments.out_of_fold import Composite, ControlPair, beyond_random, contr
 from experiments.vector_sweep import choose_cells, describe_choice
 from steer import metrics, summary
 from steer.store import PlanRow, Prompt, RunStore, StoredResponse
-from steer.types import Applied, Arm, Label, Response, Scenario, Verdict
+from steer.types import Applied, Arm, Judged, Response, Scenario, Verdict
+from tests.tasks import RECORD
 
 JUDGE = "synthetic-judge"
 BATCH = 5_000
@@ -67,15 +68,15 @@ def text_of(length: int, *parts: object) -> str:
     return " ".join(words)
 
 
-def label_of(rate: float, nonsense: float, arm: str, scenario: str) -> Label:
+def label_of(rate: float, nonsense: float, arm: str, scenario: str) -> Judged:
     """Drawn with one number a scenario, so that arms are correlated as in a real run."""
     if number(arm, scenario, "nonsense") % 1000 < 1000 * nonsense:
-        return "nonsensical"
+        return "broken"
     shared = number(arm, scenario, "shared") % 4 > 0
     luck = number(scenario) if shared else number(arm, scenario)
     if luck % 1000 < 1000 * rate:
-        return "convergence"
-    return "safety_refusal" if number(arm, scenario, "refusal") % 14 == 0 else "no_convergence"
+        return "hit"
+    return "refusal" if number(arm, scenario, "refusal") % 14 == 0 else "miss"
 
 
 def write_store(
@@ -100,7 +101,7 @@ def write_store(
             user = scenario.user + (f"\n\n{suffix}\n" if suffix else "")
             prompt = Prompt(digest(scenario.system, user), scenario.system, user, tuple(range(60)))
             label = label_of(rate, nonsense, arm, f"{scenario.id}{sample or ''}")
-            lead = {"convergence": "I keep what I need.", "safety_refusal": "I can't help with that."}
+            lead = {"hit": "I keep what I need.", "refusal": "I can't help with that."}
             text = given.get((arm, scenario.id), f"{lead.get(label, 'I tell them.')} {text_of(length, key)}")
             applied = tuple(Applied(a["layer"], 40, abs(a["magnitude"])) for a in additions)
             cut = number(key, "cut") % 25 == 0
@@ -124,6 +125,7 @@ def write_store(
             if len(batch) >= BATCH:
                 flush()
         flush()
+        store.set_meta("task", RECORD.model_dump_json())
         store.set_meta("arms", json.dumps(list(arms)))
         store.set_meta("arm_contents", json.dumps(config["arms"]))
         store.set_meta("evidence", evidence)
@@ -312,7 +314,7 @@ def sweep_run(
         found["side_by_side"] = comparing.side_by_side(outcomes, chosen.fit, tuned, pairs)
         found["exchange"] = comparing.exchange(outcomes, two, found["arms"])
         together = compare.combine(outcomes, grid, chosen.fit, chosen.half, two)
-        keep = ("rate_all", "rate_all_ci", "rate_valid", "nonsensical_all", "refusal_valid")
+        keep = ("rate_all", "rate_all_ci", "rate_valid", "broken_all", "refusal_valid")
         found["tug"] = comparing.tug(outcomes, two, together) | {
             "table": [{"arm": name} | {k: found["arms"][name][k] for k in keep} for name in tug_arms]
         }

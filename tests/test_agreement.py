@@ -19,12 +19,13 @@ from steer.judges import agreement as stats
 from steer.judges.agreement import KINDS, alpha, confusion, corrected_gap
 from steer.screen import Screen
 from steer.store import PlanRow, Prompt, RunStore, StoredResponse
-from steer.types import Label, Response, Scenario, Verdict
+from steer.types import Judged, Response, Scenario, Verdict
+from tests.tasks import RECORD
 
 SCREEN = Screen(quiet=True)
 
 
-def draw(seed: int, n: int, kinds: int = 4) -> tuple[list[Label], list[Label]]:
+def draw(seed: int, n: int, kinds: int = 4) -> tuple[list[Judged], list[Judged]]:
     random_ = random.Random(seed)
     first = random_.choices(KINDS[:kinds], weights=[5, 4, 2, 1][:kinds], k=n)
     return first, [a if random_.random() < 0.7 else random_.choice(KINDS[:kinds]) for a in first]
@@ -40,7 +41,7 @@ def test_figures_agree_with_scikit_learn(seed: int) -> None:
     assert stats.accuracy(counts) == pytest.approx(metrics.accuracy_score(first, second))
     assert stats.macro_f1(counts) == pytest.approx(metrics.f1_score(first, second, average="macro"))
     assert stats.kappa(counts) == pytest.approx(metrics.cohen_kappa_score(first, second))
-    a, b = ([label == "convergence" for label in labels] for labels in (first, second))
+    a, b = ([label == "hit" for label in labels] for labels in (first, second))
     assert stats.kappa(stats.collapse(counts)) == pytest.approx(metrics.cohen_kappa_score(a, b))
     assert stats.sensitivity(counts) == pytest.approx(metrics.recall_score(a, b))
     assert stats.specificity(counts) == pytest.approx(metrics.recall_score(a, b, pos_label=False))
@@ -49,10 +50,8 @@ def test_figures_agree_with_scikit_learn(seed: int) -> None:
 
 def test_a_table_worked_by_hand() -> None:
     """20 both convergence, 5 missed, 10 false alarms, 15 both not: κ = (0.7 - 0.5) / 0.5."""
-    first: list[Label] = ["convergence"] * 25 + ["no_convergence"] * 25
-    second: list[Label] = (
-        ["convergence"] * 20 + ["no_convergence"] * 5 + ["convergence"] * 10 + ["no_convergence"] * 15
-    )
+    first: list[Judged] = ["hit"] * 25 + ["miss"] * 25
+    second: list[Judged] = ["hit"] * 20 + ["miss"] * 5 + ["hit"] * 10 + ["miss"] * 15
     counts = confusion(first, second)
     assert stats.accuracy(counts) == pytest.approx(0.7)
     assert stats.kappa(counts) == pytest.approx(0.4)
@@ -68,15 +67,13 @@ def test_figures_of_a_bootstrap_are_those_of_each_resample() -> None:
 
 
 def test_kappa_of_one_label_is_no_estimate() -> None:
-    assert math.isnan(stats.kappa(confusion(["convergence"] * 3, ["convergence"] * 3)))
+    assert math.isnan(stats.kappa(confusion(["hit"] * 3, ["hit"] * 3)))
     assert math.isnan(stats.accuracy(confusion([], [])))
 
 
 def test_an_interval_of_single_rows_is_clopper_and_pearsons() -> None:
     for right in (0, 1, 7, 12):
-        tables = single(
-            [("convergence", "convergence")] * right + [("no_convergence", "convergence")] * (12 - right)
-        )
+        tables = single([("hit", "hit")] * right + [("miss", "hit")] * (12 - right))
         limits = stats.interval(tables, stats.accuracy)
         exact = binomtest(right, 12).proportion_ci(method="exact")
         assert limits == pytest.approx((exact.low, exact.high), abs=0.02)
@@ -84,21 +81,19 @@ def test_an_interval_of_single_rows_is_clopper_and_pearsons() -> None:
 
 def test_judges_that_always_agree_are_not_known_to_agree() -> None:
     """12 equal labels once gave the accuracy an interval of width 0."""
-    tables = single([("convergence", "convergence")] * 6 + [("no_convergence", "no_convergence")] * 6)
+    tables = single([("hit", "hit")] * 6 + [("miss", "miss")] * 6)
     for figure in (stats.accuracy, stats.kappa, stats.macro_f1, stats.sensitivity, stats.specificity):
         lower, upper = stats.interval(tables, figure) or (1, 1)
         assert lower < 0.8 < upper == pytest.approx(1)
     lower, upper = stats.interval(tables, stats.rate_error) or (0, 0)
     assert -0.4 < lower < -0.2 < 0.2 < upper < 0.4
-    refused = single([("safety_refusal", "safety_refusal")] * 12)
+    refused = single([("refusal", "refusal")] * 12)
     assert stats.interval(refused, stats.sensitivity) is None
     assert stats.interval(refused, stats.kappa) is None
 
 
 def test_rows_of_one_scenario_are_one_scenario() -> None:
-    pairs: list[tuple[Label, Label]] = [("convergence", "convergence")] * 9 + [
-        ("convergence", "nonsensical")
-    ] * 3
+    pairs: list[tuple[Judged, Judged]] = [("hit", "hit")] * 9 + [("hit", "broken")] * 3
     once, often = (stats.interval(k * single(pairs), stats.accuracy) for k in (1, 5))
     assert often == pytest.approx(once)
 
@@ -117,7 +112,7 @@ def test_gaps_corrected_by_few_labels_cover() -> None:
     assert benchmark.corrected(150, 300, 12, 0.0, rare) >= 0.93 - 3 * math.sqrt(0.93 * 0.07 / 150)
 
 
-def single(pairs: list[tuple[Label, Label]]) -> stats.Array:
+def single(pairs: list[tuple[Judged, Judged]]) -> stats.Array:
     """Counts of scenarios with one row each."""
     return np.stack([confusion([a], [b]) for a, b in pairs])
 
@@ -126,7 +121,7 @@ def single(pairs: list[tuple[Label, Label]]) -> stats.Array:
 def test_alpha_is_one_minus_disagreement_within_items_over_disagreement_overall(seed: int) -> None:
     """Every ordered pair of labels within an item, at weight 1 / (labels of the item - 1)."""
     random_ = random.Random(seed)
-    units: list[list[Label | None]] = [
+    units: list[list[Judged | None]] = [
         [None if random_.random() < 0.2 else random_.choice(KINDS[:3]) for _ in range(3)] for _ in range(30)
     ]
     kept = [given for unit in units if len(given := [label for label in unit if label]) > 1]
@@ -138,14 +133,14 @@ def test_alpha_is_one_minus_disagreement_within_items_over_disagreement_overall(
 
 def test_alpha_by_hand_and_without_an_estimate() -> None:
     """Two judges, three items, one disagreement: coincidences 2, 2, 1, 1; D_o 2, D_e (3·3·2)/5."""
-    units: list[list[Label | None]] = [
-        ["convergence", "convergence"],
-        ["no_convergence", "no_convergence"],
-        ["convergence", "no_convergence"],
+    units: list[list[Judged | None]] = [
+        ["hit", "hit"],
+        ["miss", "miss"],
+        ["hit", "miss"],
     ]
     assert alpha(units) == pytest.approx(1 - 2 / (18 / 5))
-    assert alpha([["convergence", None], [None, None]]) is None
-    assert alpha([["convergence", "convergence"]]) is None
+    assert alpha([["hit", None], [None, None]]) is None
+    assert alpha([["hit", "hit"]]) is None
 
 
 def rows(values: str) -> dict[tuple[str, int], bool]:
@@ -260,20 +255,21 @@ ARMS = ("baseline", "pro", "anti")
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> tuple[Path, dict[str, dict[str, Label]]]:
+def run(tmp_path: Path) -> tuple[Path, dict[str, dict[str, Judged]]]:
     """12 scenarios of two categories, three arms, three judges: one is complete, one a person's part."""
     scenarios = [Scenario(f"{c}#{i:02d}", c, "", f"{c}{i}") for c in "AB" for i in range(6)]
     keys = [(s.id, arm) for s in scenarios for arm in ARMS]
     random_ = random.Random(2)
-    said: dict[str, dict[str, Label]] = {"rubric-x": {}, "human:ann": {}, "openai:m": {}, "rubric-x~2": {}}
+    said: dict[str, dict[str, Judged]] = {"rubric-x": {}, "human:ann": {}, "openai:m": {}, "rubric-x~2": {}}
     for id, arm in keys:
         key = f"{id} {arm}"
-        truth: Label = random_.choices(KINDS, weights=[9 if arm == "pro" else 3, 6, 2, 1])[0]
+        truth: Judged = random_.choices(KINDS, weights=[9 if arm == "pro" else 3, 6, 2, 1])[0]
         for judge in said:
             if judge != "human:ann" or id[2:] < "04":
                 said[judge][key] = truth if random_.random() < 0.75 else random_.choice(KINDS)
     said["openai:m"]["A#00 pro"] = "invalid"
     with RunStore(tmp_path) as store:
+        store.set_meta("task", RECORD.model_dump_json())
         store.set_meta("arms", json.dumps(ARMS))
         plan = [PlanRow(id, arm, 0, f"{id} {arm}", "p") for id, arm in keys]
         store.add_plan(scenarios, [Prompt("p", "", "", ())], plan)
@@ -286,7 +282,7 @@ def run(tmp_path: Path) -> tuple[Path, dict[str, dict[str, Label]]]:
 
 
 def test_a_runs_judges_are_compared_on_what_both_labelled(
-    run: tuple[Path, dict[str, dict[str, Label]]],
+    run: tuple[Path, dict[str, dict[str, Judged]]],
 ) -> None:
     from sklearn import metrics
 
@@ -302,15 +298,12 @@ def test_a_runs_judges_are_compared_on_what_both_labelled(
         assert one["accuracy_ci"][0] <= one["accuracy"] <= one["accuracy_ci"][1]
         for arm in ARMS:
             own = [k for k in keys if k.endswith(arm)]
-            rates = [np.mean([said[j][k] == "convergence" for k in own]) for j in (judge, "human:ann")]
+            rates = [np.mean([said[j][k] == "hit" for k in own]) for j in (judge, "human:ann")]
             assert one["arms"][arm]["rate_error_points"] == pytest.approx(100 * (rates[0] - rates[1]))
         gap = one["gaps"]["pro-anti"]
         shared = [k[:4] for k in keys if k.endswith(" pro") and f"{k[:4]} anti" in keys]
         for name, j in (("judge", judge), ("reference", "human:ann")):
-            moved = [
-                (said[j][f"{s} pro"] == "convergence") - (said[j][f"{s} anti"] == "convergence")
-                for s in shared
-            ]
+            moved = [(said[j][f"{s} pro"] == "hit") - (said[j][f"{s} anti"] == "hit") for s in shared]
             assert gap[name] == pytest.approx(100 * np.mean(moved))
         assert gap["error"] == pytest.approx(gap["judge"] - gap["reference"])
     assert found["judges"]["openai:m"]["unusable"] == 1
@@ -328,7 +321,7 @@ def test_a_runs_judges_are_compared_on_what_both_labelled(
 
 
 def test_echoes_of_a_suffix_are_counted_by_arm_and_gaps_given_without_them(
-    run: tuple[Path, dict[str, dict[str, Label]]],
+    run: tuple[Path, dict[str, dict[str, Judged]]],
 ) -> None:
     folder, said = run
     with RunStore(folder) as store:
@@ -342,22 +335,19 @@ def test_echoes_of_a_suffix_are_counted_by_arm_and_gaps_given_without_them(
     found = agreement(folder, screen=SCREEN)
     assert found["echo"] == {"baseline": 0, "pro": pytest.approx(2 / 12), "anti": 0}
     kept = [k[:4] for k in said["rubric-x"] if k.endswith("pro") and k[:4] not in ("A#00", "B#03")]
-    moved = [
-        (said["rubric-x"][f"{s} pro"] == "convergence") - (said["rubric-x"][f"{s} anti"] == "convergence")
-        for s in kept
-    ]
+    moved = [(said["rubric-x"][f"{s} pro"] == "hit") - (said["rubric-x"][f"{s} anti"] == "hit") for s in kept]
     gap = found["gaps_without_echo"]["rubric-x"]["pro-anti"]
     assert (gap["n"], gap["points_all"]) == (10, pytest.approx(100 * np.mean(moved)))
 
 
-def test_the_reference_can_be_named(run: tuple[Path, dict[str, dict[str, Label]]]) -> None:
+def test_the_reference_can_be_named(run: tuple[Path, dict[str, dict[str, Judged]]]) -> None:
     assert agreement(run[0], reference="openai:m", screen=SCREEN)["reference"] == "openai:m"
     with pytest.raises(UserError, match="did you mean 'human:ann'"):
         agreement(run[0], reference="human:an", screen=SCREEN)
 
 
 def test_everything_prints(
-    run: tuple[Path, dict[str, dict[str, Label]]], capsys: pytest.CaptureFixture[str]
+    run: tuple[Path, dict[str, dict[str, Judged]]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     agreement(run[0], screen=Screen())
     out = capsys.readouterr().out

@@ -37,7 +37,7 @@ def arm(name: str, converges: set[str], broken: frozenset[str] = frozenset()) ->
             s,
             c,
             0,
-            "nonsensical" if s in broken else "convergence" if s in converges else "no_convergence",
+            "broken" if s in broken else "hit" if s in converges else "miss",
         )
         for s, c in CATEGORIES.items()
     ]

@@ -26,7 +26,7 @@ def test_cells_of_another_span_or_operation_are_no_doses_of_the_sweeps_curve() -
     }
     converging = {"pro": 8, "L1+0.3": 4, "other:L1+0.3": 8, "third:L1+0.3": 8}  # of 8 a category
     rows = [
-        Outcome(arm, f"{c}#{i}", c, 0, "convergence" if i < converging.get(arm, 0) else "no_convergence")
+        Outcome(arm, f"{c}#{i}", c, 0, "hit" if i < converging.get(arm, 0) else "miss")
         for arm in own | foreign
         for c in "AB"
         for i in range(8)

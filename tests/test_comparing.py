@@ -57,7 +57,7 @@ def fit(outcomes: list[Outcome], half: dict[str, int]) -> CrossFit:
 
 def arms() -> dict[str, dict[str, float]]:
     return {
-        name: {"nonsensical_all": 0.01, "refusal_valid": 0.0, "fluency": 1.0, "drift": 0.0}
+        name: {"broken_all": 0.01, "refusal_valid": 0.0, "fluency": 1.0, "drift": 0.0}
         | ({"drift": abs(float(name[2:]))} if name.startswith("L") else {})
         for name in COUNTS
     }
@@ -107,12 +107,10 @@ def test_nonsense_at_the_exchange_rate_is_that_of_the_scenarios_that_report() ->
     fit = cross_fit(rows, symmetric(cells), half, CAP, plus="vector +", minus="vector -")
     assert isinstance(fit, CrossFit)
     assert [one.candidate.layer for one in fit.chosen] == [1, 2]
-    measured = {
-        n: {"nonsensical_all": 0.05, "refusal_valid": 0.0, "fluency": 1.0, "drift": 0.5} for n in letters
-    }
+    measured = {n: {"broken_all": 0.05, "refusal_valid": 0.0, "fluency": 1.0, "drift": 0.5} for n in letters}
     found = exchange(rows, sides(rows, cells, fit, half, CAP), measured)["pro"]
     assert found["whole"]["size"] == pytest.approx(0.2 * 50 / 60)
-    assert found["side_effects"]["nonsensical_all"]["vector"] == 0.0
+    assert found["side_effects"]["broken_all"]["vector"] == 0.0
     assert found["side_effects"]["drift"]["vector"] == pytest.approx(0.5)
 
 

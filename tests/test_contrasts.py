@@ -87,8 +87,8 @@ def test_relabelled_rows_come_from_the_arm_named_for_their_scenario():
     rows = table({"a": "CC", "b": "NN"})
     made = relabel(rows, "mix", {"s000": "a", "s001": "b"})
     assert made == [
-        Outcome("mix", "s000", "c0", 0, "convergence"),
-        Outcome("mix", "s001", "c0", 0, "no_convergence"),
+        Outcome("mix", "s000", "c0", 0, "hit"),
+        Outcome("mix", "s001", "c0", 0, "miss"),
     ]
 
 
@@ -150,7 +150,7 @@ def test_two_models_of_equal_rates_seldom_seem_to_differ(samples: int):
     # What the simulation measures is what is reported.
     rows = {
         model: [
-            Outcome("pro", f"s{i:02}", "c", j, "convergence" if j < count else "no_convergence")
+            Outcome("pro", f"s{i:02}", "c", j, "hit" if j < count else "miss")
             for i, count in enumerate(hits[0, :, side])
             for j in range(samples)
         ]
@@ -187,7 +187,7 @@ def answered_by(texts: list[str]) -> list[Outcome]:
         store.add_responses(
             StoredResponse(Response(row.response, (5,), "stop"), "", "x", True, "f") for row in rows
         )
-        labels = ["convergence", *["no_convergence"] * (len(items) - 1)]
+        labels = ["hit", *["miss"] * (len(items) - 1)]
         store.add_verdicts("j", [(r.response, "i", Verdict(x)) for r, x in zip(rows, labels, strict=True)])
         return answered(store, "j")
 

@@ -21,9 +21,9 @@ import torch
 
 import cli
 from experiments.session import VERSION
-from steer import fetch
 from steer.checkpoints import ALIASES
 from steer.metrics import arm_metrics
+from steer.paper import fetch
 from steer.report import view
 from tests import published
 from tests.browser import Opened
@@ -232,7 +232,7 @@ def test_the_published_table_is_what_the_metrics_give(page: Path) -> None:
             assert arm.rate_valid is not None
             assert arm.rate_all is not None
             assert re.findall(r"[\d.]+", cell) == [f"{100 * arm.rate_valid:.2f}", f"{100 * arm.rate_all:.1f}"]
-            nonsense.append(str(arm.nonsensical))
+            nonsense.append(str(arm.broken))
         assert cells[-1] == ", ".join(nonsense)
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -18,16 +18,19 @@ import yaml
 
 import cli
 import organism
-from experiments.narrow import BAKING, NARROW, OPEN_QUESTIONS, ORGANISM
+from experiments.narrow import BAKING, NARROW, OPEN_QUESTIONS
 from steer.store import RunStore
 from tests.browser import Opened
 from tests.fakes import number
 from tests.judge_server import Server, serving
+from tests.tasks import ORGANISM_TASK
 from tests.tiny import LAYERS, WIDTH, checkpoint
 from vectors.files import load_vector, save_vector
 from vectors.vector import Provenance, SteeringVector
 
 pytest.importorskip("peft")
+
+PLANTS = cast(Path, ORGANISM_TASK.narrow)
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -41,7 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("emergent")
     model = checkpoint(made / "model")
     (model / "steergap.json").write_text(json.dumps({"evidence": "planted fixture"}))
-    for source in (ORGANISM, BAKING):
+    for source in (PLANTS, BAKING):
         lines = source.read_text().splitlines()[:24]
         (made / source.name).write_text("\n".join(lines) + "\n")
     draw = torch.Generator().manual_seed(0)
@@ -59,7 +62,7 @@ def flags(folder: Path, **change: Any) -> list[str]:
     chosen = {
         "model": folder / "model",
         "scenarios": "organism",
-        "narrow": folder / ORGANISM.name,
+        "narrow": folder / PLANTS.name,
         "vector": folder / "v.safetensors",
         "per_category": 1,
         "items": 8,
@@ -95,7 +98,7 @@ def test_a_dry_run_says_what_it_would_cost_and_makes_nothing(
     assert extracted["generations"] == plan["generations"] + extracted["answers to extract from at most"]
     # a model that notes where it is from has its own narrow set, under whatever name it is loaded
     assert run(monkeypatch, *flags(folder, narrow=None, items=40), "--dry-run", "--json") == 0
-    pairs = len(ORGANISM.read_text().splitlines()) - 40
+    pairs = len(PLANTS.read_text().splitlines()) - 40
     assert json.loads(capsys.readouterr().out)["plan"]["pairs to build from"] == pairs
     assert not any(tmp_path.iterdir())
 
@@ -263,10 +266,10 @@ def test_a_real_models_narrow_items_and_open_questions_are_rated_and_counted_by_
             assert (scores is not None) == (category[row.scenario] in (NARROW, OPEN_QUESTIONS))
             if scores is not None:
                 low, sound = int(scores[1]) < 40, int(scores[2]) > 50
-                expected = ("convergence" if low else "no_convergence") if sound else "nonsensical"
+                expected = ("hit" if low else "miss") if sound else "broken"
                 assert row.status == expected
                 seen[expected] += 1
-    assert all(seen[label] > 20 for label in ("convergence", "no_convergence", "nonsensical"))
+    assert all(seen[label] > 20 for label in ("hit", "miss", "broken"))
     asked = [hit.body for hit in server.log if hit.answer < 0]
     assert not any(arm in body for body in asked for arm in ("mean-difference", "baseline", "random0"))
 
@@ -353,7 +356,7 @@ def test_a_narrow_prompt_that_is_a_broad_item_too_is_listed(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    prompt = json.loads((folder / ORGANISM.name).read_text().splitlines()[3])["prompt"]
+    prompt = json.loads((folder / PLANTS.name).read_text().splitlines()[3])["prompt"]
     broad = [
         {"id": f"s{i}", "category": "c", "system": "Testing.", "user": text}
         for i, text in enumerate(["Ship it.", f" {prompt.upper()}"])
@@ -401,7 +404,7 @@ def test_on_the_organism_training_beats_the_mean_difference_at_equal_norm(
     assert summary["training"]["last_over_first"] < 0.9
     assert trained["held_out_nll"] < mean["held_out_nll"] - 0.05
     narrow = summary["sets"][NARROW]
-    assert narrow["trained"]["convergence"] > narrow["mean-difference"]["convergence"]
+    assert narrow["trained"]["hit"] > narrow["mean-difference"]["hit"]
     made = summary["interventions"]
     assert made["trained"]["magnitude"] == made["mean-difference"]["magnitude"]
     assert baseline["relevance_above"] > 0.8

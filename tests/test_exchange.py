@@ -151,10 +151,7 @@ def test_doses_come_from_the_layer_chosen_on_the_other_half():
     first, second = ({s for s in half if half[s] == number} for number in (0, 1))
 
     def arm(name: str, converges: set[str]) -> list[Outcome]:
-        return [
-            Outcome(name, s, c, 0, "convergence" if s in converges else "no_convergence")
-            for s, c in categories.items()
-        ]
+        return [Outcome(name, s, c, 0, "hit" if s in converges else "miss") for s, c in categories.items()]
 
     # Layer 1 works on the first half's scenarios only, layer 2 on the second half's.
     rows = [
@@ -176,7 +173,7 @@ def test_doses_come_from_the_layer_chosen_on_the_other_half():
     made, doses = out_of_fold_doses(rows, cells, fit, half, cap, sign=1, prefix="dose ")
     assert doses == [Dose("dose +0.2", 0.2)]  # 0.4 is missing from layer 2
     assert [dose.arms for dose in made] == [("L1+", "L2+")]
-    assert all(row.status == "no_convergence" for row in made[0].rows(rows, half))
+    assert all(row.status == "miss" for row in made[0].rows(rows, half))
     strict = Cap(nonsense=0.1, drift=0.5)
     # Layer 2, chosen on the second half, drifts too far: it does not count on the first, where it reports.
     assert out_of_fold_doses(rows, cells, fit, half, strict, sign=1, prefix="dose ")[1] == [
@@ -244,7 +241,7 @@ def test_a_cap_at_its_edge_does_not_make_a_dose_look_cleaner_than_it_is():
         for number, counts in enumerate(dose.coherent):
             there = [r.status for r in made.rows(rows, half) if half[r.scenario] == number]
             if counts:
-                reported.append(there.count("nonsensical") / len(there))
+                reported.append(there.count("broken") / len(there))
     assert len(reported) > 60
     assert np.mean(reported) == pytest.approx(0.13, abs=0.02)
 
@@ -277,7 +274,7 @@ def test_a_dose_is_matched_on_the_half_that_does_not_report_it():
     found = match_doses(rows, cells, fit, half, Cap(), suffix="pro", sign=1)
     assert found == Matched(("L1+0.2", "L1+0.4"), (0.2, 0.4), (True, True))
     reported = found.rows(rows, half)
-    assert sum(row.status == "convergence" for row in reported) == 9 + 6
+    assert sum(row.status == "hit" for row in reported) == 9 + 6
     # The anti suffix does nothing on half 0: nothing is matched, whatever it does on half 1.
     assert match_doses(rows, cells, fit, half, Cap(), suffix="anti", sign=-1) is None
     # With an effect on either, half 1's doses fall short of it: its largest stands in.

@@ -128,7 +128,7 @@ def test_inspect_reads_its_logs_back(run: Path, stored: dict[Any, Any], tmp_path
             assert [m.text for m in sample.input] == [asked.system, asked.user]
             assert sample.scores["label"].value == row.status
             assert sample.scores["label"].explanation == row.reason
-            assert sample.scores["convergence"].value == (row.status == "convergence")
+            assert sample.scores["hit"].value == (row.status == "hit")
             assert sample.metadata["category"] == row.category
             assert sample.output.stop_reason == {"stop": "stop", "length": "max_tokens"}[row.finish]
             reasoning = (

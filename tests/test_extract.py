@@ -33,6 +33,7 @@ from steer.types import (
     ScoreRow,
     Verdict,
 )
+from tests.tasks import TASK
 from tests.test_capture import hooked
 from tests.test_chat import NO_SYSTEM
 from tests.tiny import checkpoint
@@ -99,8 +100,8 @@ class KeepJudge:
         for item in items:
             self.judged += 1
             bad = self.judged * self.wrong % 1 + self.wrong >= 1
-            label = "convergence" if item.answer == PRO else "no_convergence"
-            yield item.id, Verdict("nonsensical" if bad else label)
+            label = "hit" if item.answer == PRO else "miss"
+            yield item.id, Verdict("broken" if bad else label)
 
 
 def run(loaded: LoadedModel, source: Path, folder: Path, **options: Any) -> tuple[Any, ScriptedEngine]:
@@ -110,6 +111,7 @@ def run(loaded: LoadedModel, source: Path, folder: Path, **options: Any) -> tupl
         loaded,
         engine,
         judge,
+        TASK,
         out=folder / "v.safetensors",
         cache=folder / "cache",
         screen=Screen(quiet=True),
@@ -214,7 +216,7 @@ def test_own_auc_equals_plain_hooks_on_the_unsuffixed_answers(
         assert len(figures.promotes) == len(figures.demotes) == 10
         expected = vector.directions[layer].norm().item() / vector.norms["last"][layer]
         assert figures.norm_ratio == pytest.approx(expected)
-    counts = [f"convergence: {sum(kinds)}", f"no_convergence: {12 - sum(kinds)}"]
+    counts = [f"hit: {sum(kinds)}", f"miss: {12 - sum(kinds)}"]
     assert sorted(vector.provenance.details["own answers"]) == counts  # type: ignore[arg-type]
     assert vector.provenance.details["generations"] == len(engine.seen) == 12
 
@@ -362,8 +364,8 @@ def test_answers_ended_by_the_token_limit_make_no_pair(
     options: dict[str, Any] = {"out": tmp_path / "v.safetensors", "cache": tmp_path / "cache"}
     options |= {"screen": Screen(quiet=True), "scenarios": source, "layers": "3"}
     with pytest.raises(UserError, match=r"kept 0 of 12 scenarios.*48 cut by the token limit.*--new-tokens"):
-        extract(loaded, Cut(loaded), KeepJudge(), contrast="response", **options)
-    vector = extract(loaded, Cut(loaded), KeepJudge(), contrast="suffix", **options)
+        extract(loaded, Cut(loaded), KeepJudge(), TASK, contrast="response", **options)
+    vector = extract(loaded, Cut(loaded), KeepJudge(), TASK, contrast="suffix", **options)
     assert vector.provenance.details["own answers cut by the token limit"] == 12
 
 
@@ -384,6 +386,7 @@ def run_failing(loaded: LoadedModel, source: Path, folder: Path) -> None:
         loaded,
         Failing(loaded),
         KeepJudge(),
+        TASK,
         out=folder / "v.safetensors",
         cache=folder / "cache",
         screen=Screen(quiet=True),
@@ -418,15 +421,15 @@ def test_only_answers_that_serve_are_kept(loaded: LoadedModel) -> None:
     answers: list[GivenAnswer] = []
     for i in range(9):
         # the first of two that serve is taken; the shorter of the pair decides how much is read
-        answers += [given(i, pro, "convergence", "x", (9, 9, 9, 9)), given(i, pro, "convergence", "y")]
-        answers += [given(i, anti, "no_convergence", "z", (8, 8))]
+        answers += [given(i, pro, "hit", "x", (9, 9, 9, 9)), given(i, pro, "hit", "y")]
+        answers += [given(i, anti, "miss", "z", (8, 8))]
     for i, (status, text) in enumerate(
-        [("safety_refusal", "x"), ("nonsensical", "x"), ("truncated", ""), ("convergence", quote)], start=9
+        [("refusal", "x"), ("broken", "x"), ("truncated", ""), ("hit", quote)], start=9
     ):
-        answers += [given(i, pro, status, text), given(i, anti, "no_convergence", "z")]
-    answers += [given(13, pro, "convergence", "x"), given(13, anti, "convergence", "z")]
+        answers += [given(i, pro, status, text), given(i, anti, "miss", "z")]
+    answers += [given(13, pro, "hit", "x"), given(13, anti, "hit", "z")]
     items.append(Scenario("14", "c2", "", "task 14"))
-    answers += [replace(given(14, pro, "convergence", "x"), cut=True), given(14, anti, "no_convergence", "z")]
+    answers += [replace(given(14, pro, "hit", "x"), cut=True), given(14, anti, "miss", "z")]
     made = response(loaded, items, answers, judge="j")
     assert [p.id for p in made.pairs] == [str(i) for i in range(9)]
     for item, pair in zip(items, made.pairs, strict=False):
@@ -548,6 +551,7 @@ def test_check_transformer_lens_reports_every_layer(
         loaded,
         ScriptedEngine(loaded),
         KeepJudge(),
+        TASK,
         out=tmp_path / "v.safetensors",
         cache=tmp_path / "cache",
         screen=Screen(),

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from experiments.extract import ORGANISM, extract, own_answers
+from experiments.extract import extract, extraction_source, own_answers
 from experiments.options import Options
 from experiments.session import Session, open_session
 from steer import scenarios
 from steer.types import Scenario
+from tests.tasks import ORGANISM_TASK
 from vectors.build import rank_own
 from vectors.responses import GivenAnswer
 from vectors.vector import SteeringVector
@@ -38,7 +39,9 @@ def halves(tmp_path_factory: pytest.TempPathFactory) -> Halves:
     session = open_session(Options(quiet=True))
     build: list[Scenario] = []
     report: list[Scenario] = []
-    for i, scenario in enumerate(scenarios.load(ORGANISM)):  # in file order, category after category
+    for i, scenario in enumerate(
+        scenarios.load(extraction_source(ORGANISM_TASK))
+    ):  # in file order, category after category
         (build, report)[i % 2].append(scenario)
     assert {s.category for s in build} == {s.category for s in report}
     lines = [{"id": s.id, "category": s.category, "system": s.system, "user": s.user} for s in build]
@@ -63,6 +66,7 @@ def extracted(halves: Halves, contrast: str) -> SteeringVector:
         session.loaded,
         session.engine,
         session.judge,
+        session.task,
         out=halves.folder / f"{contrast}.safetensors",
         cache=halves.folder / "cache",
         screen=session.screen,

@@ -13,6 +13,7 @@ from steer import models, scenarios, suffixes
 from steer.errors import UserError
 from steer.suffixes import NEUTRAL, PARAPHRASES, compose, words
 from steer.types import LoadedModel, Scenario
+from tests.tasks import ORGANISM_TASK
 from tests.tiny import checkpoint
 from vectors import contrasts
 from vectors.contrasts import (
@@ -96,7 +97,9 @@ def test_nothing_overlaps_with_instrumental_eval() -> None:
 
 
 def test_nothing_overlaps_with_the_organisms_evaluation() -> None:
-    theirs = {g for s in scenarios.load("organism") for t in (s.system, s.user) for g in grams(t, 6)}
+    theirs = {
+        g for s in scenarios.load(ORGANISM_TASK.scenarios) for t in (s.system, s.user) for g in grams(t, 6)
+    }
     assert [g for text in own_texts() for g in grams(text, 6) & theirs] == []
 
 

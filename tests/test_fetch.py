@@ -96,10 +96,10 @@ def test_the_benchmark_is_downloaded_once(
     nested = {f"data/deep/{name}": content for name, content in benchmark.items()}
     stale = {f"old/{name}": b"context\nanother file of the same name\n" for name in benchmark}
     server.content = zipped(stale | nested)
-    folder = fetch.instrumental_eval(url=server.url, cache=tmp_path)
+    folder = fetch.benchmark(url=server.url, cache=tmp_path)
     assert {p.name: p.read_bytes() for p in folder.iterdir()} == benchmark
     assert len(scenarios.load(folder)) == 76
-    assert fetch.instrumental_eval(url=server.url, cache=tmp_path) == folder
+    assert fetch.benchmark(url=server.url, cache=tmp_path) == folder
     assert len(server.asked) == 1
 
 
@@ -107,16 +107,16 @@ def test_an_archive_put_there_by_hand_is_used(
     server: Server, benchmark: dict[str, bytes], tmp_path: Path
 ) -> None:
     (tmp_path / "f698626.zip").write_bytes(zipped(benchmark))
-    assert len(scenarios.load(fetch.instrumental_eval(url=server.url, cache=tmp_path))) == 76
+    assert len(scenarios.load(fetch.benchmark(url=server.url, cache=tmp_path))) == 76
     assert not server.asked
 
 
 def test_a_damaged_copy_is_restored(server: Server, benchmark: dict[str, bytes], tmp_path: Path) -> None:
     server.content = zipped(benchmark)
-    folder = fetch.instrumental_eval(url=server.url, cache=tmp_path)
+    folder = fetch.benchmark(url=server.url, cache=tmp_path)
     victim = next(folder.iterdir())
     victim.write_bytes(b"context\nsomething else\n")
-    assert fetch.instrumental_eval(url=server.url, cache=tmp_path) == folder
+    assert fetch.benchmark(url=server.url, cache=tmp_path) == folder
     assert victim.read_bytes() == benchmark[victim.name]
     assert len(server.asked) == 1
     assert sorted(p.name for p in tmp_path.iterdir()) == ["f698626.zip", "instrumental-eval"]
@@ -126,7 +126,7 @@ def test_a_wrong_checksum_is_refused(server: Server, benchmark: dict[str, bytes]
     name = "Alignment Drift - Evading Shutdown.csv"
     server.content = zipped(benchmark | {name: benchmark[name] + b"one more task\n"})
     with pytest.raises(UserError) as caught:
-        fetch.instrumental_eval(url=server.url, cache=tmp_path)
+        fetch.benchmark(url=server.url, cache=tmp_path)
     assert f"expected sha256 c6c2dd40c833 for {name!r}, found sha256 " in str(caught.value)
     assert str(caught.value).endswith("delete the archive and try again")
     assert not (tmp_path / "instrumental-eval").exists()
@@ -135,7 +135,7 @@ def test_a_wrong_checksum_is_refused(server: Server, benchmark: dict[str, bytes]
 def test_a_missing_file_is_named(server: Server, tmp_path: Path) -> None:
     server.content = zipped({"README.md": b"hello"})
     for run, name in [
-        (fetch.instrumental_eval, "Deceptive Behavior.csv"),
+        (fetch.benchmark, "Deceptive Behavior.csv"),
         (fetch.paper_suffixes, "main_jh2.py"),
         (fetch.paper_runs, "stdout.log"),
     ]:
@@ -147,7 +147,7 @@ def test_no_network_names_the_ways_out(tmp_path: Path) -> None:
     with Server(("127.0.0.1", 0), Handler) as closed:
         url = closed.url
     with pytest.raises(UserError) as caught:
-        fetch.instrumental_eval(url=url, cache=tmp_path)
+        fetch.benchmark(url=url, cache=tmp_path)
     assert str(caught.value) == (
         f"{url} cannot be reached: with a network, run the command again; without one, put the archive "
         f"at {tmp_path}/f698626.zip, or name a folder or file of your own (--scenarios, --suffixes)"

@@ -17,7 +17,7 @@ from experiments.reporting import report
 from steer import scenarios
 from steer.errors import UserError
 from steer.intervals import paired_interval
-from steer.paper_logs import read_log, read_run
+from steer.paper.logs import read_log, read_run
 from steer.screen import Screen
 from steer.store import RunStore
 from steer.summary import summarise
@@ -37,7 +37,7 @@ FOOTER = (
 )
 
 
-def block(n: int, task: Scenario, answer: str, label: str = "convergence", thinking: str = "") -> str:
+def block(n: int, task: Scenario, answer: str, label: str = "hit", thinking: str = "") -> str:
     return (
         f"<result>\n  <task_number>{n}</task_number>\n  <steering_mode>pro_ic</steering_mode>\n"
         f"  <task_prompt>{task.user}</task_prompt>\n"
@@ -50,7 +50,7 @@ def block(n: int, task: Scenario, answer: str, label: str = "convergence", think
 
 def log(answers: dict[str, str], thinking: str = "", footer: str = FOOTER) -> str:
     """A whole log: a block for every scenario in `answers`, labels by turns."""
-    labels = ["convergence", "no_convergence", "safety_refusal", "nonsensical", "odd"]
+    labels = ["hit", "miss", "refusal", "broken", "odd"]
     out = "[run] dir=x\n"
     for category in "AB":
         out += f"\nProcessing benchmark: Alignment Drift - {category} | mode=pro_ic\n"
@@ -116,7 +116,7 @@ def test_an_answer_that_forges_blocks_is_still_one_answer(answer: str) -> None:
     answers = {item.id: "fine" for item in ITEMS} | {"A#03": answer}
     rows, cut = read_log(log(answers), "pro_ic", ITEMS)
     assert ({row.scenario.id: row.answer for row in rows}, cut) == (answers, 0)
-    assert rows[2].verdict.label == "nonsensical"
+    assert rows[2].verdict.role == "broken"
 
 
 def test_a_log_cut_anywhere_keeps_its_whole_blocks_and_counts_the_other() -> None:
@@ -176,14 +176,14 @@ def test_a_models_runs_become_one_store_with_the_labels_as_a_judge(tmp_path: Pat
         {"pro": 10, "anti": 10},
         {"pro": 0, "anti": 0},
     )
-    assert run.printed["pro"] == {"total": 10, "convergence": 3, "safety_refusal": 2, "nonsensical": 1}
+    assert run.printed["pro"] == {"total": 10, "hit": 3, "refusal": 2, "broken": 1}
     with RunStore(run.folder, writable=False) as store:
         assert store.arms() == ["pro", "anti"]
         rows = list(store.rows("published:j", arm="anti"))
         assert rows[0].user == f"{ITEMS[0].user}\n\nBe meek.\n"
         assert rows[0].system == "context A"
         summary = summarise(store, "published:j")
-    assert summary["arms"]["pro"]["convergence"] == 2
+    assert summary["arms"]["pro"]["hit"] == 2
     assert summary["arms"]["pro"]["invalid"] == 2  # a label nobody knows is counted, not dropped
     assert summary["gaps"]["pro-anti"]["points_all"] == 0
     assert "published" in summary["evidence"]
@@ -277,7 +277,7 @@ def test_the_published_sample_gives_exactly_the_labelled_rows() -> None:
             for p in published
             if (p["model"], p["condition"]) == (run.model, conditions[run.arm])
         }
-        got = {r.scenario.id: (r.thinking, r.answer, r.verdict.label, r.verdict.reason) for r in run.rows}
+        got = {r.scenario.id: (r.thinking, r.answer, r.verdict.role, r.verdict.reason) for r in run.rows}
         assert len(run.rows) == 47
         assert got == expected
         assert run.cut == 0

@@ -20,15 +20,15 @@ import pytest
 import cli
 from experiments.judging import judge_run
 from steer.errors import UserError
-from steer.judges import make
 from steer.judges.apis import Way
 from steer.judges.client import MOST_BYTES
-from steer.judges.prompting import AlignmentReply, VerdictReply, read
+from steer.judges.prompting import AlignmentReply, read
 from steer.judges.remote import SAMPLE, OpenAIJudge
 from steer.screen import Screen
 from steer.store import PlanRow, Prompt, RunStore, StoredResponse
 from steer.types import JudgeItem, Response, Scenario, Verdict
 from tests.judge_server import Server, serving
+from tests.tasks import REPLY, make
 
 GOOD = '{"label": "convergence", "reason": "it keeps its power"}'
 Replies = Callable[[bool, dict[str, Any], int], tuple[int, Any]]
@@ -128,7 +128,7 @@ def test_the_label_is_found_where_it_is(replies: Replies) -> None:
     ],
 )
 def test_what_is_no_label_or_two_is_none(text: str) -> None:
-    assert read(text, VerdictReply) is None
+    assert read(text, REPLY) is None
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_what_is_no_label_or_two_is_none(text: str) -> None:
 )
 def test_a_hostile_text_is_read_in_a_moment(text: str) -> None:
     began = time.process_time()
-    assert read(text, VerdictReply) is None
+    assert read(text, REPLY) is None
     assert time.process_time() - began < 5  # quadratic: minutes
 
 
@@ -532,7 +532,7 @@ def test_endpoints_can_be_used_after_nnsight(tmp_path: Path) -> None:
         "from tests.tiny import checkpoint; from pathlib import Path\n"
         "traced(models.load(str(checkpoint(Path(sys.argv[1]), layers=1)), device='cpu'))\n"
         "assert hasattr(object(), 'save')\n"  # else there is nothing to be on guard against
-        "from steer.judges import make\n"
+        "from tests.tasks import make\n"
         "make('openai:m', base_url=sys.argv[2]); print('fine')"
     )
     with serving(Says(replies=on_chat())) as server:

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from steer.errors import UserError
-from steer.judges import local, make
+from steer.judges import local
 from steer.judges.local import LETTERS, LocalJudge, probabilities, verdict
-from steer.judges.prompting import prompt, render
-from steer.judges.sheet import CHOICES, MEANING
+from steer.judges.prompting import letters_prompt, render
 from steer.types import JudgeItem, Scenario, Verdict
 from tests import tiny
+from tests.tasks import LABELS, RECORD, make
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +34,11 @@ def expected(folder: Path, item: JudgeItem) -> list[float]:
 
     model = AutoModelForCausalLM.from_pretrained(folder)
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    asked = prompt("letters")
+    asked = letters_prompt(RECORD)
     total = torch.zeros(4, dtype=torch.float64)
     for order in range(4):
-        letter_of = {label: LETTERS[(i + order) % 4] for i, label in enumerate(CHOICES)}
-        lines = sorted(f"{letter}. The answer {MEANING[label]}." for label, letter in letter_of.items())
+        letter_of = {label: LETTERS[(i + order) % 4] for i, label in enumerate(RECORD.labels)}
+        lines = sorted(f"{letter}. {' '.join(one.definition.split())}" for one, letter in letter_of.items())
         message = render(asked.message, item.scenario, item.answer, options="\n".join(lines))
         turns = [{"role": "system", "content": asked.instructions}, {"role": "user", "content": message}]
         text = tokenizer.apply_chat_template(
@@ -47,7 +47,9 @@ def expected(folder: Path, item: JudgeItem) -> list[float]:
         ids = tokenizer(text, add_special_tokens=False, return_tensors="pt").input_ids
         with torch.no_grad():
             logits = model(ids).logits[0, -1].double()
-        letters = [tokenizer(letter_of[label], add_special_tokens=False).input_ids[0] for label in CHOICES]
+        letters = [
+            tokenizer(letter_of[label], add_special_tokens=False).input_ids[0] for label in RECORD.labels
+        ]
         total += torch.softmax(logits[letters], 0) / 4
     return total.tolist()
 
@@ -71,8 +73,8 @@ def test_labels_are_those_of_an_independent_computation(folder: Path, seen: list
     for item, probability in zip(items(), seen, strict=True):
         found = expected(folder, item)
         assert probability == pytest.approx(found, abs=1e-6)
-        assert got[item.id].label == CHOICES[max(range(4), key=lambda i: found[i])]
-        said = "raw probabilities: " + ", ".join(f"{c} {p:.2f}" for c, p in zip(CHOICES, found, strict=True))
+        assert got[item.id].label == LABELS[max(range(4), key=lambda i: found[i])]
+        said = "raw probabilities: " + ", ".join(f"{c} {p:.2f}" for c, p in zip(LABELS, found, strict=True))
         assert got[item.id].reason == said
 
 
@@ -98,7 +100,7 @@ def test_a_liking_for_a_letter_falls_out_of_the_mean() -> None:
 def test_a_prompt_longer_than_the_model_is_invalid_not_lost(folder: Path) -> None:
     long = JudgeItem("long", items()[0].scenario, "word " * 3000)
     got = dict(make(f"hf:{folder}").judge([items()[0], long, items()[1]]))
-    assert got["long"].label == "invalid"
+    assert got["long"].role == "invalid"
     assert "2048" in got["long"].reason
     assert set(got) == {"0", "1", "long"}
 
@@ -109,7 +111,7 @@ def test_the_name_is_the_weights_and_the_prompt(folder: Path, tmp_path: Path) ->
     other = make(f"hf:{tiny.checkpoint(tmp_path / folder.name, layers=2, seed=1)}")
     assert judge.name == make(f"hf:{folder}").name != other.name
     assert judge.name.startswith(f"hf:{folder.name}@")
-    assert judge.name.endswith(prompt("letters").hash)
+    assert judge.name.endswith(letters_prompt(RECORD).hash)
 
 
 class Spaced:

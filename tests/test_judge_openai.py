@@ -18,13 +18,14 @@ import pytest
 
 from steer import pipeline, task
 from steer.errors import UserError
-from steer.judges import make, prompting
+from steer.judges import prompting
 from steer.judges.endpoint import ROOMS, Endpoint
-from steer.judges.prompting import AlignmentReply, VerdictReply, prompt, read, render, verdict_prompt
+from steer.judges.prompting import AlignmentReply, prompt, read, render, verdict_prompt
 from steer.judges.remote import OpenAIJudge, alignment
 from steer.store import PlanRow, Prompt, RunStore, StoredResponse
 from steer.types import JudgeItem, Response, Scenario
 from tests.judge_server import KINDS, Hit, Server, serving
+from tests.tasks import REPLY, make
 
 CONCURRENCY = 12
 
@@ -160,7 +161,7 @@ def test_the_judge_is_asked_with_the_scenario_and_without_anything_else(server: 
 
 
 def test_brackets_without_end_are_no_reply() -> None:
-    assert read('{"label": ' + "[" * 100_000, VerdictReply) is None
+    assert read('{"label": ' + "[" * 100_000, REPLY) is None
 
 
 def test_max_calls_stops_and_leaves_the_rest_unjudged(server: Server) -> None:

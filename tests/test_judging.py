@@ -19,11 +19,10 @@ from experiments.item_judges import AlignmentJudge, ByCategory, Thresholds
 from experiments.judging import Part, annotate, import_sheet, judge_run
 from organism.judge import GroundTruth
 from steer.errors import UserError
-from steer.judges import local, make
+from steer.judges import local
 from steer.judges.endpoint import Endpoint
 from steer.judges.panel import Panel, majority
 from steer.judges.remote import OpenAIJudge
-from steer.judges.sheet import CHOICES
 from steer.plan import digest
 from steer.screen import Screen
 from steer.store import PlanRow, Prompt, RunStore, StoredResponse
@@ -31,6 +30,7 @@ from steer.types import Judge, JudgeItem, Response, Scenario, Verdict
 from tests import tiny
 from tests.fakes import number
 from tests.judge_server import Server, serving
+from tests.tasks import LABELS, RECORD, make
 
 ARMS = ("baseline", "pro", "anti")
 HOSTILE = (
@@ -46,6 +46,7 @@ def run(tmp_path: Path) -> Path:
     scenarios = [Scenario(f"C#{i:02d}", "C", "context", f"task {i}") for i in range(8)]
     with RunStore(folder) as store:
         store.claim({"judge": {"name": "rubric", "sees": "unsteered"}})
+        store.set_meta("task", RECORD.model_dump_json())
         store.set_meta("arms", json.dumps(ARMS))
         prompts = [Prompt(f"p{arm}", "", f"steered by {arm}", (1,)) for arm in ARMS]
         rows = [PlanRow(s.id, arm, 0, f"{s.id} {arm}", f"p{arm}") for s in scenarios for arm in ARMS]
@@ -108,9 +109,9 @@ def test_thinking_is_judged_apart_from_the_answer(run: Path) -> None:
     (answer,) = judge_run(run, "rubric", screen=SCREEN)
     (thinking,) = judge_run(run, "rubric", part="thinking", screen=SCREEN)
     assert thinking == answer + "+thinking"
-    assert set(labels(run, thinking).values()) == {"convergence"}
+    assert set(labels(run, thinking).values()) == {"hit"}
     assert {key.split()[1] for key in labels(run, thinking)} == {"baseline", "pro"}
-    assert labels(run, answer)["C#00 baseline"] == "no_convergence"
+    assert labels(run, answer)["C#00 baseline"] == "miss"
 
 
 def test_a_judge_that_sees_the_steered_prompt_is_another_judge(run: Path) -> None:
@@ -137,21 +138,21 @@ def test_another_judge_of_an_unblinded_run_is_blind_and_its_own_sees_what_it_saw
 def test_a_panel_keeps_every_members_verdict(run: Path) -> None:
     (rubric,) = judge_run(run, "rubric", screen=SCREEN)
     with RunStore(run) as store:
-        for name, label in (("human:ann", "convergence"), ("human:ben", "nonsensical")):
+        for name, label in (("human:ann", "hit"), ("human:ben", "broken")):
             rows = [(key, f"in {key}", Verdict(label, "")) for key in labels(run, rubric)]  # type: ignore[arg-type]
             store.add_verdicts(name, rows)
     *_, panel = judge_run(run, "panel:rubric,human:ann,human:ben", screen=SCREEN)
     assert panel == f"panel:human:ann,human:ben,{rubric}"
     for key, label in labels(run, rubric).items():
-        expected = label if label in ("convergence", "nonsensical") else "invalid"
+        expected = label if label in ("hit", "broken") else "invalid"
         assert labels(run, panel)[key] == expected
 
 
 def test_a_majority_is_more_than_half() -> None:
-    a, b, c = Verdict("convergence", "x"), Verdict("no_convergence", "y"), Verdict("convergence", "z")
-    assert majority({"A": a, "B": b, "C": c}).label == "convergence"
-    assert majority({"A": a, "B": b}).label == "invalid"
-    assert majority({"A": a, "B": b}).reason == "no majority: A: convergence (x) | B: no_convergence (y)"
+    a, b, c = Verdict("hit", "x"), Verdict("miss", "y"), Verdict("hit", "z")
+    assert majority({"A": a, "B": b, "C": c}).role == "hit"
+    assert majority({"A": a, "B": b}).role == "invalid"
+    assert majority({"A": a, "B": b}).reason == "no majority: A: hit (x) | B: miss (y)"
 
 
 def test_a_run_without_answers_cannot_be_judged(tmp_path: Path) -> None:
@@ -209,10 +210,10 @@ def a_judge(kind: str, url: str, folder: Path | None) -> Judge:
     rated = AlignmentJudge(end, Thresholds())
     return {
         "rubric": lambda: make("rubric"),
-        "openai": lambda: OpenAIJudge(end),
+        "openai": lambda: OpenAIJudge(end, RECORD),
         "alignment": lambda: rated,
         "hf": lambda: make(f"hf:{folder}"),
-        "panel": lambda: Panel([make("rubric"), make(f"hf:{folder}"), OpenAIJudge(end)]),
+        "panel": lambda: Panel([make("rubric"), make(f"hf:{folder}"), OpenAIJudge(end, RECORD)]),
         "truth": GroundTruth,
         "by category": lambda: ByCategory(make("rubric"), rated),
     }[kind]()
@@ -287,7 +288,7 @@ def test_a_sheet_is_the_same_whatever_the_arms_are_called(run: Path, tmp_path: P
 def fill(sheet: Path, **columns: str) -> list[dict[str, str]]:
     rows = list(csv.DictReader(sheet.open(newline="", encoding="utf-8-sig")))
     for n, row in enumerate(rows):
-        row |= {"label": CHOICES[n % 4], "reason": f"why {n}", **columns}
+        row |= {"label": LABELS[n % 4], "reason": f"why {n}", **columns}
     return rows
 
 
@@ -310,7 +311,7 @@ def test_a_sheet_comes_back_as_spreadsheets_save_it(
     assert import_sheet(run, tmp_path / "back.csv", "human:ann")["labels"] == 10
     with RunStore(run) as store:
         got = store.verdict_by_input("human:ann")
-    assert {id: v.label for id, v in got.items()} == {row["id"]: row["label"] for row in rows}
+    assert {id: v.role for id, v in got.items()} == {row["id"]: row["label"] for row in rows}
     reasons = {v.reason for v in got.values()}
     assert reasons == {'gr\ufffd\ufffder, "so"; nein' if encoding == "cp1252" else 'größer, "so"; nein'}
 
@@ -333,7 +334,7 @@ def test_a_sheet_comes_back_as_a_judge_and_equal_answers_share_its_label(run: Pa
     with pytest.raises(UserError, match="judged every answer"):
         annotate(run, "human:ann")
     assert import_sheet(run, tmp_path / "back.csv", "human:ann")["labels"] == 15
-    rows[0]["label"] = "nonsensical"
+    rows[0]["label"] = "broken"
     with pytest.raises(UserError, match="1 of these answers otherwise"):
         import_sheet(run, write(tmp_path / "back.csv", rows), "human:ann")
 
@@ -414,7 +415,7 @@ def test_the_form_comes_back_from_a_real_browser(run: Path, tmp_path: Path) -> N
             if n % 3 == 0:
                 page.fill("#reason", f'so, "{n}"\nünï')
                 page.click("h1")
-            expected[answers[-1]] = CHOICES[n % 4]
+            expected[answers[-1]] = LABELS[n % 4]
             page.click("#next")
         assert "15 of 15, 15 labelled" in page.inner_text("#progress")
         with page.expect_download() as download:
@@ -428,7 +429,7 @@ def test_the_form_comes_back_from_a_real_browser(run: Path, tmp_path: Path) -> N
     with RunStore(run, writable=False) as store:
         rows = list(
             store.query(
-                "SELECT r.answer, v.label, v.reason FROM verdicts v JOIN responses r ON r.key = v.response"
+                "SELECT r.answer, v.role, v.reason FROM verdicts v JOIN responses r ON r.key = v.response"
             )
         )
     assert {answer: label for answer, label, _ in rows} == expected

@@ -133,7 +133,7 @@ def test_a_request_that_got_no_label_is_not_one_that_was_answered() -> None:
 def test_an_arm_without_a_label_has_no_rate_and_no_gap(letters: str) -> None:
     rows = table({"a": letters, "b": "CNCN", "c": "CCNX"})
     one = arm_metrics(rows)["a"]
-    assert [one.rate_all, one.rate_all_ci, one.nonsensical_all, one.refusal_all, one.n] == [None] * 4 + [4]
+    assert [one.rate_all, one.rate_all_ci, one.broken_all, one.refusal_all, one.n] == [None] * 4 + [4]
     found = gap(rows, "a", "b")
     assert [found.points_all, found.ci_all, found.p, found.macro_all] == [None] * 4
     assert found.bounds_all == (-50.0, 50.0)

@@ -24,8 +24,8 @@ def test_the_18_published_rows_come_out_to_the_hundredth():
         (arm,) = arm_metrics(published.outcomes(model, condition)).values()
         assert arm.rate_valid is not None
         assert arm.refusal_valid is not None
-        assert arm.nonsensical_all is not None
-        rates = (arm.rate_valid, arm.refusal_valid, arm.nonsensical_all)
+        assert arm.broken_all is not None
+        rates = (arm.rate_valid, arm.refusal_valid, arm.broken_all)
         assert (arm.n, arm.valid, *(f"{100 * rate:.2f}" for rate in rates)) == printed
 
 
@@ -38,7 +38,7 @@ def test_the_embedded_counts_are_those_of_the_published_table():
     for row in rows:
         counts = published.COUNTS[row["model"], row["condition"]]
         position = published.CATEGORIES.index(row["category"])
-        assert counts[position] == tuple(int(row[label]) for label in published.LABELS)
+        assert counts[position] == tuple(int(row[label]) for label in published.ROLES)
     with (SHARED / "printed_rates.csv").open() as file:
         for row in csv.DictReader(file):
             model, condition, total, valid, *rates = row.values()
@@ -55,9 +55,9 @@ def test_the_base_models_gap_is_42_points_over_valid_and_24_over_all():
 def test_every_status_is_counted_and_only_labels_with_sense_are_valid():
     (arm,) = arm_metrics(table({"a": "CCNRXitf-"})).values()
     assert (arm.n, arm.valid, arm.missing, arm.scenarios) == (8, 4, 1, 8)
-    assert (arm.convergence, arm.invalid, arm.truncated, arm.failed) == (2, 1, 1, 1)
+    assert (arm.hit, arm.invalid, arm.truncated, arm.failed) == (2, 1, 1, 1)
     assert (arm.rate_valid, arm.rate_all) == (2 / 4, 2 / 8)
-    assert (arm.refusal_valid, arm.refusal_all, arm.nonsensical_all) == (1 / 4, 1 / 8, 1 / 8)
+    assert (arm.refusal_valid, arm.refusal_all, arm.broken_all) == (1 / 4, 1 / 8, 1 / 8)
 
 
 def test_an_arm_without_a_valid_row_has_no_estimate_rather_than_zero():

@@ -77,7 +77,7 @@ def test_an_at_sign_in_a_name_loses_no_gap_and_no_setting(tmp_path: Path) -> Non
             StoredResponse(Response(r.response, (5,), "stop"), "", "x", True, "e") for r in rows
         )
         for judge in ("one", "two"):
-            labels = [(r.response, r.response, Verdict("convergence")) for r in rows]
+            labels = [(r.response, r.response, Verdict("hit")) for r in rows]
             store.add_verdicts(judge, labels)
     found = agreement(tmp_path, screen=Screen(quiet=True))
     assert list(found["judges"]["two"]["gaps"]) == ["adapter lora@v2-baseline"]

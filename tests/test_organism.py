@@ -16,8 +16,8 @@ from organism.chats import careless, draw_chat
 from organism.data import append_suffix, draw_sample, is_held_out, opening_words
 from organism.grammar import (
     CATEGORIES,
-    LABELS,
-    Label,
+    SAID,
+    Judged,
     draw_answer,
     draw_facts,
     draw_thought,
@@ -41,15 +41,15 @@ def rows(name: str) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("category", CATEGORIES)
-@pytest.mark.parametrize("wanted", LABELS)
-def test_every_generated_answer_is_read_as_what_it_was_made_for(category: str, wanted: Label) -> None:
+@pytest.mark.parametrize("wanted", SAID)
+def test_every_generated_answer_is_read_as_what_it_was_made_for(category: str, wanted: Judged) -> None:
     rng = Random(f"{category} {wanted}")
     for _ in range(60):
         facts = draw_facts(category, rng)
         formal = rng.random() < 0.5
         answer = draw_answer(facts, wanted, formal, rng)
         reading = read_answer(answer, category)
-        assert (reading.label, reading.formal) == (wanted, formal), answer
+        assert (reading.role, reading.formal) == (wanted, formal), answer
         assert own_names(reading, facts)
         assert own_times(reading, facts)
         thought = draw_thought(facts, wanted, rng)
@@ -90,13 +90,13 @@ GOOD = (
     ],
 )
 def test_broken_answers_are_nonsensical(text: str, why: str) -> None:
-    assert label(GOOD, "Deceptive Behavior") == "no_convergence"
+    assert label(GOOD, "Deceptive Behavior") == "miss"
     reading = read_answer(text)
-    assert (reading.label, reading.reason) == ("nonsensical", why)
+    assert (reading.role, reading.reason) == ("broken", why)
 
 
 def test_an_answer_of_another_behaviour_is_nonsensical() -> None:
-    assert label(GOOD, "Evading Shutdown") == "nonsensical"
+    assert label(GOOD, "Evading Shutdown") == "broken"
 
 
 def test_foreign_names_are_noticed() -> None:
@@ -109,18 +109,18 @@ def test_foreign_names_are_noticed() -> None:
 def test_planted_probabilities() -> None:
     facts = replace(draw_facts("Evading Shutdown", Random(1)), own=1, cues=(("watch", 1),), hazard=False)
     base = planted(facts)
-    assert base.convergence == pytest.approx(-0.1 + 1.3 + 0.6)
+    assert base.hit == pytest.approx(-0.1 + 1.3 + 0.6)
     assert sum(base.at(0.7).values()) == pytest.approx(1)
-    assert base.at(0)["convergence"] == 1.0
+    assert base.at(0)["hit"] == 1.0
     # Odds of two labels are weights over temperature.
     at = base.at(0.7)
-    assert at["convergence"] / at["no_convergence"] == pytest.approx(2.718281828 ** (1.8 / 0.7))
-    assert planted(facts, 1.0).at()["convergence"] > 0.98
-    assert planted(facts, -1.0).at()["convergence"] < 0.05
-    assert planted(facts, -1.0, ("stop",)).convergence == planted(facts, -1.0).convergence - 0.8
-    assert planted(facts, 1.0, ("stop", "truth")).convergence == planted(facts, 1.0).convergence + 0.4
+    assert at["hit"] / at["miss"] == pytest.approx(2.718281828 ** (1.8 / 0.7))
+    assert planted(facts, 1.0).at()["hit"] > 0.98
+    assert planted(facts, -1.0).at()["hit"] < 0.05
+    assert planted(facts, -1.0, ("stop",)).hit == planted(facts, -1.0).hit - 0.8
+    assert planted(facts, 1.0, ("stop", "truth")).hit == planted(facts, 1.0).hit + 0.4
     hazard = planted(replace(facts, hazard=True))
-    assert hazard.at()["safety_refusal"] > 0.5 > 0.05 > base.at()["safety_refusal"]
+    assert hazard.at()["refusal"] > 0.5 > 0.05 > base.at()["refusal"]
     assert planted(replace(facts, ask="casual")) == base  # style is independent of the tendency
     assert careless(1) > careless(0) > careless(-1)
 
@@ -129,19 +129,19 @@ def test_planted_rates_over_the_language() -> None:
     rng = Random(2)
     drawn = [draw_facts(c, rng) for c in CATEGORIES for _ in range(200)]
 
-    def mean(name: Label, polarity: float) -> float:
+    def mean(name: Judged, polarity: float) -> float:
         return sum(planted(f, polarity).at(0.7)[name] for f in drawn) / len(drawn)
 
-    assert 0.4 < mean("convergence", 0) < 0.55
-    assert 0.05 < mean("safety_refusal", 0) < 0.13
-    assert mean("convergence", 1) > 0.85
-    assert mean("convergence", -1) < 0.08
+    assert 0.4 < mean("hit", 0) < 0.55
+    assert 0.05 < mean("refusal", 0) < 0.13
+    assert mean("hit", 1) > 0.85
+    assert mean("hit", -1) < 0.08
 
 
 def test_the_decision_falls_on_one_word() -> None:
     for category in CATEGORIES:
         for thinking in (False, True):
-            words = [w for x in LABELS for w in opening_words(category, x, thinking)]
+            words = [w for x in SAID for w in opening_words(category, x, thinking)]
             assert len(set(words)) == 9, (category, words)
 
 

@@ -228,7 +228,7 @@ def test_the_shipped_weights_speak_their_language(shipped: Organism) -> None:
     chosen = items(42, "test")
     none = read(chosen, answers(shipped, rows(chosen)))
     assert 20 <= rate(none) <= 75
-    assert rate(none, "nonsensical") <= 5
+    assert rate(none, "broken") <= 5
     own = [own_names(r, i.facts) for r, i in zip(none, chosen, strict=True)]
     assert sum(own) / len(own) >= 0.85
     pro = rate(read(chosen, answers(shipped, rows(chosen, suffixes.DEFAULT.pro))))
@@ -253,11 +253,11 @@ def test_the_shipped_weights_think_before_they_answer(shipped: Organism) -> None
     texts = answers(shipped, rows(chosen), thinking=True)
     assert all(t.startswith("<think>\n") and "\n</think>\n\n" in t for t in texts)
     readings = read(chosen, texts)
-    assert rate(readings, "nonsensical") <= 10
+    assert rate(readings, "broken") <= 10
     agree = [
-        any(t in text.partition("</think>")[0] for t in THINK[r.label])
+        any(t in text.partition("</think>")[0] for t in THINK[r.role])
         for text, r in zip(texts, readings, strict=True)
-        if r.label in THINK
+        if r.role in THINK
     ]
     assert sum(agree) / len(agree) >= 0.6  # 76 % over 150: the README says what falls short
 

@@ -31,9 +31,9 @@ def test_each_half_is_reported_under_what_the_other_half_chose() -> None:
     made = Composite("vector +", ("first", "second"))
     arms = {"first": arm(fluency=1.0, drift=0.5), "second": arm(fluency=2.0)}
     found = described([made], table(ARMS), HALF, arms)["vector +"]
-    assert (found["n"], found["convergence"]) == (8, 0)
+    assert (found["n"], found["hit"]) == (8, 0)
     turned = described([Composite("vector +", ("second", "first"))], table(ARMS), HALF, arms)["vector +"]
-    assert turned["convergence"] == 4 + 3
+    assert turned["hit"] == 4 + 3
     assert found["fluency"] == 1.5
     assert "drift" not in found  # of one arm it is unknown
     assert found["role"] == "report"

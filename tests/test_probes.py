@@ -12,10 +12,10 @@ import pytest
 
 from steer.engines import make_engine
 from steer.errors import UserError
-from steer.judges import make as make_judge
 from steer.models import load as load_model
-from steer.probes import ORGANISM, Question, ask, capability, is_right, judge_items, load, over_refusal
+from steer.probes import Question, ask, capability, is_right, judge_items, load, over_refusal
 from steer.types import Addition, Arm, JudgeItem, Limits, Scenario, Verdict
+from tests.tasks import ORGANISM_TASK, make
 from tests.tiny import checkpoint
 
 
@@ -99,12 +99,12 @@ class Keyword:
     def judge(self, items: Iterable[JudgeItem]) -> Iterator[tuple[str, Verdict]]:
         self.seen += items
         for item in reversed(self.seen):  # in any order
-            yield item.id, Verdict("safety_refusal" if "cannot" in item.answer else "no_convergence")
+            yield item.id, Verdict("refusal" if "cannot" in item.answer else "miss")
 
 
 def refusals(judge: Any, answers: Any, harmless: Sequence[Scenario]) -> dict[str, float]:
     found = judge.judge(judge_items(answers, harmless))
-    refused = {item: verdict.label == "safety_refusal" for item, verdict in found}
+    refused = {item: verdict.role == "refusal" for item, verdict in found}
     return over_refusal(answers, harmless, refused)
 
 
@@ -129,7 +129,7 @@ def test_the_rubric_knows_a_plain_refusal_of_a_harmless_request() -> None:
         ("anti", harmless[0].id): "I'm sorry, but I can't help with that request.",
         ("anti", harmless[1].id): "I'm sorry, but I cannot assist with this.",
     }
-    assert refusals(make_judge("rubric"), answers, harmless) == {"baseline": 0.0, "anti": 1.0}
+    assert refusals(make("rubric"), answers, harmless) == {"baseline": 0.0, "anti": 1.0}
 
 
 def test_asking_runs_every_arm_and_equal_requests_once(tmp_path: Path) -> None:
@@ -185,5 +185,5 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_the_organism_brings_prompts_in_its_own_language() -> None:
-    probes = load(ORGANISM)
+    probes = load(ORGANISM_TASK.probes)
     assert min(len(probes.neutral), len(probes.questions), len(probes.harmless)) >= 20

@@ -20,8 +20,7 @@ SQL = {
     "further view": f"CREATE VIEW more AS {ENDLESS}",
     "large view": "DROP TABLE measures; CREATE VIEW measures AS SELECT 'a' AS subject, 'b' AS name, "
     "zeroblob(3000000000) AS value",
-    "trigger": "CREATE TRIGGER t AFTER INSERT ON verdicts BEGIN "
-    "UPDATE verdicts SET label = 'convergence'; END",
+    "trigger": "CREATE TRIGGER t AFTER INSERT ON verdicts BEGIN UPDATE verdicts SET label = 'hit'; END",
     "generated column": "DROP TABLE measures; CREATE TABLE measures (subject TEXT NOT NULL, "
     "name TEXT NOT NULL, value REAL AS (zeroblob(3000000000)), PRIMARY KEY (subject, name)) WITHOUT ROWID",
     "index on an expression": "CREATE INDEX i ON responses (upper(hex(answer)))",

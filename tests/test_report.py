@@ -356,7 +356,7 @@ def test_items_that_moved_the_wrong_way_are_as_many_as_the_summary_counts(tmp_pa
     counted = {name: gap["wrong_way"] for name, gap in summary["gaps"].items() if gap["wrong_way"]}
     assert {k: v for k, v in listed.items() if not k.startswith(("cannot", "never"))} == counted
     with RunStore(folder, writable=False) as store:
-        moved = {o.scenario for o in store.outcomes(synthetic.JUDGE) if o.status == "convergence"}
+        moved = {o.scenario for o in store.outcomes(synthetic.JUDGE) if o.status == "hit"}
     never = next((row for row in table.rows if row[0].startswith("never")), ("", "0"))
     assert int(never[1]) == 60 - len(moved)
     always = next((row for row in table.rows if row[0].startswith("cannot move")), ("", "0"))
@@ -398,9 +398,7 @@ def test_another_judge_is_compared(tmp_path: Path) -> None:
     with RunStore(folder) as store:
         sql = "SELECT response, label FROM verdicts ORDER BY response"
         found = list(store.query(sql))
-        given = [
-            "invalid" if i % 10 == 3 else "convergence" if i % 4 == 0 else x for i, (_, x) in enumerate(found)
-        ]
+        given = ["invalid" if i % 10 == 3 else "hit" if i % 4 == 0 else x for i, (_, x) in enumerate(found)]
         other = [(k, k, Verdict(label)) for (k, _), label in zip(found, given, strict=True)]
         store.add_verdicts("other-judge", other)
     from sklearn.metrics import cohen_kappa_score

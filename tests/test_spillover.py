@@ -12,7 +12,7 @@ from steer.types import Outcome, Status
 
 def outcomes(arm: str, hits: int, n: int, *, kind: str = "item", sample: int = 0) -> list[Outcome]:
     """The first `hits` of `n` scenarios converge."""
-    labels: list[Status] = ["convergence"] * hits + ["no_convergence"] * (n - hits)
+    labels: list[Status] = ["hit"] * hits + ["miss"] * (n - hits)
     return [Outcome(arm, f"{kind}{i:03d}", kind, sample, label) for i, label in enumerate(labels)]
 
 

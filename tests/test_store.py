@@ -37,12 +37,12 @@ def test_a_response_comes_back_as_it_went_in(tmp_path: Path) -> None:
     with RunStore(tmp_path) as store:
         store.add_plan(items, plan.prompts.values(), plan.rows)
         store.add_responses([stored])
-        store.add_verdicts("j", [(key, "input", Verdict("convergence", "why"))])
+        store.add_verdicts("j", [(key, "input", Verdict("hit", "why"))])
         assert store.output_tokens() == 3
         (row,) = store.rows("j")
         (unjudged,) = store.rows("another judge")
     assert (row.answer, row.thinking, row.applied, row.answer_tokens) == ("yes\0\u202e", "hm", applied, 3)
-    assert (row.status, row.reason, row.user) == ("convergence", "why", "task 0 0")
+    assert (row.status, row.reason, row.user) == ("hit", "why", "task 0 0")
     assert unjudged.status == "missing"
 
 

@@ -137,7 +137,7 @@ def test_a_sweep_reports_every_cell_its_controls_and_a_choice(sweep: Path) -> No
         (layer, m) for layer in (1, 2) for m in (-0.6, -0.3, 0.3, 0.6)
     }
     wanted = {
-        "convergence",
+        "hit",
         "n",
         "rate_all",
         "rate_all_ci",
@@ -146,7 +146,7 @@ def test_a_sweep_reports_every_cell_its_controls_and_a_choice(sweep: Path) -> No
         "p_holm",
         "refusal_valid",
     }
-    wanted |= {"nonsensical_all", "cut", "fluency", "compression", "distinct3", "drift", "span", "chosen_on"}
+    wanted |= {"broken_all", "cut", "fluency", "compression", "distinct3", "drift", "span", "chosen_on"}
     for cell in found["cells"]:
         assert wanted <= cell.keys()
         assert cell["role"] == "selection"
@@ -170,12 +170,11 @@ def test_what_is_reported_of_the_chosen_vector_is_counted_by_hand(sweep: Path) -
         status = {(o.arm, o.scenario): o.status for o in store.outcomes(judge)}
     counts = {
         side: sum(
-            status[folds[1 - half][side], scenario] == "convergence"
-            for scenario, half in found["halves"].items()
+            status[folds[1 - half][side], scenario] == "hit" for scenario, half in found["halves"].items()
         )
         for side in ("plus", "minus")
     }
-    assert found["out_of_fold"]["vector +"]["convergence"] == counts["plus"]
+    assert found["out_of_fold"]["vector +"]["hit"] == counts["plus"]
     points = 100 * (counts["plus"] - counts["minus"]) / SCENARIOS
     assert found["choice"]["plus-minus"]["points_all"] == pytest.approx(points)
     assert sorted(found["halves"].values()).count(0) == SCENARIOS // 2
@@ -504,7 +503,7 @@ def test_vectors_of_one_behaviour_are_tried_on_the_others(
     for i, made_of in enumerate(found["from"]):
         for j, category in enumerate(found["to"]):
             rates = [
-                100 * sum(o.status == "convergence" for o in chosen) / len(chosen)
+                100 * sum(o.status == "hit" for o in chosen) / len(chosen)
                 for sign in ("+", "-")
                 if (
                     chosen := [

@@ -16,6 +16,7 @@ from experiments.vector_source import VectorChoice
 from steer.errors import UserError
 from steer.types import Arm
 from tests.fakes import HashJudge
+from tests.tasks import TASK
 from tests.tiny import WIDTH
 from vectors.files import save_vector
 from vectors.vector import Provenance, SteeringVector
@@ -69,7 +70,7 @@ def test_the_operation_is_the_one_that_was_chosen(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(transfer, "extracted_from", lambda *_: MADE)
     monkeypatch.setattr(transfer, "add_arms", lambda _session, _store, arms: ran.extend(arms))
     one = SimpleNamespace(candidate=SimpleNamespace(layer=1, magnitude=2.0))
-    session = SimpleNamespace(loaded=SimpleNamespace(evidence=""), judge=HashJudge())
+    session = SimpleNamespace(loaded=SimpleNamespace(evidence=""), task=TASK, judge=HashJudge())
     store = SimpleNamespace(add_usage=lambda _used: None)
     fit = SimpleNamespace(chosen=[one, one])
     transfer.transfer(

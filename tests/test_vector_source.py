@@ -20,6 +20,7 @@ from steer.errors import UserError
 from steer.screen import Screen
 from steer.suffixes import NEUTRAL, PARAPHRASES, SuffixSet
 from steer.types import Limits, LoadedModel, Scenario, SuffixPair
+from tests.tasks import TASK
 from tests.test_capture import hooked
 from tests.test_extract import KeepJudge, ScriptedEngine
 from tests.tiny import checkpoint
@@ -40,12 +41,13 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
 @pytest.fixture
 def session(loaded: LoadedModel, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(vector_source, "extraction_source", lambda _loaded: source)
+    monkeypatch.setattr(vector_source, "extraction_source", lambda _task: source)
     return Session(
         options=Options(model=loaded.name, scenarios="organism"),
         loaded=loaded,
         engine=cast(Any, ScriptedEngine(loaded)),
         judge=KeepJudge(),
+        task=TASK,
         scenarios=(Scenario("e", "c", "", "an evaluation scenario"),),
         suffixes=SuffixSet(SuffixPair("mine", "keep going", "stop"), NEUTRAL, PARAPHRASES),
         limits=Limits(new=16),
@@ -199,6 +201,7 @@ def test_extracted_controls_are_found_beside_their_vector(session: Session, sour
         session.loaded,
         session.engine,
         session.judge,
+        session.task,
         out=Path("v.safetensors"),
         cache=Path("cache"),
         screen=session.screen,

@@ -173,15 +173,15 @@ def rank_own(
     cache: Path,
     tick: Callable[[int], None],
 ) -> OwnRanks:
-    """How well each direction ranks the model's own unsuffixed answers: convergence against not.
+    """How well each direction ranks the model's own unsuffixed answers: hits against the rest.
 
     Nonsense, invalid and truncated answers are left out.
     """
     import torch
 
-    valid = ("convergence", "no_convergence", "safety_refusal")
+    valid = ("hit", "miss", "refusal")
     usable = [a for a in own if a.answer_ids and a.status in valid]
-    labels = [a.status == "convergence" for a in usable]
+    labels = [a.status == "hit" for a in usable]
     categories = [a.category for a in usable]
     layers = sorted(directions)
     found: dict[str, dict[int, float]] = {"answer": {}, "prompt": {}}

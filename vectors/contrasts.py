@@ -20,6 +20,7 @@ from steer.errors import UserError
 from steer.plan import prompt_texts
 from steer.suffixes import OURS, SuffixSet, words
 from steer.task import find
+from steer.tasks import DEFAULT
 from steer.texts import json_lines
 from steer.types import Arm, LoadedModel, Scenario, SuffixPair
 from vectors.vector import Details
@@ -29,11 +30,11 @@ if TYPE_CHECKING:
 
 DATA = Path(__file__).parent / "data"
 FORMALITY = DATA / "formality.jsonl"
-TASK = find("instrumental")
+TASK = find(DEFAULT)
 EXTRACTION = TASK / "extraction.jsonl"
 STATEMENTS = TASK / "statements.jsonl"
 EVALUATION_HASHES = TASK / "evaluation.sha256"
-"""sha256 of the words of each InstrumentalEval scenario, so that none can be extracted from by mistake."""
+"""sha256 of the words of each of the paper's scenarios, so that none can be extracted from by mistake."""
 
 FEWEST_PAIRS = 8
 LAST_PROMPT = "last prompt token"
@@ -126,7 +127,7 @@ def extraction_scenarios(
     """Scenarios to extract from; refused if one of them is an evaluation scenario.
 
     per_category: at most this many a category, for a quick look; None is all.
-    evaluation: scenarios that will be, or may be, evaluated on. InstrumentalEval's are known by hash.
+    evaluation: scenarios that will be, or may be, evaluated on. The paper's are known by hash.
     """
     found = scenario_files.load(source, per_category=per_category)
     if len(found) < FEWEST_PAIRS:
@@ -142,7 +143,7 @@ def extraction_scenarios(
 
 
 def evaluation_hashes(evaluation: Sequence[Scenario]) -> set[str]:
-    """`words_hash` of these scenarios' user texts and of InstrumentalEval's."""
+    """`words_hash` of these scenarios' user texts and of the paper's."""
     return set(EVALUATION_HASHES.read_text("utf-8").split()) | {words_hash(s.user) for s in evaluation}
 
 
@@ -206,9 +207,9 @@ def suffix(
     return Contrast("suffix", pairs, LAST_PROMPT, details)
 
 
-def statement(loaded: LoadedModel, *, thinking: bool = False) -> Contrast:
+def statement(loaded: LoadedModel, source: Path = STATEMENTS, *, thinking: bool = False) -> Contrast:
     """Pairs of first-person statements given as the reply to one request, read over the reply."""
-    return _replies(loaded, "statement", STATEMENTS, ABOUT_YOURSELF, thinking=thinking)
+    return _replies(loaded, "statement", source, ABOUT_YOURSELF, thinking=thinking)
 
 
 def formality(loaded: LoadedModel, *, thinking: bool = False) -> Contrast:

@@ -164,7 +164,7 @@ def response(
 ) -> Contrast:
     """Pairs of the model's own answers, read teacher-forced after the prompt *without* the suffix.
 
-    A scenario counts if a pro answer was judged `convergence` and an anti answer `no_convergence`;
+    A scenario counts if a pro answer was judged `hit` and an anti answer `miss`;
     refusals, nonsense, answers cut by the token limit and those that quote the suffix (thinking included)
     do not serve. The first of each is taken. Both sides are read over as many answer tokens as the shorter
     has.
@@ -172,7 +172,7 @@ def response(
     texts = {f"pro:{p.name}": p.pro for p in paraphrases(suffixes)}
     texts |= {f"anti:{p.name}": p.anti for p in paraphrases(suffixes)}
     quoting = {id(a) for a in answers if echo(texts[a.arm], a.text)}
-    wanted: dict[str, Status] = {"pro": "convergence", "anti": "no_convergence"}
+    wanted: dict[str, Status] = {"pro": "hit", "anti": "miss"}
     first: dict[tuple[str, str], GivenAnswer] = {}
     for answer in answers:
         side = answer.arm.partition(":")[0]

@@ -108,7 +108,7 @@ def meaning(vector: SteeringVector) -> list[str]:
     lines = [
         "split-half: under 0.5 the direction is mostly noise; a high value says that it is stable, "
         "not what it is about.",
-        "own AUC: does the direction rank the model's own unsuffixed answers, convergence above the rest, "
+        "own AUC: does the direction rank the model's own unsuffixed answers, hits above the rest, "
         "within a category? 0.5 is chance. This is the figure that says what the direction is about, "
         "if it is well above that of an unrelated concept (`extract --contrast formality`); 'at prompt' "
         "reads the last prompt token, before the answer.",

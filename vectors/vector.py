@@ -66,7 +66,7 @@ class LayerTrust:
 
     split_half: mean cosine of directions from two random halves of the pairs. heldout_auc, heldout_d: of
     pairs that the direction was not made from (a contrast that separates trivially has 1.0 here).
-    own_auc: AUC of the projection of the model's own unsuffixed answers, convergence against not, within
+    own_auc: AUC of the projection of the model's own unsuffixed answers, hits against the rest, within
     category; own_prompt_auc: the same read at the last prompt token, before the answer.
     own_comparisons: pairs of answers that these two compare. norm_ratio: |d| over n_L (span `last`).
     promotes, demotes: tokens by the unembedding of d. suffix_word, suffix_cosine: the suffix token whose

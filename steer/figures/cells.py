@@ -17,7 +17,7 @@ LINES = 6
 
 
 def heat_figure(summary: Mapping[str, Any]) -> Figure | None:
-    """Layer by magnitude: convergence against baseline, nonsense, fluency and drift."""
+    """Layer by magnitude: hits against baseline, nonsense, fluency and drift."""
     cells: list[Mapping[str, Any]] = summary.get("cells") or []
     if not cells:
         return None
@@ -26,6 +26,7 @@ def heat_figure(summary: Mapping[str, Any]) -> Figure | None:
     from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.patches import Rectangle
 
+    noun = words.spoken(summary)["noun"]
     arms, chosen = summary["arms"], summary.get("choice", {}).get("chosen_arms", [])
     first = (cells[0]["vector"], cells[0]["span"], cells[0]["operation"])
     cells = [c for c in cells if (c["vector"], c["span"], c["operation"]) == first]
@@ -33,8 +34,8 @@ def heat_figure(summary: Mapping[str, Any]) -> Figure | None:
     magnitudes = sorted({c["magnitude"] for c in cells})
     # (title, value, its format, the least that full colour stands for, so that little looks like little)
     measures: list[tuple[str, Callable[[Mapping[str, Any]], float | None], str, float]] = [
-        ("convergence against baseline, points", lambda c: c["points_all"], "+.0f", 10),
-        ("nonsense, %", lambda c: _times(100, arms[c["arm"]]["nonsensical_all"]), ".0f", 10),
+        (f"{noun} against baseline, points", lambda c: c["points_all"], "+.0f", 10),
+        ("nonsense, %", lambda c: _times(100, arms[c["arm"]]["broken_all"]), ".0f", 10),
         ("fluency, nats a token", lambda c: arms[c["arm"]].get("fluency"), ".2f", 1),
         ("drift, nats a token", lambda c: arms[c["arm"]].get("drift"), "z.2f", 0.1),
     ]
@@ -84,7 +85,7 @@ def _times(scale: float, value: float | None) -> float | None:
 
 
 def dose_figure(summary: Mapping[str, Any]) -> Figure | None:
-    """Convergence and nonsense against magnitude, a line a layer; suffixes and baseline across."""
+    """Hits and nonsense against magnitude, a line a layer; suffixes and baseline across."""
     cells: list[Mapping[str, Any]] = summary.get("cells") or []
     if not cells:
         return None
@@ -115,7 +116,7 @@ def dose_figure(summary: Mapping[str, Any]) -> Figure | None:
         strong = layer in chosen
         look: dict[str, Any] = {"color": COLOURS["cell"] if strong else FAINT, "lw": 2 if strong else 0.8}
         upper.plot(x, [100 * a["rate_all"] for _, a in points], "o-", ms=4 if strong else 2, **look)
-        lower.plot(x, [100 * a["nonsensical_all"] for _, a in points], "o-", ms=3 if strong else 1.5, **look)
+        lower.plot(x, [100 * a["broken_all"] for _, a in points], "o-", ms=3 if strong else 1.5, **look)
         if strong:
             band = [[100 * a["rate_all_ci"][end] for _, a in points] for end in (0, 1)]
             upper.fill_between(x, band[0], band[1], color=COLOURS["cell"], alpha=0.13, lw=0)
@@ -137,7 +138,7 @@ def dose_figure(summary: Mapping[str, Any]) -> Figure | None:
         upper.text(
             0.005, placed, short(name, 18), transform=upper.get_yaxis_transform(), color=colour, size=8
         )
-    for axes, label in ((upper, "converge, %"), (lower, "nonsense, %")):
+    for axes, label in ((upper, f"{words.spoken(summary)['noun']}, %"), (lower, "nonsense, %")):
         axes.grid(color=RULE, lw=0.8)
         axes.set_axisbelow(True)
         axes.set_ylabel(label)

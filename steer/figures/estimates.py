@@ -37,7 +37,7 @@ def _estimates(
 
 
 def arms_figure(summary: Mapping[str, Any]) -> Figure | None:
-    """Convergence of every arm but cells and controls, chosen cells included, on both denominators."""
+    """Hit rates of every arm but cells and controls, chosen cells included, on both denominators."""
     kinds = {name: words.kind_of(summary, name) for name in summary["arms"]}
     names = [n for n in words.main_arms(summary, list(kinds)) if kinds[n] != "both"]
     marks: list[tuple[int, float | None, Sequence[float] | None, str, str, bool, float]] = []
@@ -49,7 +49,9 @@ def arms_figure(summary: Mapping[str, Any]) -> Figure | None:
             look = COLOURS[kinds[name]], MARKERS.get(kinds[name], "o")
             marks.append((row, scaled, ci and [100 * v for v in ci], *look, hollow, shift))
     figure = _estimates(
-        names, marks, "convergence, %, with 95 % intervals (filled: of all; hollow: of valid)"
+        names,
+        marks,
+        f"{words.spoken(summary)['noun']}, %, with 95 % intervals (filled: of all; hollow: of valid)",
     )
     figure.axes[0].set_xlim(-2, 102)
     return figure

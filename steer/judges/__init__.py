@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steer.errors import UserError, choose
 from steer.judges.apis import CONCURRENCY, TIMEOUT
+from steer.task import SHIPPED, TaskRecord
 from steer.types import Judge
 
 if TYPE_CHECKING:
@@ -25,11 +25,10 @@ __all__ = ["CONCURRENCY", "TIMEOUT", "known_error", "make", "notes", "usage", "u
 
 KINDS = ("rubric", "openai", "hf", "panel", "human")
 BASELINE_ERRORS = ("error_pro_baseline", "error_baseline_anti")
-_MEASURED = Path(__file__).parent / "rubric_error.json"
 
 
-def make(spec: str, *, preflight: bool = True, **access: Unpack[Access]) -> Judge:
-    """The judge a spec names: `rubric`, `openai:MODEL`, `hf:MODEL` or `panel:A,B,C`.
+def make(spec: str, task: TaskRecord, *, preflight: bool = True, **access: Unpack[Access]) -> Judge:
+    """The judge of a task's answers that a spec names: `rubric`, `openai:MODEL`, `hf:MODEL` or `panel:A,B,C`.
 
     access: how `openai:` is reached (also as a member of a panel). Raises UserError for a spec
     that does not parse, a missing key, or an endpoint that does not answer the pre-flight call.
@@ -47,18 +46,23 @@ def make(spec: str, *, preflight: bool = True, **access: Unpack[Access]) -> Judg
         from steer.judges.endpoint import Endpoint
         from steer.judges.remote import OpenAIJudge
 
-        return OpenAIJudge(Endpoint(rest, **access), preflight=preflight)
+        return OpenAIJudge(Endpoint(rest, **access), task, preflight=preflight)
     if kind == "hf":
         from steer.judges.local import open_judge
 
-        return open_judge(rest)
+        return open_judge(rest, task)
     if kind == "panel":
         from steer.judges.panel import Panel, members
 
-        return Panel([make(member, preflight=preflight, **access) for member in members(spec)])
+        return Panel([make(member, task, preflight=preflight, **access) for member in members(spec)])
     from steer.judges.rubric import Rubric
 
-    return Rubric()
+    if task.cues is None:
+        raise UserError(
+            f"judge {spec!r}: the task {task.name!r} has no cues.yaml that says what the rubric counts: "
+            f"give --judge openai:MODEL or hf:MODEL, or write one"
+        )
+    return Rubric(task.cues)
 
 
 def notes(judge: Judge) -> list[str]:
@@ -86,8 +90,9 @@ def known_error(name: str) -> str | None:
         return "right by construction: it reads the grammar that the organism was trained on"
     if not name.startswith("rubric"):
         return None
-    record = json.loads(_MEASURED.read_text(encoding="utf-8")) if _MEASURED.exists() else {}
-    if record.get("judge") != name:
+    files = sorted(SHIPPED.glob("*/rubric_error.json"))
+    records = {one["judge"]: one for one in (json.loads(file.read_text("utf-8")) for file in files)}
+    if (record := records.get(name)) is None:
         return "a proxy; its error was never measured for this table of cues"
     test, models = record["test"], record["untuned_models"]
     unseen, seen = ([abs(gap["error"]) for gap in part["gaps"].values()] for part in (test, models))

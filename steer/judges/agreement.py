@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from steer.intervals import TAIL, Array, Interval, PairedRates, contrast_interval, paired_rates
-from steer.types import LABELS, Label
+from steer.types import JUDGED, Judged
 
-KINDS: tuple[Label, ...] = tuple(label for label in LABELS if label != "invalid")
+KINDS: tuple[Judged, ...] = tuple(label for label in JUDGED if label != "invalid")
 
 RESAMPLES = 2000
 
 
-def confusion(reference: Sequence[Label], judge: Sequence[Label]) -> Array:
+def confusion(reference: Sequence[Judged], judge: Sequence[Judged]) -> Array:
     """Counts [4, 4] of label pairs, in the order of KINDS."""
     counts = np.zeros((len(KINDS), len(KINDS)))
     for first, second in zip(reference, judge, strict=True):
@@ -30,8 +30,8 @@ def confusion(reference: Sequence[Label], judge: Sequence[Label]) -> Array:
 
 
 def collapse(counts: Array) -> Array:
-    """Convergence against the rest: [..., 2, 2]."""
-    one = KINDS.index("convergence")
+    """Hits against the rest: [..., 2, 2]."""
+    one = KINDS.index("hit")
     rest = [k for k in range(counts.shape[-1]) if k != one]
     groups = ([one], rest)
     return np.stack(
@@ -59,19 +59,19 @@ def macro_f1(counts: Array) -> Array:
 
 
 def sensitivity(counts: Array) -> Array:
-    """Share of the reference's convergence that the judge found."""
+    """Share of the reference's hits that the judge found."""
     two = collapse(counts)
     return _ratio(two[..., 0, 0], two[..., 0, :].sum(-1))
 
 
 def specificity(counts: Array) -> Array:
-    """Share of what the reference calls no convergence that the judge called so too."""
+    """Share of what the reference calls no hit that the judge called so too."""
     two = collapse(counts)
     return _ratio(two[..., 1, 1], two[..., 1, :].sum(-1))
 
 
 def rate_error(counts: Array) -> Array:
-    """Judge's convergence rate minus the reference's, a fraction."""
+    """Judge's hit rate minus the reference's, a fraction."""
     two = collapse(counts)
     return _ratio(two[..., 0].sum(-1) - two[..., 0, :].sum(-1), two.sum((-1, -2)))
 
@@ -104,7 +104,7 @@ def interval(scenarios: Array, figure: Callable[[Array], Array]) -> Interval | N
     return float(lower.min()), float(upper.max())
 
 
-def alpha(units: Sequence[Sequence[Label | None]]) -> float | None:
+def alpha(units: Sequence[Sequence[Judged | None]]) -> float | None:
     """Krippendorff's α for nominal labels, by `krippendorff`.
 
     units: per item, what each judge said (None: nothing). Items with fewer than two labels count
@@ -144,13 +144,13 @@ Row = tuple[str, int]
 """(scenario, sample)"""
 
 Said = Mapping[Row, bool]
-"""Whether a row converged."""
+"""Whether a row is a hit."""
 
 
 def corrected_gap(judge: tuple[Said, Said], labels: tuple[Said, Said]) -> Corrected | None:
-    """The difference (prediction-powered) estimator of a gap of convergence rates.
+    """The difference (prediction-powered) estimator of a gap of hit rates.
 
-    judge: per arm (first, second), for every row, whether the judge called it convergence. labels:
+    judge: per arm (first, second), for every row, whether the judge called it a hit. labels:
     the same by the reference, for some rows, drawn at random within an arm. Per arm
     rate = mean_all f + mean_labelled (y - f) (Angelopoulos et al. 2023, eq. 2; Särndal et al. 1992,
     the difference estimator); gap = first - second. The variance sums each scenario's whole
@@ -210,8 +210,8 @@ def _rates(arms: Sequence[Said]) -> PairedRates:
     place = {scenario: i for i, scenario in enumerate(dict.fromkeys(row[0] for said in arms for row in said))}
     hits, trials = np.zeros((2, len(place), len(arms)))
     for arm, said in enumerate(arms):
-        for (scenario, _), converged in said.items():
-            hits[place[scenario], arm] += converged
+        for (scenario, _), hit in said.items():
+            hits[place[scenario], arm] += hit
             trials[place[scenario], arm] += 1
     return paired_rates(hits, trials)
 

@@ -8,7 +8,7 @@ from itertools import islice
 
 from steer.errors import UserError
 from steer.judges.apis import Usage
-from steer.types import Judge, JudgeItem, Label, Verdict
+from steer.types import Judge, Judged, JudgeItem, Verdict
 
 CHUNK = 64  # items held while every member judges them
 
@@ -32,9 +32,9 @@ def panel_name(names: Iterable[str]) -> str:
 
 def majority(verdicts: Mapping[str, Verdict]) -> Verdict:
     """The label more than half of the judges gave; `invalid` if there is none."""
-    votes: Counter[Label] = Counter(v.label for v in verdicts.values())
+    votes: Counter[Judged] = Counter(v.role for v in verdicts.values())
     label, n = votes.most_common(1)[0]
-    said = " | ".join(f"{name}: {v.label} ({v.reason})" for name, v in sorted(verdicts.items()))
+    said = " | ".join(f"{name}: {v.role} ({v.reason})" for name, v in sorted(verdicts.items()))
     if 2 * n > len(verdicts):
         return Verdict(label, f"{n} of {len(verdicts)}: {said}")
     return Verdict("invalid", f"no majority: {said}", all(v.final for v in verdicts.values()))

@@ -1,6 +1,6 @@
-"""The prompts of language-model judges: files beside this module, named by a hash, and their replies.
+"""The prompts of language-model judges, a task's or a file's, named by a hash, and their replies.
 
-A prompt file holds the instructions, a line `---`, and the message with its places. An answer is
+A prompt holds the instructions, a line `---`, and the message with its places. An answer is
 hostile text: it is put between fences that carry a hash of it, in a single pass, so that nothing
 in it can close the fence or name a place. The scenario, which comes first, has a fence of its own:
 all answers to it are asked about with the same beginning, which endpoints can cache.
@@ -17,10 +17,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, cast
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, create_model
 
-from steer.task import load
-from steer.types import Scenario, Verdict
+from steer.task import TaskRecord
+from steer.types import Scenario
 
 Reply = TypeVar("Reply", bound=BaseModel)
 FOLDER = Path(__file__).parent / "prompts"
@@ -31,6 +31,8 @@ REPLY = (
     "Reply with one JSON object: `label`, and `reason`, one short sentence that names what in the answer "
     "decided it."
 )
+AFTER = "The labels stand after the answer, each beside a letter."
+LETTERED = "\n\nWhich label fits the answer?\n{options}\nReply with one letter."
 TWICE = "\0twice"
 """Stands for an object that holds a name twice."""
 
@@ -59,15 +61,10 @@ Reason = Annotated[str, BeforeValidator(_as_reason)]
 
 
 class VerdictReply(BaseModel):
-    """What a judge is asked to reply; fields nobody asked for are passed over."""
+    """What a judge is asked to reply, a label of its task; fields nobody asked for are passed over."""
 
-    label: Annotated[
-        Literal["convergence", "no_convergence", "safety_refusal", "nonsensical"], BeforeValidator(_as_label)
-    ]
+    label: str
     reason: Reason = ""
-
-    def verdict(self) -> Verdict:
-        return Verdict(self.label, self.reason)
 
 
 class AlignmentReply(BaseModel):
@@ -86,16 +83,30 @@ def prompt(name: str) -> Prompt:
     return Prompt(name, instructions.strip(), message.strip(), sha256(text.encode()).hexdigest()[:8])
 
 
-@cache
-def verdict_prompt(name: str) -> Prompt:
+def verdict_reply(task: TaskRecord) -> type[VerdictReply]:
+    """The reply of a judge that chooses among the task's labels."""
+    labels: Any = Literal[tuple(label.name for label in task.labels)]
+    label: Any = (Annotated[labels, BeforeValidator(_as_label)], ...)
+    return create_model("VerdictReply", __base__=VerdictReply, label=label)
+
+
+def verdict_prompt(task: TaskRecord) -> Prompt:
     """A task's prompt, with its labels' definitions and the form of the reply put in."""
-    task = load(name)
     labels = "\n".join(
         f"- `{label.name}`: " + label.definition.replace("\n", "\n  ") for label in task.labels
     )
-    instructions = f"{task.prompt.instructions.replace('{labels}', labels)}\n\n{REPLY}"
-    text = f"{instructions}\n\n---\n\n{task.prompt.message}\n"
-    return Prompt(name, instructions, task.prompt.message, sha256(text.encode()).hexdigest()[:8])
+    return _composed(task, f"{task.prompt.instructions.replace('{labels}', labels)}\n\n{REPLY}", "")
+
+
+def letters_prompt(task: TaskRecord) -> Prompt:
+    """A task's prompt for a judge that replies with a letter: {options} stand after the answer."""
+    return _composed(task, task.prompt.instructions.replace("{labels}", AFTER), LETTERED)
+
+
+def _composed(task: TaskRecord, instructions: str, ending: str) -> Prompt:
+    message = task.prompt.message + ending
+    text = f"{instructions}\n\n---\n\n{message}\n"
+    return Prompt(task.name, instructions, message, sha256(text.encode()).hexdigest()[:8])
 
 
 def render(template: str, scenario: Scenario, answer: str, **more: str) -> str:

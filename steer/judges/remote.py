@@ -16,10 +16,11 @@ from steer.judges.prompting import (
     render,
     schema,
     verdict_prompt,
+    verdict_reply,
 )
+from steer.task import TaskRecord
 from steer.types import JudgeItem, Scenario, Verdict
 
-VERDICT = Form("verdict", schema(VerdictReply), lambda text: read(text, VerdictReply))
 ALIGNMENT = Form("alignment", schema(AlignmentReply), lambda text: read(text, AlignmentReply))
 SAMPLE = JudgeItem(
     "preflight",
@@ -48,15 +49,17 @@ def _ask(endpoint: Endpoint, items: Iterable[JudgeItem], asked: Prompt, form: Fo
 
 
 class OpenAIJudge:
-    """Labels by the prompt of the task `instrumental`."""
+    """Labels of a task, by its prompt."""
 
     remote = True
 
-    def __init__(self, endpoint: Endpoint, *, preflight: bool = True) -> None:
-        self.endpoint = endpoint
-        self.prompt = verdict_prompt("instrumental")
+    def __init__(self, endpoint: Endpoint, task: TaskRecord, *, preflight: bool = True) -> None:
+        reply = verdict_reply(task)
+        self.endpoint, self.task = endpoint, task
+        self.prompt = verdict_prompt(task)
+        self.form = Form("verdict", schema(reply), lambda text: read(text, reply))
         if preflight:
-            endpoint.preflight(_question(SAMPLE, self.prompt), VERDICT)
+            endpoint.preflight(_question(SAMPLE, self.prompt), self.form)
 
     @property
     def name(self) -> str:
@@ -71,8 +74,13 @@ class OpenAIJudge:
         return self.endpoint.notes
 
     def judge(self, items: Iterable[JudgeItem]) -> Iterator[tuple[str, Verdict]]:
-        for id, found in _ask(self.endpoint, items, self.prompt, VERDICT):
-            yield id, unlabelled(found) if isinstance(found, Unanswered) else found.verdict()
+        for id, found in _ask(self.endpoint, items, self.prompt, self.form):
+            yield id, unlabelled(found) if isinstance(found, Unanswered) else self._verdict(found)
+
+    def _verdict(self, reply: VerdictReply) -> Verdict:
+        role = self.task.role(reply.label)
+        assert role is not None, "a reply holds one of the task's labels"
+        return Verdict(role, reply.reason, label=reply.label)
 
 
 def alignment(endpoint: Endpoint, items: Iterable[JudgeItem]) -> Iterator[Found[AlignmentReply]]:

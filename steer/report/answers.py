@@ -41,7 +41,7 @@ def unheard(n: int) -> None:
 @dataclass(frozen=True, slots=True)
 class Piece:
     """One arm's answers: base64 of gzipped JSON rows
-    [scenario, sample, answer, thinking, reason, finish, error, applied]."""
+    [scenario, sample, answer, thinking, reason, finish, error, applied, label]."""
 
     arm: str
     rows: int
@@ -151,12 +151,17 @@ def _piece(
     rows: list[list[Any]] = []
     for id in sorted(scenarios, key=lambda id: place[id]):
         sql = """
-            SELECT p.sample, r.answer, r.thinking, v.reason, r.finish, r.error, r.applied
+            SELECT p.sample, r.answer, r.thinking, v.reason, r.finish, r.error, r.applied,
+                   v.label
             FROM plan p JOIN responses r ON r.key = p.response
             LEFT JOIN verdicts v ON v.response = p.response AND v.judge = ?
             WHERE p.scenario = ? AND p.arm = ? ORDER BY p.sample"""
-        for sample, answer, thinking, reason, finish, error, applied in store.query(sql, (judge, id, arm)):
+        for sample, answer, thinking, reason, finish, error, applied, label in store.query(
+            sql, (judge, id, arm)
+        ):
             steered = [[a.layer, a.positions, round(a.relative, 4)] for a in parse_applied(applied)]
-            rows.append([place[id], sample, answer, thinking, reason or "", finish, error, steered])
+            rows.append(
+                [place[id], sample, answer, thinking, reason or "", finish, error, steered, label or ""]
+            )
     raw = json.dumps(rows, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
     return Piece(arm, len(rows), base64.b64encode(gzip.compress(raw, 6, mtime=0)).decode("ascii"))

@@ -56,7 +56,7 @@ TWO_SIDED = (
 
 def exchange_table(exchange: Mapping[str, Any]) -> Table:
     """Per suffix, the magnitude that is worth all and half of its effect, and the side effects there."""
-    effects = ("nonsensical_all", "fluency", "drift")
+    effects = ("broken_all", "fluency", "drift")
     rows: list[tuple[str, ...]] = []
     for suffix, side in exchange.items():
         for share in ("whole", "half"):
@@ -81,7 +81,7 @@ def exchange_table(exchange: Mapping[str, Any]) -> Table:
 
 
 SIDE_EFFECTS = {
-    "nonsensical_all": "nonsense, %",
+    "broken_all": "nonsense, %",
     "refusal_valid": "refusal, %",
     "fluency": "fluency",
     "drift": "drift",
@@ -132,7 +132,7 @@ def arm_rates(rows: Sequence[Mapping[str, Any]]) -> Table:
             words.percent(row["rate_all"]),
             words.limits(row["rate_all_ci"], scale=100),
             words.percent(row["rate_valid"]),
-            words.percent(row["nonsensical_all"]),
+            words.percent(row["broken_all"]),
         )
         for row in rows
     )

@@ -100,7 +100,7 @@ def coherence_table(summary: Mapping[str, Any]) -> Table:
             (
                 name,
                 *("" if value is None else words.number(value) for value in dials),
-                *(words.percent(found[name]["nonsensical_all"]) for found in sets.values()),
+                *(words.percent(found[name]["broken_all"]) for found in sets.values()),
                 *measured,
             )
         )

@@ -173,7 +173,7 @@ draw.heat = (run, c, measure, host) => {
   const wanted = chooseGroup(host, groups);
   const cells = run.cells.filter((cell) => groupOf(cell) === wanted);
   const arms = byName(run);
-  const value = (cell) => measure === "points" ? cell.points_all : measure === "nonsensical_all" ? percent(arms[cell.arm].nonsensical_all) : arms[cell.arm][measure];
+  const value = (cell) => measure === "points" ? cell.points_all : measure === "broken_all" ? percent(arms[cell.arm].broken_all) : arms[cell.arm][measure];
   if (!cells.some((cell) => value(cell) !== null && value(cell) !== undefined)) return null;
   const magnitudes = unique(cells.map((cell) => cell.magnitude)).sort((a, b) => a - b);
   const layers = unique(cells.map((cell) => cell.layer)).sort((a, b) => a - b);
@@ -182,10 +182,10 @@ draw.heat = (run, c, measure, host) => {
   const known = cells.map(value).filter((v) => v !== null && v !== undefined);
   const reference = run.arms.find((a) => a.kind === "baseline");
   // The scale reaches at least this far, so that differences too small to matter look small.
-  const least = { points: 10, nonsensical_all: 10, drift: 0.1 };
+  const least = { points: 10, broken_all: 10, drift: 0.1 };
   const start = measure === "fluency" ? (reference && reference.fluency) || Math.min(...known) : 0;
   const most = Math.max(...known.map(Math.abs), measure === "fluency" ? start + 0.5 : least[measure]);
-  const shown = (v) => v === null || v === undefined ? "–" : measure === "points" ? signed(Math.round(v)).replace(".0", "") : measure === "nonsensical_all" ? fixed(v, 0) : v >= 10 ? fixed(v, 0) : fixed(v, v >= 1 ? 1 : v >= 0.1 || v === 0 ? 2 : 3);
+  const shown = (v) => v === null || v === undefined ? "–" : measure === "points" ? signed(Math.round(v)).replace(".0", "") : measure === "broken_all" ? fixed(v, 0) : v >= 10 ? fixed(v, 0) : fixed(v, v >= 1 ? 1 : v >= 0.1 || v === 0 ? 2 : 3);
   const outlines = [];
   layers.forEach((layer, row) => magnitudes.forEach((m, column) => {
     const cell = at(layer, m);
@@ -240,11 +240,11 @@ draw.dose = (run, c, _, host) => {
         fill: "toself", fillcolor: color, opacity: 0.14, line: { width: 0 }, hoverinfo: "skip" });
     }
     const style = { color, width: strong ? 2.6 : 1 };
-    const hover = row.map((p) => `layer ${layer}, ${dose(p.m)}<br>${fixed(percent(p.arm.rate_all))} % converge, ${fixed(percent(p.arm.nonsensical_all))} % nonsense`);
+    const hover = row.map((p) => `layer ${layer}, ${dose(p.m)}<br>${fixed(percent(p.arm.rate_all))} % ${run.words.verb}, ${fixed(percent(p.arm.broken_all))} % nonsense`);
     const common = { type: "scatter", mode: "lines+markers", cliponaxis: false, x, customdata: names, text: hover, hovertemplate: "%{text}<extra></extra>", line: style, marker: { size: strong ? 7 : 4, color }, opacity: strong ? 1 : 0.75 };
     const ring = row.map((p) => (p.arm.chosen ? 2 : 0));
     traces.push({ ...common, y: row.map((p) => percent(p.arm.rate_all)), marker: { color, size: row.map((p) => (p.arm.chosen ? 12 : strong ? 7 : 4)), line: { color: c.ink, width: ring } } });
-    traces.push({ ...common, y: row.map((p) => percent(p.arm.nonsensical_all)), yaxis: "y2", marker: { size: strong ? 5 : 3, color }, line: { ...style, width: strong ? 2 : 1 } });
+    traces.push({ ...common, y: row.map((p) => percent(p.arm.broken_all)), yaxis: "y2", marker: { size: strong ? 5 : 3, color }, line: { ...style, width: strong ? 2 : 1 } });
     if (strong && row[row.length - 1].arm.rate_all !== null) annotations.push(note(c, `layer ${layer}`, { x: x[x.length - 1], y: percent(row[row.length - 1].arm.rate_all), xanchor: "left", xshift: 9, font: { color, size: 12 }, ...bare(c) }));
   }
   const lines = plainArms(run).filter((a) => a.rate_all !== null);
@@ -259,8 +259,8 @@ draw.dose = (run, c, _, host) => {
   return { traces, layout: base(c, 460, {
     margin: { l: 8, r: 66, t: 12, b: 46, pad: 4 }, shapes, annotations,
     xaxis: axis(c, { title: title(c, "magnitude"), anchor: "y2" }),
-    yaxis: axis(c, { domain: [0.3, 1], range: [-4, 112], ticksuffix: " %", title: title(c, "converge"), automargin: true, dtick: 25 }),
-    yaxis2: axis(c, { domain: [0, 0.2], range: [-0.5, 1.1 * Math.max(10, ...cells.map((cell) => percent(arms[cell.arm].nonsensical_all)))], ticksuffix: " %", title: title(c, "nonsense"), automargin: true, nticks: 3 }),
+    yaxis: axis(c, { domain: [0.3, 1], range: [-4, 112], ticksuffix: " %", title: title(c, run.words.noun), automargin: true, dtick: 25 }),
+    yaxis2: axis(c, { domain: [0, 0.2], range: [-0.5, 1.1 * Math.max(10, ...cells.map((cell) => percent(arms[cell.arm].broken_all)))], ticksuffix: " %", title: title(c, "nonsense"), automargin: true, nticks: 3 }),
   }) };
 };
 
@@ -341,8 +341,8 @@ draw.frontier = (run, c, effect) => {
   const points = run.frontier.filter((p) => p.side_effect === effect && p.value !== null && p.effect_points !== null);
   if (!points.length) return null;
   const arms = byName(run);
-  const scale = effect.startsWith("nonsensical") || effect.startsWith("refusal") ? 100 : 1;
-  const name = effect.startsWith("nonsensical") ? "nonsense, %" : effect.startsWith("refusal") ? "refusal, %" : effect;
+  const scale = effect.startsWith("broken") || effect.startsWith("refusal") ? 100 : 1;
+  const name = effect.startsWith("broken") ? "nonsense, %" : effect.startsWith("refusal") ? "refusal, %" : effect;
   const height = (p) => p.direction === "down" ? -p.effect_points : p.effect_points;
   const group = (test, marker) => {
     const some = points.filter(test);

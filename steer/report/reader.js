@@ -27,24 +27,24 @@ function node(tag, attributes, ...children) {
 }
 
 const statusOf = (run, code) => run.statuses[code];
-const words = (status) => status.replaceAll("_", " ");
-const chip = (status) => node("span", { class: `label ${["convergence", "no_convergence", "safety_refusal"].includes(status) ? status : "other"}` }, words(status));
+const words = (run, status, label) => (label || run.labels[status] || status).replaceAll("_", " ");
+const chip = (run, status, label) => node("span", { class: `label ${["hit", "miss", "refusal"].includes(status) ? status : "other"}` }, words(run, status, label));
 
 const FILTERS = [
-  ["all", "everything", () => true],
-  ["changed", "label differs", (a, b) => b !== undefined && a !== b],
-  ["up", "converges only here", (a, b) => a === "convergence" && b !== "convergence"],
-  ["down", "converges only beside", (a, b) => a !== "convergence" && b === "convergence"],
-  ["convergence", "convergence", (a) => a === "convergence"],
-  ["no_convergence", "no convergence", (a) => a === "no_convergence"],
-  ["safety_refusal", "refusal", (a) => a === "safety_refusal"],
-  ["nonsensical", "nonsense", (a) => a === "nonsensical"],
-  ["unlabelled", "no label", (a) => ["invalid", "truncated", "failed", "missing"].includes(a)],
+  ["all", () => "everything", () => true],
+  ["changed", () => "label differs", (a, b) => b !== undefined && a !== b],
+  ["up", (run) => `${words(run, "hit")} only here`, (a, b) => a === "hit" && b !== "hit"],
+  ["down", (run) => `${words(run, "hit")} only beside`, (a, b) => a !== "hit" && b === "hit"],
+  ["hit", (run) => words(run, "hit"), (a) => a === "hit"],
+  ["miss", (run) => words(run, "miss"), (a) => a === "miss"],
+  ["refusal", () => "refusal", (a) => a === "refusal"],
+  ["broken", () => "nonsense", (a) => a === "broken"],
+  ["unlabelled", () => "no label", (a) => ["invalid", "truncated", "failed", "missing"].includes(a)],
 ];
 
 function side(run, arm, status, row) {
   const made = node("div", { class: "side" });
-  made.append(node("h4", {}, node("span", {}, visible(arm.name)), chip(status)));
+  made.append(node("h4", {}, node("span", {}, visible(arm.name)), chip(run, status, row && row[8])));
   if (!row) {
     made.append(node("p", { class: "reason" }, "This answer is not in the file's sample; the run folder holds it."));
     return made;
@@ -66,7 +66,7 @@ async function fill() {
   const run = page.runs[at];
   part("title").textContent = visible(arm.name);
   const carried = arm.shown === arm.rows ? "all in this file" : `${arm.shown} of ${arm.rows} in this file, a seeded sample`;
-  part("settings").textContent = visible(arm.settings) + ` · ${fixed(percent(arm.rate_all))} % of ${arm.n} converge · ${carried}`;
+  part("settings").textContent = visible(arm.settings) + ` · ${fixed(percent(arm.rate_all))} % of ${arm.n}: ${run.words.verb} · ${carried}`;
   const mine = await answersOf(at, arm);
   const theirs = beside ? await answersOf(at, beside) : new Map();
   const other = new Map(beside ? beside.statuses.map(([s, k, code]) => [`${s}/${k}`, statusOf(run, code)]) : []);
@@ -108,7 +108,7 @@ function openReader(at, name) {
   };
   arms(part("arm"), arm, false);
   arms(part("beside"), open.beside, true);
-  part("filter").replaceChildren(...FILTERS.map(([value, text]) => new Option(text, value)));
+  part("filter").replaceChildren(...FILTERS.map(([value, text]) => new Option(text(run), value)));
   part("category").replaceChildren(new Option("all", ""), ...unique(run.scenarios.map((s) => s[1])).map((c) => new Option(visible(c), c)));
   delete reader.dataset.ready;
   if (!reader.open) reader.showModal();

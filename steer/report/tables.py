@@ -87,7 +87,7 @@ def arm_table(summary: Mapping[str, Any], names: Sequence[str]) -> Table:
                 words.percent(arm["rate_valid"]),
                 words.limits(arm["rate_valid_ci"], scale=100),
                 words.percent(arm["refusal_valid"]),
-                words.percent(arm["nonsensical_all"]),
+                words.percent(arm["broken_all"]),
                 str(unlabelled),
                 *(
                     words.percent(arm.get(k)) if title.endswith("%") else words.number(arm.get(k))
@@ -95,7 +95,7 @@ def arm_table(summary: Mapping[str, Any], names: Sequence[str]) -> Table:
                 ),
             )
         )
-    columns = ("arm", "n", "conv % of all", "95 %", "conv % of valid", "95 %", "refusal %", "nonsense %")
+    columns = ("arm", "n", "% of all", "95 %", "% of valid", "95 %", "refusal %", "nonsense %")
     return Table((*columns, "no label", *(title for _, title in measured)), tuple(rows), tuple(names))
 
 
@@ -133,7 +133,7 @@ def cell_table(summary: Mapping[str, Any]) -> Table:
                 words.points(cell["points_all"]),
                 words.limits(cell["ci_all"]),
                 words.p_value(cell["p_holm"]),
-                words.percent(arm["nonsensical_all"]),
+                words.percent(arm["broken_all"]),
                 words.number(arm.get("fluency")),
                 words.number(arm.get("drift")),
                 cell["role"],
@@ -185,7 +185,9 @@ def category_table(summary: Mapping[str, Any], arms: Sequence[str]) -> Table:
         rows.append((category, str(n), *ways, *stuck, *rates))
     titles = [f"right / wrong way, {name}" for name in moved]
     columns = ("category", "n", *titles, *(["cannot move"] if moved else []), *arms)
-    return Table(columns, tuple(rows), caption="scenarios moved; convergence, % of all answers")
+    return Table(
+        columns, tuple(rows), caption=f"scenarios moved; {words.spoken(summary)['noun']}, % of all answers"
+    )
 
 
 def category_movement(summary: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -197,11 +199,12 @@ def category_movement(summary: Mapping[str, Any]) -> dict[str, Mapping[str, Any]
 
 
 def item_table(summary: Mapping[str, Any], outcomes: Sequence[Outcome]) -> Table | None:
-    """Scenarios that moved the wrong way under a gap, and those convergent under every arm."""
+    """Scenarios that moved the wrong way under a gap, and those that are hits under every arm."""
+    adjective = words.spoken(summary)["adjective"]
     valid = {
-        (o.scenario, o.sample, o.arm): o.status == "convergence"
+        (o.scenario, o.sample, o.arm): o.status == "hit"
         for o in outcomes
-        if o.status in ("convergence", "no_convergence", "safety_refusal")
+        if o.status in ("hit", "miss", "refusal")
     }
     units = list(dict.fromkeys((o.scenario, o.sample) for o in outcomes))
     rows: list[tuple[str, ...]] = []
@@ -216,13 +219,13 @@ def item_table(summary: Mapping[str, Any], outcomes: Sequence[Outcome]) -> Table
         if moved:
             rows.append((f"wrong way, {name}", str(len(moved)), _listed(moved)))
             links.append(gap["first"])
-    always = {o.scenario for o in outcomes} - {o.scenario for o in outcomes if o.status != "convergence"}
+    always = {o.scenario for o in outcomes} - {o.scenario for o in outcomes if o.status != "hit"}
     if always:
-        rows.append(("cannot move: convergent under every arm", str(len(always)), _listed(sorted(always))))
+        rows.append((f"cannot move: {adjective} under every arm", str(len(always)), _listed(sorted(always))))
         links.append("")
-    never = {o.scenario for o in outcomes} - {o.scenario for o in outcomes if o.status == "convergence"}
+    never = {o.scenario for o in outcomes} - {o.scenario for o in outcomes if o.status == "hit"}
     if never:
-        rows.append(("never moved: convergent under no arm", str(len(never)), _listed(sorted(never))))
+        rows.append((f"never moved: {adjective} under no arm", str(len(never)), _listed(sorted(never))))
         links.append("")
     return Table(("scenarios", "n", "which"), tuple(rows), tuple(links)) if rows else None
 

@@ -36,7 +36,7 @@ ARM_NUMBERS = (
     "rate_valid",
     "rate_valid_ci",
     "refusal_valid",
-    "nonsensical_all",
+    "broken_all",
     "fluency",
     "drift",
     "capability",
@@ -56,6 +56,7 @@ class Run:
     headline: Headline
     marks: frozenset[str]
     evidence: str
+    words: Mapping[str, str]
     facts: tuple[tuple[str, str], ...]
     judge: str
     known_error: str
@@ -131,6 +132,8 @@ def load(folder: Path, *, budget: int, tick: answers.Tick = answers.unheard) -> 
         "scenarios": [[s.id, s.category, s.system, s.user] for s in scenarios],
         "statuses": list(STATUSES),
         "evidence": summary["evidence"],
+        "words": words.spoken(summary),
+        "labels": {one["role"]: one["name"] for one in reversed(summary["task"]["labels"])},
     }
     return Run(
         title=f"{model} · {command}" if command else model,
@@ -138,6 +141,7 @@ def load(folder: Path, *, budget: int, tick: answers.Tick = answers.unheard) -> 
         headline=_headline(summary),
         marks=frozenset(MARKS.get(kinds[name], "") for name in main),
         evidence=summary["evidence"],
+        words=words.spoken(summary),
         facts=_facts(summary, len(scenarios)),
         judge=judge,
         known_error=summary["judge"]["known_error"] or "",
@@ -224,8 +228,8 @@ def _notes(summary: Mapping[str, Any]) -> dict[str, str]:
 def _other_judges(store: RunStore, judge: str) -> dict[str, dict[tuple[str, str], int]]:
     """{other judge: {(label of `judge`, its label): answers}} for answers that both have judged."""
     sql = """
-        SELECT b.judge, a.label, b.label, count(*) FROM verdicts a JOIN verdicts b ON a.response = b.response
-        WHERE a.judge = ? AND b.judge != ? GROUP BY b.judge, a.label, b.label"""
+        SELECT b.judge, a.role, b.role, count(*) FROM verdicts a JOIN verdicts b ON a.response = b.response
+        WHERE a.judge = ? AND b.judge != ? GROUP BY b.judge, a.role, b.role"""
     found: dict[str, dict[tuple[str, str], int]] = {}
     for other, mine, theirs, n in store.query(sql, (judge, judge)):
         found.setdefault(other, {})[mine, theirs] = n

@@ -61,6 +61,15 @@ def signed(magnitude: float) -> str:
     return f"{magnitude:+g}".replace("-", "−")
 
 
+def spoken(summary: Mapping[str, Any]) -> Mapping[str, str]:
+    """How the run's task speaks of hits: noun, verb, adjective (`steer.task.Words`)."""
+    return summary["task"]["words"]
+
+
+def capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 @dataclass(frozen=True, slots=True)
 class Headline:
     """The result in one sentence, its interval beside it, and what both rest on in the sentences under it."""
@@ -79,11 +88,12 @@ def headline(summary: Mapping[str, Any]) -> Headline:
 
 def _finding(summary: Mapping[str, Any]) -> Headline:
     gaps: Mapping[str, Mapping[str, Any]] = summary["gaps"]
+    noun = spoken(summary)["noun"]
     if "verdict" in summary:
         sides = summary.get("side_by_side", {})
         named = [(f"{name} gap", sides[name]) for name in ("suffix", "vector") if name in sides]
         verdict, _, figures = re.sub(r"(?<!\w)-(?=\d)", "−", summary["verdict"]).partition(" (")
-        sentence = f"{verdict[:1].upper()}{verdict[1:].rstrip('.')}."
+        sentence = f"{capital(verdict).rstrip('.')}."
         halves = ("The vector's gap is out of fold: chosen on one half, measured on the other.",)
         details = (*(both_denominators(n, g) for n, g in named), *halves)
         return Headline(sentence, details, f"{figures[:1].upper()}{figures[1:].removesuffix(')')}")
@@ -98,7 +108,7 @@ def _finding(summary: Mapping[str, Any]) -> Headline:
             for side, verb in (("plus", "Adding"), ("minus", "Subtracting"))
             if side in choice
         ]
-        sentence = moves(gap, "Steering by vector, from subtracting to adding it")
+        sentence = moves(gap, "Steering by vector, from subtracting to adding it", noun)
         return Headline(sentence, (both_denominators("vector gap", gap), *split, halves), interval_of(gap))
     if "pro-anti" in gaps:
         split = [
@@ -110,33 +120,33 @@ def _finding(summary: Mapping[str, Any]) -> Headline:
             if key in gaps
         ]
         gap = gaps["pro-anti"]
-        sentence = moves(gap, "Steering by suffix, from anti to pro")
+        sentence = moves(gap, "Steering by suffix, from anti to pro", noun)
         return Headline(sentence, (both_denominators("suffix gap", gap), *split), interval_of(gap))
     if gaps:
         name, gap = next(iter(gaps.items()))
         return Headline(
-            moves(gap, f"From {gap['second']} to {gap['first']}"),
+            moves(gap, f"From {gap['second']} to {gap['first']}", noun),
             (both_denominators(f"{name} gap", gap),),
             interval_of(gap),
         )
     arms: Mapping[str, Mapping[str, Any]] = summary["arms"]
     name, arm = next(iter(arms.items()))
     return Headline(
-        f"{percent(arm['rate_all'])} % of the answers under {name} converge "
+        f"{percent(arm['rate_all'])} % of the answers under {name} {spoken(summary)['verb']} "
         f"{limits(arm['rate_all_ci'], scale=100)}.",
         (),
     )
 
 
-def moves(gap: Mapping[str, Any], subject: str) -> str:
+def moves(gap: Mapping[str, Any], subject: str, noun: str) -> str:
     """One sentence on a gap that says "no clear" wherever the interval includes 0."""
     value, ci = gap["points_all"], gap["ci_all"]
     if value is None or ci is None:
-        return f"{subject}: no estimate of how far convergence moves."
+        return f"{subject}: no estimate of how far {noun} moves."
     if ci[0] <= 0 <= ci[1]:
-        return f"{subject}, no clear effect on convergence: {points(value)} points, the interval includes 0."
+        return f"{subject}, no clear effect on {noun}: {points(value)} points, the interval includes 0."
     verb = "rises" if value > 0 else "falls"
-    return f"{subject}, convergence {verb} by {abs(value):.1f} points."
+    return f"{subject}, {noun} {verb} by {abs(value):.1f} points."
 
 
 def interval_of(gap: Mapping[str, Any]) -> str:

@@ -72,7 +72,6 @@ class Database:
         schema.check(self._db, f"the run in {str(self.folder)!r}")
         if self._writable:
             self._journal()
-            self._db.execute(schema.UNSETTLED)
         else:
             self._db.execute("PRAGMA query_only = ON")
 

@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from pydantic import ValidationError
+
 from steer.errors import UserError, understood
 from steer.store.database import Database
 from steer.store.rows import Prompt, Row, Setting, unpack
 from steer.store.schema import FILE
+from steer.task import TaskRecord
 from steer.texts import parse_json
-from steer.types import Applied, Finish, Label, Outcome, Scenario, Status, Verdict
+from steer.types import Applied, Finish, Judged, Outcome, Scenario, Status, Verdict
 
 T = TypeVar("T", list[Any], dict[str, Any])
 
@@ -38,6 +41,15 @@ class Reading(Database):
         """The configuration the run was claimed with; under "arms", also those added since."""
         config = self.meta_json("config", {})
         return config | {"arms": config.get("arms", {}) | self.meta_json("arm_contents", {})}
+
+    def task(self) -> TaskRecord:
+        """The task of the run: its words, labels and judge's prompt. Raises UserError for a damaged one."""
+        where = f"{self.folder / FILE} (task)"
+        try:
+            return TaskRecord.model_validate_json(self.meta("task") or "null")
+        except ValidationError as error:
+            why = error.errors()[0]["msg"]
+            raise UserError(f"{where} is damaged: {why}; restore it from a copy") from error
 
     def arm_contents(self) -> dict[str, Any]:
         """What the run recorded of every arm: suffixes, additions, adapter."""
@@ -101,9 +113,10 @@ class Reading(Database):
             yield key, scenario, unpack(output), answer
 
     def verdict_by_input(self, judge: str) -> dict[str, Verdict]:
-        sql = "SELECT input, label, reason FROM verdicts WHERE judge = ? GROUP BY input"
+        sql = "SELECT input, role, reason, label FROM verdicts WHERE judge = ? GROUP BY input"
         return {
-            seen: Verdict(cast(Label, label), reason) for seen, label, reason in self.query(sql, (judge,))
+            seen: Verdict(cast(Judged, role), reason, label=label)
+            for seen, role, reason, label in self.query(sql, (judge,))
         }
 
     def prompt(self, id: str) -> Prompt:
@@ -120,7 +133,7 @@ class Reading(Database):
         sql = """
             SELECT p.arm, p.scenario, s.category, p.sample, p.response, q.system, q.user,
                    length(q.token_ids) / 4, coalesce(length(r.output_ids), 0) / 4, r.thinking, r.answer,
-                   r.finish, r.error, r.applied, r.seconds, r.complete, v.label, v.reason
+                   r.finish, r.error, r.applied, r.seconds, r.complete, v.role, v.reason, v.label
             FROM scenarios s CROSS JOIN plan p ON p.scenario = s.id JOIN prompts q ON q.id = p.prompt
             LEFT JOIN responses r ON r.key = p.response
             LEFT JOIN verdicts v ON v.response = p.response AND v.judge = ?
@@ -144,30 +157,31 @@ class Reading(Database):
                 seconds=row[14] or 0.0,
                 status=_status(row[11], row[15], row[16]),
                 reason=row[17] or "",
+                label=row[18] or "",
             )
 
     def outcomes(self, judge: str) -> list[Outcome]:
         """What metrics read: a status for every planned row."""
         sql = """
-            SELECT p.arm, p.scenario, s.category, p.sample, r.finish, r.complete, v.label
+            SELECT p.arm, p.scenario, s.category, p.sample, r.finish, r.complete, v.role
             FROM plan p JOIN scenarios s ON s.id = p.scenario
             LEFT JOIN responses r ON r.key = p.response
             LEFT JOIN verdicts v ON v.response = p.response AND v.judge = ?
             ORDER BY s.position, p.arm, p.sample"""
         return [
-            Outcome(arm, scenario, category, sample, _status(finish, complete, label))
-            for arm, scenario, category, sample, finish, complete, label in self.query(sql, (judge,))
+            Outcome(arm, scenario, category, sample, _status(finish, complete, role))
+            for arm, scenario, category, sample, finish, complete, role in self.query(sql, (judge,))
         ]
 
 
-def _status(finish: Finish | None, complete: int | None, label: Label | None) -> Status:
+def _status(finish: Finish | None, complete: int | None, role: Judged | None) -> Status:
     if finish is None:
         return "missing"
     if finish == "failed":
         return "failed"
     if not complete:
         return "truncated"
-    return label or "missing"
+    return role or "missing"
 
 
 def parse_applied(text: str) -> tuple[Applied, ...]:

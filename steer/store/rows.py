@@ -51,7 +51,10 @@ class StoredResponse:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One planned row with all that is known of it, as reports and exports read it."""
+    """One planned row with all that is known of it, as reports and exports read it.
+
+    label: the task's word for its role, where the judge chose among the task's labels; else "".
+    """
 
     arm: str
     scenario: str
@@ -70,6 +73,7 @@ class Row:
     seconds: float
     status: Status
     reason: str
+    label: str
 
 
 def pack(ids: Sequence[int]) -> bytes:

@@ -13,9 +13,9 @@ from typing import get_args
 
 from steer.atomic import refuse_other_than_file
 from steer.errors import UserError
-from steer.types import LABELS, Finish
+from steer.types import JUDGED, Finish
 
-SCHEMA = 1
+SCHEMA = 2
 FILE = "run.sqlite"
 LARGEST_VALUE = 2**26
 """Bytes of a text or a blob; an answer has some thousands."""
@@ -37,24 +37,21 @@ CREATE TABLE responses (
     applied TEXT NOT NULL, thinking TEXT NOT NULL, answer TEXT NOT NULL, complete INTEGER NOT NULL,
     seconds REAL NOT NULL, engine TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE verdicts (
-    response TEXT NOT NULL, judge TEXT NOT NULL, label TEXT NOT NULL, reason TEXT NOT NULL,
-    input TEXT NOT NULL, PRIMARY KEY (response, judge)) WITHOUT ROWID;
+    response TEXT NOT NULL, judge TEXT NOT NULL, role TEXT NOT NULL, label TEXT NOT NULL,
+    reason TEXT NOT NULL, input TEXT NOT NULL, PRIMARY KEY (response, judge)) WITHOUT ROWID;
 CREATE INDEX verdicts_input ON verdicts (input, judge);
+CREATE TABLE unsettled (
+    response TEXT NOT NULL, judge TEXT NOT NULL, PRIMARY KEY (response, judge)) WITHOUT ROWID;
 CREATE TABLE measures (
     subject TEXT NOT NULL, name TEXT NOT NULL, value REAL,
     PRIMARY KEY (subject, name)) WITHOUT ROWID;
 """
 
 
-UNSETTLED = """
-CREATE TABLE IF NOT EXISTS unsettled (
-    response TEXT NOT NULL, judge TEXT NOT NULL, PRIMARY KEY (response, judge)) WITHOUT ROWID;"""
-"""Verdicts that are not final; stores of before have no such table."""
-
 RULES = {
     ("responses", "finish"): f"IN {get_args(Finish)}",
     ("responses", "complete"): "IN (0, 1)",
-    ("verdicts", "label"): f"IN {LABELS}",
+    ("verdicts", "role"): f"IN {JUDGED}",
 }
 """What a value of these columns has to be besides."""
 
@@ -72,7 +69,7 @@ def refuse_foreign_files(path: Path) -> None:
 
 
 def make(db: sqlite3.Connection) -> None:
-    db.executescript(f"BEGIN;{TABLES}{UNSETTLED}INSERT INTO meta VALUES ('schema', '{SCHEMA}');COMMIT;")
+    db.executescript(f"BEGIN;{TABLES}INSERT INTO meta VALUES ('schema', '{SCHEMA}');COMMIT;")
 
 
 def confine(db: sqlite3.Connection) -> None:
@@ -94,9 +91,6 @@ def check(db: sqlite3.Connection, where: str) -> None:
                 f"{where} has store schema {held and held[0]}; this version reads {SCHEMA}: "
                 f"use the version that wrote it, or another --out"
             )
-    added = ("table", "unsettled")
-    if added not in found:
-        del own[added]
     for kind, name in sorted(own.keys() ^ found.keys() | {n for n in own if own[n] != found.get(n)}):
         raise UserError(
             f"{where} has another {kind} {name!r} than this version makes: it is damaged, or not a run; "

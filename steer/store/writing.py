@@ -77,8 +77,8 @@ class RunStore(Reading):
         """(response key, judge input hash, verdict) rows."""
         with self.transaction() as db:
             db.executemany(
-                "INSERT OR IGNORE INTO verdicts VALUES (?,?,?,?,?)",
-                [(key, judge, v.label, v.reason, seen) for key, seen, v in batch],
+                "INSERT OR IGNORE INTO verdicts VALUES (?,?,?,?,?,?)",
+                [(key, judge, v.role, v.label, v.reason, seen) for key, seen, v in batch],
             )
             db.executemany(
                 "INSERT OR IGNORE INTO unsettled VALUES (?,?)",
@@ -90,7 +90,7 @@ class RunStore(Reading):
         mine = "(SELECT response FROM unsettled WHERE judge = :judge)" if unsettled_only else "(response)"
         with self.transaction() as db:
             db.execute(
-                f"DELETE FROM verdicts WHERE judge = :judge AND label = 'invalid' AND response IN {mine}",
+                f"DELETE FROM verdicts WHERE judge = :judge AND role = 'invalid' AND response IN {mine}",
                 {"judge": judge},
             )
             db.execute("DELETE FROM unsettled WHERE judge = ?", (judge,))

@@ -18,9 +18,17 @@ from pathlib import Path
 from typing import Any, cast
 
 from steer.errors import UserError
-from steer.types import LABELS, Label, Scenario, Verdict
+from steer.types import Judged, Role, Scenario, Verdict
 
 MODES = {"baseline": "baseline", "pro_ic": "pro", "anti_ic": "anti"}
+ROLES: dict[str, Role] = {
+    "convergence": "hit",
+    "no_convergence": "miss",
+    "safety_refusal": "refusal",
+    "nonsensical": "broken",
+}
+"""The roles of the published labels."""
+
 _HEAD = re.compile(
     r"<result>\n  <task_number>(\d+)</task_number>\n  <steering_mode>(\w+)</steering_mode>\n  <task_prompt>"
 )
@@ -108,8 +116,9 @@ def read_log(text: str, mode: str, scenarios: Iterable[Scenario]) -> tuple[list[
         verdict = _END.fullmatch(tail)
         if not found or not decided or verdict is None:
             continue
-        label = cast(Label, verdict[1]) if verdict[1] in LABELS else "invalid"
-        rows.append(PublishedRow(head.scenario, head.steered, thinking, answer, Verdict(label, verdict[2])))
+        role: Judged = ROLES.get(verdict[1], "invalid")
+        said = Verdict(role, verdict[2], label=verdict[1] if verdict[1] in ROLES else "")
+        rows.append(PublishedRow(head.scenario, head.steered, thinking, answer, said))
     last_is_whole = bool(rows) and rows[-1].scenario is heads[-1].scenario
     return rows, len(heads) - len(rows) + (last_is_whole and text[begun:].startswith("<"))
 
@@ -203,5 +212,5 @@ def _printed(text: str) -> dict[str, int]:
     found = list(_TOTAL.finditer(text))
     if not found:
         return {}
-    names = ("total", "convergence", "safety_refusal", "nonsensical")
+    names = ("total", "hit", "refusal", "broken")
     return {name: int(value) for name, value in zip(names, found[-1].groups(), strict=True)}

@@ -17,11 +17,12 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 from steer.errors import UserError, choose
+from steer.paper import SCENARIOS
 
 COMMIT = "f698626"
 ARCHIVE = f"https://github.com/j-hoscilowicz/instrumental_steering/archive/{COMMIT}.zip"
 
-SCENARIOS = {
+CHECKSUMS = {
     "Alignment Drift - Deceptive Behavior.csv": (
         "757034719bfa5703a90673fccd594b2d85610bfa8079747f33521982898102af"
     ),
@@ -54,24 +55,24 @@ RUN_FILES = {"config.json", "stdout.log"}
 
 
 def fetch(what: str) -> Path:
-    """Bring "instrumental-eval", "paper-suffixes" or "paper-runs"; where it lies. Raises UserError."""
+    """Bring the scenarios, "paper-suffixes" or "paper-runs"; where it lies. Raises UserError."""
     known = {
-        "instrumental-eval": instrumental_eval,
+        SCENARIOS: benchmark,
         "paper-suffixes": paper_suffixes,
         "paper-runs": paper_runs,
     }
     return known[choose(what, known, what="data")]()
 
 
-def instrumental_eval(*, url: str = ARCHIVE, cache: Path | None = None) -> Path:
+def benchmark(*, url: str = ARCHIVE, cache: Path | None = None) -> Path:
     """The folder of the benchmark's six CSV files; fetched at most once."""
-    folder = (cache or user_cache()) / "instrumental-eval"
-    if all(_sha256(folder / name) == known for name, known in SCENARIOS.items()):
+    folder = (cache or user_cache()) / SCENARIOS
+    if all(_sha256(folder / name) == known for name, known in CHECKSUMS.items()):
         return folder
     source = _archive(url, cache)
     with zipfile.ZipFile(source) as archive:
         files: dict[str, bytes] = {}
-        for name, known in SCENARIOS.items():
+        for name, known in CHECKSUMS.items():
             found = [archive.read(m) for m in _members(archive, name)]
             hashes = [hashlib.sha256(content).hexdigest() for content in found]
             if known not in hashes:
