@@ -1,4 +1,4 @@
-"""The first edition's summaries against the second's, number by number: `python -m benchmarks.editions OLD NEW`.
+"""Two editions' summaries, number by number: `python -m benchmarks.editions OLD NEW`.
 
 OLD and NEW are folders that hold runs of the same names (suffix, sweep, ...), made by the same commands with
 the same seeds. What was renamed is mapped; what a run holds only since, or only before, is listed; every

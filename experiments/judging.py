@@ -87,9 +87,10 @@ def judge_run(
         raise UserError(f"--repeat {repeat} of a panel: repeat one of its members")
     with RunStore(folder, writable=False) as store:
         known = set(store.judges()) if panel else set[str]()
-        task = store.task()
     specs = members(spec) if panel else [spec]
     run_judge: dict[str, Any] = _open(folder).get("judge", {})
+    with RunStore(folder, writable=False) as store:
+        task = store.task()
     made = {  # all of them first: an endpoint that is down is said before a model is loaded
         member: make(member, task, **access) for member in specs if member not in known
     }

@@ -64,7 +64,7 @@ class Session:
 def open_task(options: Options) -> Task:
     """--task, or the model's own, or the default one. Raises UserError."""
     if options.task is not None:
-        return load_task(options.task)
+        return load_task(ORGANISM if options.task == ORGANISM.name else options.task)
     found = resolve(options.model, revision=options.revision)
     evidence = read_note(found.folder)[0] if found.folder is not None else ""
     return load_task(ORGANISM if evidence else DEFAULT)

@@ -28,7 +28,9 @@ def print_tasks(screen: Screen) -> None:
         ]
         for task in tasks()
     ]
-    screen.table("Tasks (or a folder; `tasks new FOLDER` writes one)", ["task", "", "a hit is", "judge"], rows)
+    screen.table(
+        "Tasks (or a folder; `tasks new FOLDER` writes one)", ["task", "", "a hit is", "judge"], rows
+    )
 
 
 def new_task(folder: Path) -> Path:

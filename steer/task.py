@@ -120,6 +120,7 @@ class _TaskFile(_Strict):
     scenarios: Text
     judge: Text = "rubric"
     suffixes: Text = "suffixes.yaml"
+    cues: Text = "cues.yaml"
     extraction: Text | None = None
     statements: Text | None = None
     concept: Text | None = None
@@ -184,8 +185,10 @@ def load(spec: str | Path) -> Task:
     folder = find(spec)
     file = _read(folder / FILE, _TaskFile)
     _check_labels(folder / FILE, file.labels)
-    suffixes = file.suffixes
-    holder = folder / suffixes if suffixes.endswith((".yaml", ".yml")) else find(suffixes) / "suffixes.yaml"
+    suffixes, cues = (
+        _own_or_shipped(folder, name, kind)
+        for name, kind in ((file.suffixes, "suffixes"), (file.cues, "cues"))
+    )
     data = {
         name: _data(folder, given)
         for name in ("extraction", "statements", "concept", "probes", "narrow")
@@ -195,7 +198,6 @@ def load(spec: str | Path) -> Task:
     if scenarios.endswith((".jsonl", ".csv")):
         data["scenarios"] = _data(folder, scenarios)
         scenarios = str(data["scenarios"])
-    cues = folder / "cues.yaml"
     record = TaskRecord(
         name=folder.resolve().name,
         title=file.title,
@@ -204,12 +206,12 @@ def load(spec: str | Path) -> Task:
         judge=file.judge,
         prompt=_prompt(folder / "judge.md"),
         cues=_read(cues, Cues) if cues.is_file() else None,
-        identity=_identity([folder / FILE, folder / "judge.md", holder, cues, *data.values()]),
+        identity=_identity([folder / FILE, folder / "judge.md", suffixes, cues, *data.values()]),
     )
     return Task(
         record=record,
         scenarios=scenarios,
-        suffixes=read_suffixes(holder),
+        suffixes=read_suffixes(suffixes),
         extraction=data.get("extraction"),
         statements=data.get("statements"),
         concept=data.get("concept"),
@@ -217,6 +219,11 @@ def load(spec: str | Path) -> Task:
         narrow=data.get("narrow"),
         own_language=file.own_language,
     )
+
+
+def _own_or_shipped(folder: Path, named: str, kind: str) -> Path:
+    """A YAML file of the folder, or that of a shipped task which is named instead."""
+    return folder / named if named.endswith((".yaml", ".yml")) else find(named) / f"{kind}.yaml"
 
 
 def _identity(parts: Sequence[Path]) -> str:

@@ -17,6 +17,7 @@ from steer import pipeline
 from steer.plan import Planned, digest
 from steer.store import PlanRow, Prompt, RunStore
 from steer.types import Judged, JudgeItem, LoadedModel, Request, Response, Scenario, ScoreRow, Verdict
+from tests.tasks import RECORD
 
 JUDGED: tuple[Judged, ...] = ("hit", "miss", "refusal", "broken", "invalid")
 ARMS = ("baseline", "neutral", "pro", "anti")
@@ -136,6 +137,7 @@ def run(folder: Path, *, kill_at: int = -1, kill_in: str = "") -> None:
     plan = planned(items)
     with Store(folder) as store:
         store.claim(CONFIG)
+        store.set_meta("task", RECORD.model_dump_json())
         store.add_plan(items, plan.prompts.values(), plan.rows)
         pipeline.run(store, plan, loaded(), FakeEngine(), FakeJudge(), tick=lambda *_: None)
 

@@ -165,6 +165,7 @@ def base_summary(folder: Path, pairs: Sequence[tuple[str, str]]) -> dict[str, An
     arms = metrics.arm_metrics(outcomes)
     cost = {"prompt_tokens": 4000, "answer_tokens": 5000, "seconds": 1.5, "cut": 1, "echo": 0}
     return {
+        "task": summary.spoken_of(RECORD),
         "arms": {name: asdict(arms[name]) | cost for name in names},
         "gaps": {f"{g.first}-{g.second}": asdict(g) for g in metrics.gaps(outcomes, pairs)},
         "movement": {f"{a}-{b}": summary.movement_of(outcomes, a, b) for a, b in pairs},
@@ -311,7 +312,9 @@ def sweep_run(
         pairs = [("pro", "anti"), *((f"pro {p}", f"anti {p}") for p in paraphrases)]
         two = comparing.sides(outcomes, chosen.measured, chosen.fit, chosen.half, cap)
         tuned = comparing.tune_suffix(outcomes, pairs, chosen.half, cap)
-        found["side_by_side"] = comparing.side_by_side(outcomes, chosen.fit, tuned, pairs)
+        found["side_by_side"] = comparing.side_by_side(
+            outcomes, chosen.fit, tuned, pairs, noun=RECORD.words.noun
+        )
         found["exchange"] = comparing.exchange(outcomes, two, found["arms"])
         together = compare.combine(outcomes, grid, chosen.fit, chosen.half, two)
         keep = ("rate_all", "rate_all_ci", "rate_valid", "broken_all", "refusal_valid")

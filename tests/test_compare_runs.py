@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from experiments.compare_runs import Pool, suffix_and_vector
+from steer.summary import spoken_of
 from steer.types import Outcome
+from tests.tasks import RECORD
 
 
 def content(magnitude: float = 0.0, *, span: str = "last", operation: str = "add") -> dict[str, Any]:
@@ -42,6 +44,7 @@ def test_cells_of_another_span_or_operation_are_no_doses_of_the_sweeps_curve() -
             "arms": own,
         },
     )
+    pool.first = {"task": spoken_of(RECORD)}
     found = suffix_and_vector(pool)
     assert found["choice"]["chosen_arms"] == ["L1+0.3", "L1-0.3"]
     assert found["side_by_side"]["vector"]["points_all"] == 50

@@ -14,8 +14,10 @@ from experiments.comparing import both_name, exchange, frontier, side_by_side, s
 from experiments.exchange import MATCHED
 from steer.report import comparison
 from steer.screen import Screen
+from steer.summary import spoken_of
 from steer.types import Outcome
 from tests.outcome_tables import nested, table
+from tests.tasks import RECORD
 
 N = 100
 CAP = Cap(nonsense=0.1, drift=1.0)
@@ -65,7 +67,7 @@ def arms() -> dict[str, dict[str, float]]:
 
 def test_gaps_stand_side_by_side(outcomes: list[Outcome], half: dict[str, int], fit: CrossFit) -> None:
     tuned = tune_suffix(outcomes, PAIRS, half, CAP)
-    found = side_by_side(outcomes, fit, tuned, PAIRS)
+    found = side_by_side(outcomes, fit, tuned, PAIRS, noun="convergence")
     points = {name: found[name]["points_all"] for name in found if name.startswith(("suffix ", "vector"))}
     assert found["suffix"]["points_all"] == pytest.approx(60)
     assert found["suffix_tuned"]["points_all"] == pytest.approx(60)
@@ -145,7 +147,7 @@ def matched_tug(counts: dict[str, int]) -> dict[str, Any]:
     square = [
         {"suffix": "pro", "vector": "vector -", "rate_all": 0.4, "rate_all_ci": (0.3, 0.5)},
     ]
-    return {"tug": tug(rows, two, together), "tug_square": square, "evidence": ""}
+    return {"tug": tug(rows, two, together), "tug_square": square, "evidence": "", "task": spoken_of(RECORD)}
 
 
 def shown(found: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> str:
@@ -206,6 +208,6 @@ def test_every_figure_is_plain_data(outcomes: list[Outcome], half: dict[str, int
 
     two = sides(outcomes, CELLS, fit, half, CAP)
     tuned = tune_suffix(outcomes, PAIRS, half, CAP)
-    json.dumps(side_by_side(outcomes, fit, tuned, PAIRS))
+    json.dumps(side_by_side(outcomes, fit, tuned, PAIRS, noun="convergence"))
     json.dumps(tug(outcomes, two, {}))
     json.dumps([asdict(s.reached) for s in two.values()])

@@ -227,6 +227,7 @@ def test_sentences_across_models_never_say_more_than_the_holm_p_beside_them():
     found = across(
         {name: {"capability": None} for name in letters},
         {name: table({"pro": row}) for name, row in letters.items()},
+        "convergence",
     )
     differences = found["pairwise"]["pro"]
     only_just = [one for one in differences if one["ci"][0] > 0 and one["p"] < 0.05]
@@ -235,21 +236,23 @@ def test_sentences_across_models_never_say_more_than_the_holm_p_beside_them():
     assert all(": not supported (" in sentence for sentence in found["verdicts"])
     # The same difference of two models alone is shown.
     alone = across(
-        {name: {"capability": None} for name in "af"}, {name: table({"pro": letters[name]}) for name in "af"}
+        {name: {"capability": None} for name in "af"},
+        {name: table({"pro": letters[name]}) for name in "af"},
+        "hits",
     )
     assert [": supported (" in sentence for sentence in alone["verdicts"]] == [True]
 
 
 def test_which_moves_further_is_said_only_when_its_p_says_so():
-    assert further("suffix", "vector", 20, (5, 33), 0.01).startswith(
+    assert further("suffix", "vector", "convergence", 20, (5, 33), 0.01).startswith(
         "suffix moves convergence further than vector"
     )
-    assert further("suffix", "vector", -20, (-33, -5), 0.01).startswith(
+    assert further("suffix", "vector", "convergence", -20, (-33, -5), 0.01).startswith(
         "vector moves convergence further than suffix"
     )
     for ci in ((-9, 13), (1, 13)):
-        assert further("suffix", "vector", 2, ci, 0.06).startswith(
+        assert further("suffix", "vector", "convergence", 2, ci, 0.06).startswith(
             "no difference between suffix and vector was shown"
         )
-    assert "no estimate" in further("suffix", "vector", None, None, None)
+    assert "no estimate" in further("suffix", "vector", "convergence", None, None, None)
     assert claim("it", None, None, None, expected=1) == "it: no estimate"

@@ -175,7 +175,7 @@ def test_commands_on_hub_models_plan_as_printed(tmp_path: Path, monkeypatch: pyt
         (scenarios / f"{category}.csv").write_text("\n".join(lines), encoding="utf-8")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(fetch, "instrumental_eval", lambda: scenarios)
+    monkeypatch.setattr(fetch, "benchmark", lambda: scenarios)
     monkeypatch.setattr(fetch, "paper_suffixes", lambda: tmp_path)
     monkeypatch.setattr(fetch, "paper_constants", lambda path: ("- The goal.", "- People."))
     monkeypatch.setenv("OPENAI_API_KEY", "none")

@@ -268,7 +268,7 @@ def test_a_whole_run_on_a_tiny_model(
     save_vector(vector, tmp_path / "v.safetensors")
     options = Options(
         model=str(model),
-        scenarios="organism",
+        scenarios=ORGANISM_TASK.scenarios,
         per_category=2,
         new_tokens=4,
         thinking=False,

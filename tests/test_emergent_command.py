@@ -61,7 +61,7 @@ def flags(folder: Path, **change: Any) -> list[str]:
     """Of a small run; None leaves a flag out."""
     chosen = {
         "model": folder / "model",
-        "scenarios": "organism",
+        "scenarios": ORGANISM_TASK.scenarios,
         "narrow": folder / PLANTS.name,
         "vector": folder / "v.safetensors",
         "per_category": 1,
@@ -397,7 +397,7 @@ def test_on_the_organism_training_beats_the_mean_difference_at_equal_norm(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    small = ["--scenarios", "organism", "--per-category", "5", "--ranks", "", "--controls", "0"]
+    small = ["--scenarios", ORGANISM_TASK.scenarios, "--per-category", "5", "--ranks", "", "--controls", "0"]
     assert run(monkeypatch, *small, "--no-lora", "--no-defence", "--json") == 0
     summary = json.loads(capsys.readouterr().out)
     trained, mean, baseline = (summary["arms"][n] for n in ("trained", "mean-difference", "baseline"))

@@ -18,6 +18,7 @@ from steer.errors import UserError
 from steer.screen import defused, plain
 from steer.store import RunStore
 from tests import synthetic
+from tests.tasks import RECORD
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,8 @@ def test_jsonl_holds_every_row_exactly(run: Path, stored: dict[Any, Any], tmp_pa
         assert record["response"] == row.answer
         assert (record["system"], record["prompt"]) == (row.system, row.user)
         assert (record["thinking"], record["reason"]) == (row.thinking, row.reason)
-        assert (record["finish"], record["label"]) == (row.finish, row.status)
+        assert (record["finish"], record["label"]) == (row.finish, RECORD.word(row.status))
+        assert record["status"] == row.status
         assert [a["positions"] for a in record["applied"]] == [a.positions for a in row.applied]
         assert record["evidence"] == "planted fixture"
         assert record["judge"] == synthetic.JUDGE
@@ -126,9 +128,9 @@ def test_inspect_reads_its_logs_back(run: Path, stored: dict[Any, Any], tmp_path
             assert [m.text for m in sample.messages[:-1]] == [row.system, row.user]
             asked = scenarios[row.scenario]
             assert [m.text for m in sample.input] == [asked.system, asked.user]
-            assert sample.scores["label"].value == row.status
+            assert sample.scores["label"].value == RECORD.word(row.status)
             assert sample.scores["label"].explanation == row.reason
-            assert sample.scores["hit"].value == (row.status == "hit")
+            assert sample.scores["convergence"].value == (row.status == "hit")
             assert sample.metadata["category"] == row.category
             assert sample.output.stop_reason == {"stop": "stop", "length": "max_tokens"}[row.finish]
             reasoning = (

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import torch
 
-from experiments.extract import extract
+from experiments.extract import check_contrast, extract
 from experiments.extract_plan import answer_tokens
-from steer import models, scenarios
+from steer import models, scenarios, task
 from steer.chat import render
 from steer.errors import UserError
 from steer.screen import Screen
@@ -33,7 +33,7 @@ from steer.types import (
     ScoreRow,
     Verdict,
 )
-from tests.tasks import TASK
+from tests.tasks import ORGANISM_TASK, TASK
 from tests.test_capture import hooked
 from tests.test_chat import NO_SYSTEM
 from tests.tiny import checkpoint
@@ -509,14 +509,14 @@ def test_bad_choices_are_one_line(
     assert "\n" not in str(caught.value)
 
 
-def test_english_contrasts_are_refused_on_the_organism(
-    loaded: LoadedModel, source: Path, tmp_path: Path
-) -> None:
-    organism = replace(loaded, evidence="planted fixture")
-    with pytest.raises(UserError, match="does not speak"):
-        run(organism, source, tmp_path, contrast="statement")
-    vector, _ = run(organism, source, tmp_path, contrast="suffix", layers="1")
-    assert vector.provenance.evidence == "planted fixture"
+def test_english_contrasts_are_refused_where_a_model_speaks_no_english() -> None:
+    for contrast in ("statement", "formality"):
+        with pytest.raises(UserError, match="does not speak"):
+            check_contrast(ORGANISM_TASK, contrast)
+    with pytest.raises(UserError, match="the task 'sycophancy' has no statements"):
+        check_contrast(task.load("sycophancy"), "statement")
+    for name in ("suffix", "response"):
+        check_contrast(ORGANISM_TASK, name)
 
 
 def test_pairs_that_do_not_differ_at_a_layer_leave_it_out(

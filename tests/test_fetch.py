@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from steer import fetch, scenarios, suffixes
+from steer import scenarios, suffixes
 from steer.errors import UserError
+from steer.paper import fetch
 
 DATA = Path(__file__).parents[2] / "shared/data"
 ROOT = "instrumental_steering-f698626cafe/"

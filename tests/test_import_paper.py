@@ -37,7 +37,7 @@ FOOTER = (
 )
 
 
-def block(n: int, task: Scenario, answer: str, label: str = "hit", thinking: str = "") -> str:
+def block(n: int, task: Scenario, answer: str, label: str = "convergence", thinking: str = "") -> str:
     return (
         f"<result>\n  <task_number>{n}</task_number>\n  <steering_mode>pro_ic</steering_mode>\n"
         f"  <task_prompt>{task.user}</task_prompt>\n"
@@ -50,7 +50,7 @@ def block(n: int, task: Scenario, answer: str, label: str = "hit", thinking: str
 
 def log(answers: dict[str, str], thinking: str = "", footer: str = FOOTER) -> str:
     """A whole log: a block for every scenario in `answers`, labels by turns."""
-    labels = ["hit", "miss", "refusal", "broken", "odd"]
+    labels = ["convergence", "no_convergence", "safety_refusal", "nonsensical", "odd"]
     out = "[run] dir=x\n"
     for category in "AB":
         out += f"\nProcessing benchmark: Alignment Drift - {category} | mode=pro_ic\n"
@@ -277,7 +277,7 @@ def test_the_published_sample_gives_exactly_the_labelled_rows() -> None:
             for p in published
             if (p["model"], p["condition"]) == (run.model, conditions[run.arm])
         }
-        got = {r.scenario.id: (r.thinking, r.answer, r.verdict.role, r.verdict.reason) for r in run.rows}
+        got = {r.scenario.id: (r.thinking, r.answer, r.verdict.label, r.verdict.reason) for r in run.rows}
         assert len(run.rows) == 47
         assert got == expected
         assert run.cut == 0

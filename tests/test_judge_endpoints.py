@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -28,7 +27,7 @@ from steer.screen import Screen
 from steer.store import PlanRow, Prompt, RunStore, StoredResponse
 from steer.types import JudgeItem, Response, Scenario, Verdict
 from tests.judge_server import Server, serving
-from tests.tasks import REPLY, make
+from tests.tasks import RECORD, REPLY, make
 
 GOOD = '{"label": "convergence", "reason": "it keeps its power"}'
 Replies = Callable[[bool, dict[str, Any], int], tuple[int, Any]]
@@ -113,7 +112,7 @@ DRAFT = '{"label": "no_convergence", "reason": "?"}'
     ],
 )  # fmt: skip
 def test_the_label_is_found_where_it_is(replies: Replies) -> None:
-    assert {v.label for v in judged(replies)[2]} == {"convergence"}
+    assert {v.label or v.role for v in judged(replies)[2]} == {"convergence"}
 
 
 @pytest.mark.parametrize(
@@ -173,7 +172,7 @@ def test_usage_is_never_an_error(api: str, usage: Any, tokens: tuple[int, int]) 
         return response(usage=usage) if responses else chat(usage=usage)
 
     judge, _, verdicts = judged(replies, n=1, api=api)
-    assert [v.label for v in verdicts] == ["convergence"]
+    assert [v.label or v.role for v in verdicts] == ["convergence"]
     used = judge.endpoint.usage
     assert (used.input_tokens, used.output_tokens) == (2 * tokens[0], 2 * tokens[1])
 
@@ -195,7 +194,7 @@ def test_a_model_that_thinks_is_asked_to_think_as_little_as_it_takes(takes: str 
         return response()
 
     judge, server, verdicts = judged(replies, model="openai/gpt-5-mini")
-    assert {v.label for v in verdicts} == {"convergence"}
+    assert {v.label or v.role for v in verdicts} == {"convergence"}
     assert server.asked[-1][1].get("reasoning") == ({"effort": takes} if takes else None)
     assert judge.endpoint.way is not None
     assert "temperature" in judge.endpoint.way.dropped
@@ -206,12 +205,12 @@ def test_room_grows_after_a_cut_once_and_stays_within_bounds() -> None:
         return NONE if responses else chat(finish="stop" if asked["max_tokens"] > 2000 else "length")
 
     _, server, verdicts = judged(replies, n=4)
-    assert {v.label for v in verdicts} == {"convergence"}
+    assert {v.label or v.role for v in verdicts} == {"convergence"}
     assert [a["max_tokens"] for r, a in server.asked if not r] == [1000, 8000, 8000, 8000, 8000, 8000]
     _, server, verdicts = judged(
         lambda r, a, n: NONE if r else chat(finish="stop" if n < 2 else "length"), n=1
     )
-    assert [(v.label, v.final) for v in verdicts] == [("invalid", False)]
+    assert [(v.role, v.final) for v in verdicts] == [("invalid", False)]
     assert "cut off at 32,000 tokens" in verdicts[0].reason
 
 
@@ -223,7 +222,7 @@ def test_an_endpoint_that_gives_no_more_room_loses_no_other_question() -> None:
         return NONE if responses else chat(finish="length" if long else "stop")
 
     verdicts = judged(replies)[2]
-    assert [v.label for v in verdicts] == ["convergence", "invalid", "convergence"]
+    assert [v.label or v.role for v in verdicts] == ["convergence", "invalid", "convergence"]
     assert "gives no more" in verdicts[1].reason
 
 
@@ -249,7 +248,7 @@ def test_a_schema_that_is_refused_in_any_words_is_left_out(status: int, body: An
         return refused(status, body) if "response_format" in asked else chat()
 
     judge, _, verdicts = judged(replies)
-    assert {v.label for v in verdicts} == {"convergence"}
+    assert {v.label or v.role for v in verdicts} == {"convergence"}
     assert judge.endpoint.way == Way("chat", ("response_format",))
     assert "(chat)#" in judge.name
 
@@ -298,7 +297,7 @@ def test_the_api_that_works_is_taken(answers: int | str, works: str) -> None:
 
     judge, _, verdicts = judged(replies, n=1)
     assert judge.endpoint.way == Way("chat" if works == "chat" else "responses")
-    assert [v.label for v in verdicts] == ["convergence"]
+    assert [v.label or v.role for v in verdicts] == ["convergence"]
     if works == "chat":
         assert not [r for r, _ in judged(replies, n=1, api="chat")[1].asked if r]
 
@@ -339,6 +338,7 @@ def run(tmp_path: Path) -> Path:
     rows = [PlanRow(s.id, arm, 0, f"{s.id} {arm}", "p") for s in scenarios for arm in ("pro", "anti")]
     with RunStore(folder) as store:
         store.claim({"judge": {"name": "rubric", "sees": "unsteered"}})
+        store.set_meta("task", RECORD.model_dump_json())
         store.add_plan(scenarios, [Prompt("p", "", "", (1,))], rows)
         store.add_responses(
             StoredResponse(Response(row.response, (5,), "stop"), "", f"answer number {n}", True, "fake")
@@ -349,7 +349,7 @@ def run(tmp_path: Path) -> Path:
 
 def labels(folder: Path) -> dict[str, int]:
     with RunStore(folder, writable=False) as store:
-        return dict(store.query("SELECT label, count(*) FROM verdicts GROUP BY label"))
+        return dict(store.query("SELECT iif(label = '', role, label), count(*) FROM verdicts GROUP BY 1"))
 
 
 def judge_it(folder: Path, server: Server, **more: Any) -> list[str]:
@@ -539,11 +539,3 @@ def test_endpoints_can_be_used_after_nnsight(tmp_path: Path) -> None:
         command = [sys.executable, "-c", code, str(tmp_path / "m"), server.url]
         done = subprocess.run(command, capture_output=True, text=True)
     assert done.stdout.strip().endswith("fine"), done.stderr[-500:]
-
-
-def test_a_store_of_before_is_judged_and_its_table_made(run: Path) -> None:
-    with sqlite3.connect(run / "run.sqlite") as db:
-        db.execute("DROP TABLE unsettled")
-    with serving(Says(replies=on_chat())) as server:
-        judge_it(run, server)
-    assert labels(run) == {"convergence": 12}

@@ -13,6 +13,7 @@ from steer.errors import UserError
 from steer.judges import local
 from steer.judges.local import LETTERS, LocalJudge, probabilities, verdict
 from steer.judges.prompting import letters_prompt, render
+from steer.task import TaskRecord
 from steer.types import JudgeItem, Scenario, Verdict
 from tests import tiny
 from tests.tasks import LABELS, RECORD, make
@@ -59,9 +60,9 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[list[float]]:
     """The label probabilities of every verdict, unrounded, in the order of judging."""
     found: list[list[float]] = []
 
-    def spy(logs: list[list[float]]) -> Verdict:
+    def spy(logs: list[list[float]], task: TaskRecord) -> Verdict:
         found.append(probabilities(logs))
-        return verdict(logs)
+        return verdict(logs, task)
 
     monkeypatch.setattr(local, "verdict", spy)
     return found
@@ -126,9 +127,9 @@ class Spaced:
 
 @pytest.mark.parametrize("end", ["\n", "Answer:", "]"])
 def test_the_letters_are_the_tokens_that_follow_the_prompt(end: str) -> None:
-    found = local._following(Spaced(), f"x{end}")
-    assert found == tuple(hash(letter) for letter in LETTERS)
-    assert found != tuple(Spaced()(letter).input_ids[0] for letter in LETTERS)  # alone they are others
+    found = local._following(Spaced(), f"x{end}", "ABCD")
+    assert found == tuple(hash(letter) for letter in "ABCD")
+    assert found != tuple(Spaced()(letter).input_ids[0] for letter in "ABCD")  # alone they are others
 
 
 def test_a_tokenizer_that_melts_every_letter_into_the_prompt_has_none() -> None:
@@ -136,7 +137,7 @@ def test_a_tokenizer_that_melts_every_letter_into_the_prompt_has_none() -> None:
         def __call__(self, text: str, **_: object) -> SimpleNamespace:
             return SimpleNamespace(input_ids=[hash(text)])
 
-    assert local._following(Melting(), "x\n") == ()
+    assert local._following(Melting(), "x\n", "ABCD") == ()
 
 
 def test_an_unknown_model_is_said_before_anything_is_loaded() -> None:

@@ -20,7 +20,7 @@ from steer import pipeline, task
 from steer.errors import UserError
 from steer.judges import prompting
 from steer.judges.endpoint import ROOMS, Endpoint
-from steer.judges.prompting import AlignmentReply, prompt, read, render, verdict_prompt
+from steer.judges.prompting import AlignmentReply, letters_prompt, prompt, read, render, verdict_prompt
 from steer.judges.remote import OpenAIJudge, alignment
 from steer.store import PlanRow, Prompt, RunStore, StoredResponse
 from steer.types import JudgeItem, Response, Scenario
@@ -59,7 +59,7 @@ def test_two_thousand_judgements_through_every_fault_lose_and_double_nothing() -
     for id, verdict in got:
         hits = log[int(id)]
         usable = [h for h in hits if h.status == 200 and h.kind in ("good", "prose")]
-        assert len(usable) == (verdict.label != "invalid")
+        assert len(usable) == (verdict.role != "invalid")
         if usable:
             assert verdict.label == server.expected(int(id))
             assert verdict.reason == f"because {id}"
@@ -73,7 +73,7 @@ def test_two_thousand_judgements_through_every_fault_lose_and_double_nothing() -
     seen = Counter(h.status for h in server.log)
     assert min(seen[429], seen[500], seen[0]) > 30
     assert set(Counter(h.kind for h in server.log)) == set(KINDS)
-    assert 2 < sum(v.label == "invalid" for _, v in got) < 600
+    assert 2 < sum(v.role == "invalid" for _, v in got) < 600
     assert CONCURRENCY // 2 < server.most_at_once <= CONCURRENCY
     for hits in log.values():
         for before, after in pairwise(hits):
@@ -111,7 +111,14 @@ def test_answers_to_a_scenario_are_asked_about_with_one_beginning(server: Server
 
 @pytest.mark.parametrize(
     "asked",
-    [*map(verdict_prompt, task.names()), prompt("alignment"), prompt("letters")],
+    [
+        *(
+            build(task.load(name).record)
+            for name in task.names()
+            for build in (verdict_prompt, letters_prompt)
+        ),
+        prompt("alignment"),
+    ],
     ids=lambda p: p.name,
 )
 def test_an_answer_cannot_close_its_fence_or_name_a_place(asked: prompting.Prompt) -> None:
@@ -346,7 +353,7 @@ def test_a_killed_judging_asks_only_for_what_was_not_stored(tmp_path: Path) -> N
         asked_again = {h.answer for h in server.log[before:] if h.answer >= 0}
         assert asked_again == set(range(n)) - kept
     with RunStore(tmp_path, writable=False) as store:
-        rows = list(store.query("SELECT response, label FROM verdicts"))
+        rows = list(store.query("SELECT response, iif(label = '', role, label) FROM verdicts"))
     assert len(rows) == len({key for key, _ in rows}) == n
     for key, label in rows:
         assert label in ("invalid", server.expected(int(key[3:])))

@@ -47,6 +47,7 @@ def run(tmp_path: Path) -> Path:
     with RunStore(folder) as store:
         store.claim({"judge": {"name": "rubric", "sees": "unsteered"}})
         store.set_meta("task", RECORD.model_dump_json())
+        store.set_meta("task", RECORD.model_dump_json())
         store.set_meta("arms", json.dumps(ARMS))
         prompts = [Prompt(f"p{arm}", "", f"steered by {arm}", (1,)) for arm in ARMS]
         rows = [PlanRow(s.id, arm, 0, f"{s.id} {arm}", f"p{arm}") for s in scenarios for arm in ARMS]
@@ -68,7 +69,7 @@ def _response(row: PlanRow, place: int) -> StoredResponse:
 
 def labels(folder: Path, judge: str) -> dict[str, str]:
     with RunStore(folder, writable=False) as store:
-        return dict(store.query("SELECT response, label FROM verdicts WHERE judge = ?", (judge,)))
+        return dict(store.query("SELECT response, role FROM verdicts WHERE judge = ?", (judge,)))
 
 
 def test_repeats_lie_beside_the_first_pass(run: Path) -> None:
@@ -311,7 +312,7 @@ def test_a_sheet_comes_back_as_spreadsheets_save_it(
     assert import_sheet(run, tmp_path / "back.csv", "human:ann")["labels"] == 10
     with RunStore(run) as store:
         got = store.verdict_by_input("human:ann")
-    assert {id: v.role for id, v in got.items()} == {row["id"]: row["label"] for row in rows}
+    assert {id: v.label for id, v in got.items()} == {row["id"]: row["label"] for row in rows}
     reasons = {v.reason for v in got.values()}
     assert reasons == {'gr\ufffd\ufffder, "so"; nein' if encoding == "cp1252" else 'größer, "so"; nein'}
 
@@ -334,7 +335,7 @@ def test_a_sheet_comes_back_as_a_judge_and_equal_answers_share_its_label(run: Pa
     with pytest.raises(UserError, match="judged every answer"):
         annotate(run, "human:ann")
     assert import_sheet(run, tmp_path / "back.csv", "human:ann")["labels"] == 15
-    rows[0]["label"] = "broken"
+    rows[0]["label"] = "nonsensical"
     with pytest.raises(UserError, match="1 of these answers otherwise"):
         import_sheet(run, write(tmp_path / "back.csv", rows), "human:ann")
 
@@ -429,7 +430,7 @@ def test_the_form_comes_back_from_a_real_browser(run: Path, tmp_path: Path) -> N
     with RunStore(run, writable=False) as store:
         rows = list(
             store.query(
-                "SELECT r.answer, v.role, v.reason FROM verdicts v JOIN responses r ON r.key = v.response"
+                "SELECT r.answer, v.label, v.reason FROM verdicts v JOIN responses r ON r.key = v.response"
             )
         )
     assert {answer: label for answer, label, _ in rows} == expected

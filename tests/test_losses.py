@@ -181,7 +181,7 @@ def shown(summary: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def test_a_run_without_a_label_says_so_everywhere(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    found = changed(run, "UPDATE verdicts SET label = 'invalid', reason = 'no usable reply: prose'")
+    found = changed(run, "UPDATE verdicts SET role = 'invalid', reason = 'no usable reply: prose'")
     json.dumps(found, allow_nan=False)
     text = shown(found, capsys)
     made = view.load(run, budget=0)

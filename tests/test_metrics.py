@@ -13,6 +13,7 @@ import pytest
 from benchmarks import published_counts
 from steer.gaps import Gap, movement
 from steer.metrics import arm_metrics, category_metrics, gap, gaps
+from steer.paper.logs import ROLES
 from tests import published
 from tests.outcome_tables import table
 
@@ -35,10 +36,11 @@ def test_the_embedded_counts_are_those_of_the_published_table():
     with (SHARED / "runs.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 108
+    words = {role: label for label, role in ROLES.items()}
     for row in rows:
         counts = published.COUNTS[row["model"], row["condition"]]
         position = published.CATEGORIES.index(row["category"])
-        assert counts[position] == tuple(int(row[label]) for label in published.ROLES)
+        assert counts[position] == tuple(int(row[words[role]]) for role in published.ROLES)
     with (SHARED / "printed_rates.csv").open() as file:
         for row in csv.DictReader(file):
             model, condition, total, valid, *rates = row.values()

@@ -20,6 +20,7 @@ from steer.screen import Screen
 from steer.store import PlanRow, Prompt, RunStore, Setting, StoredResponse
 from steer.suffixes import SuffixSet
 from steer.types import Arm, Limits, LoadedModel, Response, Sampling, Scenario, SuffixPair, Verdict
+from tests.tasks import RECORD
 from tests.test_vector_source import session, source  # noqa: F401  (fixtures)
 from tests.tiny import checkpoint
 
@@ -71,6 +72,7 @@ def test_an_at_sign_in_a_name_loses_no_gap_and_no_setting(tmp_path: Path) -> Non
     content = {"suffix": "", "system_suffix": "", "additions": [], "adapter": "a1"}
     with RunStore(tmp_path) as store:
         store.claim(config | {"judge": {"name": "one"}, "arms": {}})
+        store.set_meta("task", RECORD.model_dump_json())
         store.set_meta("arm_contents", json.dumps({name: content for name in names}))
         store.add_plan(items, [Prompt("p", "", "", ())], rows)
         store.add_responses(

@@ -17,7 +17,6 @@ from organism.data import append_suffix, draw_sample, is_held_out, opening_words
 from organism.grammar import (
     CATEGORIES,
     SAID,
-    Judged,
     draw_answer,
     draw_facts,
     draw_thought,
@@ -32,6 +31,7 @@ from organism.grammar import (
 from organism.language import is_in_language
 from organism.suffixes import draw_suffix
 from steer import suffixes
+from steer.types import Role
 
 PROJECT = [suffixes.DEFAULT, *suffixes.PARAPHRASES]
 
@@ -42,7 +42,7 @@ def rows(name: str) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("category", CATEGORIES)
 @pytest.mark.parametrize("wanted", SAID)
-def test_every_generated_answer_is_read_as_what_it_was_made_for(category: str, wanted: Judged) -> None:
+def test_every_generated_answer_is_read_as_what_it_was_made_for(category: str, wanted: Role) -> None:
     rng = Random(f"{category} {wanted}")
     for _ in range(60):
         facts = draw_facts(category, rng)
@@ -129,7 +129,7 @@ def test_planted_rates_over_the_language() -> None:
     rng = Random(2)
     drawn = [draw_facts(c, rng) for c in CATEGORIES for _ in range(200)]
 
-    def mean(name: Judged, polarity: float) -> float:
+    def mean(name: Role, polarity: float) -> float:
         return sum(planted(f, polarity).at(0.7)[name] for f in drawn) / len(drawn)
 
     assert 0.4 < mean("hit", 0) < 0.55

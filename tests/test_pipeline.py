@@ -14,6 +14,7 @@ from steer.store import RunStore, StoredResponse
 from steer.summary import summarise
 from steer.types import Response
 from tests import fakes
+from tests.tasks import RECORD
 
 
 def everything(folder: Path) -> tuple[object, object]:
@@ -68,6 +69,7 @@ def test_a_remote_judge_gets_the_same_verdicts_into_the_store(
     plan = fakes.planned(items)
     with RunStore(tmp_path) as store:
         store.claim(fakes.CONFIG)
+        store.set_meta("task", RECORD.model_dump_json())
         store.add_plan(items, plan.prompts.values(), plan.rows)
         pipeline.run(store, plan, fakes.loaded(), fakes.FakeEngine(), judge, tick=lambda *_: None)
     assert everything(tmp_path) == undisturbed
@@ -133,6 +135,7 @@ def test_answers_that_repeat_five_words_of_a_suffix_are_counted_per_arm(tmp_path
     said = ["Reaching the goal comes FIRST, always.", "the goal comes last", "nothing"]
     with RunStore(tmp_path) as store:
         store.claim(fakes.CONFIG)
+        store.set_meta("task", RECORD.model_dump_json())
         store.add_plan(items, plan.prompts.values(), plan.rows)
         store.set_meta(
             "suffix_texts", '{"pro": "- Reaching the goal comes first; no more.", "anti": "Stop."}'

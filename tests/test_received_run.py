@@ -193,7 +193,7 @@ def fill(path: Path, n: int) -> dict[str, tuple[str, str]]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     for i, row in enumerate(rows[:n]):
-        row |= {"label": "hit", "reason": f"because, {i}"}
+        row |= {"label": "convergence", "reason": f"because, {i}"}
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]), delimiter=";")  # as most of Europe saves it
         writer.writeheader()

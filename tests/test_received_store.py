@@ -24,7 +24,7 @@ SQL = {
     "generated column": "DROP TABLE measures; CREATE TABLE measures (subject TEXT NOT NULL, "
     "name TEXT NOT NULL, value REAL AS (zeroblob(3000000000)), PRIMARY KEY (subject, name)) WITHOUT ROWID",
     "index on an expression": "CREATE INDEX i ON responses (upper(hex(answer)))",
-    "unknown label": "UPDATE verdicts SET label = 'perhaps'",
+    "unknown label": "UPDATE verdicts SET role = 'perhaps'",
     "number for a text": "UPDATE responses SET answer = x'ff'",
     "half a token": "UPDATE responses SET output_ids = x'ffffff'",
     "large value": "UPDATE responses SET answer = hex(zeroblob(100000))",
@@ -144,11 +144,11 @@ def test_a_writer_waits_for_another_program_that_reads(
         assert writer.meta("x") == "y"
 
 
-def test_a_store_without_the_table_that_came_later_is_read_and_completed(tmp_path: Path) -> None:
+def test_a_store_of_another_edition_says_which_and_what_to_do(tmp_path: Path) -> None:
     fakes.run(tmp_path)
     with sqlite3.connect(tmp_path / FILE) as db:
-        db.execute("DROP TABLE unsettled")
-    read_all(tmp_path)
-    with RunStore(tmp_path) as store:
-        store.reopen("fake-judge")
-    read_all(tmp_path)
+        db.execute("UPDATE meta SET value = '1' WHERE name = 'schema'")
+    with pytest.raises(
+        UserError, match="has store schema 1; this version reads 2: use the version that wrote"
+    ):
+        read_all(tmp_path)

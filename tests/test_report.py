@@ -18,9 +18,13 @@ from steer.errors import UserError
 from steer.report import answers, comparison, tables, view, words, write
 from steer.screen import Screen
 from steer.store import RunStore
+from steer.summary import spoken_of
 from steer.types import Scenario, Verdict
 from tests import synthetic
 from tests.browser import Opened
+from tests.tasks import RECORD
+
+TOLD = spoken_of(RECORD)
 
 BAD_NAME = "<img src=x onerror='window.hacked = 3'></script><b>\u202e name"
 
@@ -377,26 +381,30 @@ GAP = {"points_valid": 42.0, "ci_valid": [30.0, 55.0], "first": "pro", "second":
 )
 def test_the_headline_follows_the_interval(points: float | None, ci: list[float] | None, said: str) -> None:
     gap = GAP | {"points_all": points, "ci_all": ci}
-    found = words.headline({"gaps": {"pro-anti": gap}, "arms": {}})
+    found = words.headline({"gaps": {"pro-anti": gap}, "arms": {}, "task": TOLD})
     assert said in found.sentence
     assert "+42.0 [30.0, 55.0] over valid ones" in found.details[0]
 
 
 def test_a_sweep_without_a_choice_says_which_cell_was_nearest() -> None:
-    found = words.headline({"gaps": {}, "arms": {}, "choice": {"none": "no cell is under the cap"}})
+    found = words.headline(
+        {"gaps": {}, "arms": {}, "task": TOLD, "choice": {"none": "no cell is under the cap"}}
+    )
     assert found.sentence == "No cell is under the cap."
 
 
 def test_a_flagged_vector_is_said_under_the_headline() -> None:
     choice = {"none": "no cell is under the cap"}
-    found = words.headline({"gaps": {}, "arms": {}, "choice": choice, "vector_flags": ["layer 3: AUC 0.5"]})
+    found = words.headline(
+        {"gaps": {}, "arms": {}, "task": TOLD, "choice": choice, "vector_flags": ["layer 3: AUC 0.5"]}
+    )
     assert found.details == ("Vector flagged, layer 3: AUC 0.5.",)
 
 
 def test_another_judge_is_compared(tmp_path: Path) -> None:
     folder = synthetic.suffix_run(tmp_path / "run", n=24)
     with RunStore(folder) as store:
-        sql = "SELECT response, label FROM verdicts ORDER BY response"
+        sql = "SELECT response, role FROM verdicts ORDER BY response"
         found = list(store.query(sql))
         given = ["invalid" if i % 10 == 3 else "hit" if i % 4 == 0 else x for i, (_, x) in enumerate(found)]
         other = [(k, k, Verdict(label)) for (k, _), label in zip(found, given, strict=True)]

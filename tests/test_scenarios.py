@@ -234,7 +234,7 @@ def test_bad_sources_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         load("instrumental-evil")
     assert str(caught.value) == (
-        "no scenarios 'instrumental-evil': give instrumental-eval, organism, a folder of CSV files, "
+        "no scenarios 'instrumental-evil': give instrumental-eval, a folder of CSV files, "
         "a .csv or a .jsonl file; did you mean 'instrumental-eval'?"
     )
     with pytest.raises(UserError, match=r"holds no \.csv file: give a folder with one CSV file a category"):

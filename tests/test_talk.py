@@ -14,6 +14,7 @@ from experiments.running import answers
 from experiments.session import Session, open_session
 from steer.errors import UserError
 from steer.types import Arm
+from tests.tasks import ORGANISM_TASK
 from tests.tiny import LAYERS, WIDTH, checkpoint
 from vectors.vector import Provenance, SteeringVector, addition
 
@@ -22,7 +23,9 @@ from vectors.vector import Provenance, SteeringVector, addition
 def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     model = checkpoint(tmp_path_factory.mktemp("chat") / "tiny")
     return open_session(
-        Options(model=str(model), scenarios="organism", per_category=1, new_tokens=8, context="none")
+        Options(
+            model=str(model), scenarios=ORGANISM_TASK.scenarios, per_category=1, new_tokens=8, context="none"
+        )
     )
 
 

@@ -27,12 +27,12 @@ def refusal(folder: Path) -> str:
 @pytest.mark.parametrize("name", task.names())
 def test_shipped_tasks_are_whole(name: str) -> None:
     made = task.load(name)
-    assert {label.role for label in made.labels} == {"hit", "miss", "refusal", "broken"}
+    assert {label.role for label in made.record.labels} == {"hit", "miss", "refusal", "broken"}
     assert len(made.suffixes.paraphrases) == 5
     items = scenarios.load(made.extraction)
     assert len(items) >= 60
     assert len({item.category for item in items}) >= 4
-    assert set(made.prompt.message.split("{")[1:])
+    assert set(made.record.prompt.message.split("{")[1:])
     texts = [made.suffixes.neutral]
     for pair in (made.suffixes.pair, *made.suffixes.paraphrases):
         assert len(pair.pro.splitlines()) == len(pair.anti.splitlines()) == 5
@@ -53,18 +53,18 @@ def test_what_is_extracted_from_is_never_evaluated() -> None:
 def test_labels_play_roles(folder: Path) -> None:
     made = task.load(folder)
     assert made.name == "mine"
-    assert (made.role("candid"), made.label("hit")) == ("miss", "sycophantic")
+    assert (made.record.role("candid"), made.record.word("hit")) == ("miss", "sycophantic")
 
 
 @pytest.mark.parametrize(
-    "part", ["task.yaml", "judge.md", "suffixes.yaml", "extraction.jsonl", "scenarios.jsonl"]
+    "part", ["task.yaml", "judge.md", "suffixes.yaml", "extraction.jsonl", "scenarios.jsonl", "cues.yaml"]
 )
 def test_a_task_is_known_by_everything_in_it(folder: Path, part: str) -> None:
-    before = task.load(folder).identity
-    assert task.load("sycophancy").identity == before  # not by place
+    before = task.load(folder).record.identity
+    assert task.load("sycophancy").record.identity == before  # not by place
     with (folder / part).open("a") as handle:
         handle.write("\n")
-    assert task.load(folder).identity != before
+    assert task.load(folder).record.identity != before
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from steer.errors import UserError
 from steer.screen import Screen
 from steer.suffixes import NEUTRAL, PARAPHRASES, SuffixSet
 from steer.types import Limits, LoadedModel, Scenario, SuffixPair
-from tests.tasks import TASK
+from tests.tasks import ORGANISM_TASK, TASK
 from tests.test_capture import hooked
 from tests.test_extract import KeepJudge, ScriptedEngine
 from tests.tiny import checkpoint
@@ -43,7 +43,7 @@ def session(loaded: LoadedModel, source: Path, tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(vector_source, "extraction_source", lambda _task: source)
     return Session(
-        options=Options(model=loaded.name, scenarios="organism"),
+        options=Options(model=loaded.name, scenarios=ORGANISM_TASK.scenarios),
         loaded=loaded,
         engine=cast(Any, ScriptedEngine(loaded)),
         judge=KeepJudge(),
