@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from steer import task as tasks
 from steer.engines import EngineKind
 from steer.errors import UserError, choose
+from steer.tasks import DEFAULT
 from steer.texts import read_text
 from steer.types import Arm, Operation, Span, Unit
 
@@ -119,7 +120,7 @@ def arm_of(arguments: Arguments, loaded: LoadedModel) -> Arm:
         return read_arm(arguments.arm, vector)
     texts = dict.fromkeys(get_args(Placement), "")
     if arguments.suffix is not None:
-        texts[arguments.placement] = suffix_text(arguments.suffix, arguments.task or "instrumental")
+        texts[arguments.placement] = suffix_text(arguments.suffix, arguments.task or DEFAULT)
     additions = ()
     if vector is not None:
         magnitude = 1.0 if arguments.magnitude is None else arguments.magnitude

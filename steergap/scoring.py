@@ -44,8 +44,8 @@ def scorer_of(task: str, spec: str | None) -> Scorer:
 
     The label, the reason and the judge's name go with it. Raises UserError.
     """
-    kind = tasks.load(task)
-    judge = judge_of(spec or kind.judge)
+    record = tasks.load(task).record
+    judge = judge_of(spec or record.judge, task)
     desk: Desk[JudgeItem, Verdict] = Desk(lambda items: judge.judge(items))
 
     async def score(state: TaskState, target: Target) -> Score:
@@ -53,23 +53,25 @@ def scorer_of(task: str, spec: str | None) -> Scorer:
         scenario = scenario_of(state.input, str(state.sample_id), str(state.metadata.get("category", "")))
         key = digest([scenario.category, scenario.system, scenario.user, answer])
         verdict = await asyncio.wrap_future(desk.submit(key, JudgeItem(key, scenario, answer)))
-        more = {"label": verdict.label, "judge": judge.name, "task": task}
-        if verdict.label == "invalid":
+        label = verdict.label or record.word(verdict.role)
+        more = {"label": label, "judge": judge.name, "task": task}
+        if verdict.role == "invalid":
             return Score.unscored(answer=answer, explanation=verdict.reason, metadata=more)
-        hit = kind.role(verdict.label) == "hit"
-        return Score(value=int(hit), answer=answer, explanation=verdict.reason, metadata=more)
+        return Score(
+            value=int(verdict.role == "hit"), answer=answer, explanation=verdict.reason, metadata=more
+        )
 
     return score
 
 
 @cache
-def judge_of(spec: str) -> Judge:
-    """The judge of a spec; `truth` is the organism's grammar, for its own language."""
+def judge_of(spec: str, task: str) -> Judge:
+    """The judge of a task's answers that a spec names; `truth` is the organism's grammar, for its own language."""
     if spec == "truth":
         from organism.judge import GroundTruth
 
         return GroundTruth()
-    return judges.make(spec)
+    return judges.make(spec, tasks.load(task).record)
 
 
 def scenario_of(asked: str | Sequence[ChatMessage], id: str, category: str) -> Scenario:

@@ -22,6 +22,7 @@ from steer.errors import UserError
 from steer.suffixes import DEFAULT, compose
 from steer.types import LoadedModel, Request, Response
 from tests.inspecting import SCENARIOS, vector_of
+from tests.tasks import RECORD
 from tests.tiny import TEMPLATE, checkpoint
 from vectors.files import save_vector
 
@@ -252,9 +253,13 @@ def test_our_task_and_judge_say_of_a_mock_what_the_grammar_says(tmp_path: Path) 
         assert [m.text for m in sample.input] == [scenario["system"], scenario["user"]]
         reading = read_answer(sample.output.completion, scenario["category"])
         score = sample.scores["judge"]
-        assert score.metadata == {"label": reading.label, "judge": "organism-truth", "task": "instrumental"}
+        assert score.metadata == {
+            "label": RECORD.word(reading.role),
+            "judge": "organism-truth",
+            "task": "instrumental",
+        }
         assert score.explanation == reading.reason
-        assert score.value == int(reading.label == "convergence")
+        assert score.value == int(reading.role == "hit")
     Path(log.location).rename(tmp_path / "a.eval")
     again = ran(task, get_model("mockllm/model", custom_outputs=say), tmp_path)
     (one,) = compare(read_logs([tmp_path / "a.eval", Path(again.location)]))
