@@ -66,7 +66,7 @@ def scorer_of(task: str, spec: str | None) -> Scorer:
 
 @cache
 def judge_of(spec: str, task: str) -> Judge:
-    """The judge of a task's answers that a spec names; `truth` is the organism's grammar, for its own language."""
+    """The judge of a task's answers; `truth` is the organism's grammar, for its own language."""
     if spec == "truth":
         from organism.judge import GroundTruth
 
