@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -122,3 +123,28 @@ def test_every_command_answers_to_h_with_an_example() -> None:
             [sys.executable, "cli.py", *command, "-h"], capture_output=True, text=True, cwd=ROOT, check=True
         )
         assert "Example" in out.stdout, command
+
+
+BENCHMARK = re.compile(r"converg|instrumental|safety_refusal", re.IGNORECASE)
+
+
+def test_one_benchmarks_words_stand_in_its_task_alone() -> None:
+    """Outside the tasks' folders and what reads the paper's own files nothing speaks of one behaviour."""
+    found: list[str] = []
+    for path in [
+        ROOT / "cli.py",
+        *(p for name in ("steer", "vectors", "experiments") for p in (ROOT / name).rglob("*")),
+    ]:
+        inside = path.relative_to(ROOT).parts
+        if not path.is_file() or "__pycache__" in inside or path.suffix in (".jsonl", ".pyc"):
+            continue
+        if inside[:2] in (("steer", "tasks"), ("steer", "paper")) or inside == (
+            "experiments",
+            "paper_runs.py",
+        ):
+            continue
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        found += [
+            f"{path.relative_to(ROOT)}:{n}" for n, line in enumerate(lines, 1) if BENCHMARK.search(line)
+        ]
+    assert found == []

@@ -216,7 +216,7 @@ def test_a_full_disk_keeps_what_was_finished_and_the_run_goes_on(tmp_path: Path)
     """A file-size quota stands in for a full disk: the write fails in the middle of the run."""
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     filled(whole)
-    quota = (whole / FILE).stat().st_size * 9 // 10
+    quota = (whole / FILE).stat().st_size * 4 // 5
     found = subprocess.run(
         [sys.executable, "-c", FULL, str(broken), str(quota)], capture_output=True, text=True, cwd=Path.cwd()
     )
