@@ -416,7 +416,9 @@ def import_paper(
 def report(
     runs: Annotated[list[Path], typer.Argument(help="Run folders; several make one page.")],
     out: Annotated[Path | None, typer.Option(help="Default: report.html in the first run.")] = None,
-    figures: Annotated[Path | None, typer.Option(help="Also SVG, PNG and Markdown tables, here.")] = None,
+    figures: Annotated[
+        Path | None, typer.Option(help="Also SVG, PNG, PDF and Markdown tables, here.")
+    ] = None,
 ) -> None:
     """One self-contained page: figures, intervals, and the answers behind every cell."""
     from experiments.reporting import report as write

@@ -29,7 +29,7 @@ MAGNITUDES = (-0.45, -0.3, -0.2, -0.1, -0.05, 0.05, 0.1, 0.2, 0.3, 0.45)
 SCENARIOS = 76
 ANSWER = 4096
 TASKS = {
-    "report": "from steer.report import write; write([Path(run)])",
+    "report": "from steer.show.page import write; write([Path(run)])",
     "jsonl": "from steer.export import export; export(Path(run), 'jsonl', Path(run) / 'rows.jsonl')",
     "csv": "from steer.export import export; export(Path(run), 'csv', Path(run) / 'rows.csv')",
 }
@@ -120,7 +120,8 @@ def main() -> None:
         "runs": [measure(1), measure(samples)],
         "machine": platform.machine(),
         "python": platform.python_version(),
-        "plotly": version("plotly"),
+        "altair": version("altair"),
+        "vl-convert": version("vl-convert-python"),
     }
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from steer.report import words
 from steer.screen import Screen, interval, p_value, percent
+from steer.show import words
 
 
 def print_rates(screen: Screen, found: dict[str, Any]) -> None:

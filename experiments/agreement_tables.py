@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from steer.judges import agreement as stats
-from steer.report import words
 from steer.screen import Screen, interval, percent
+from steer.show import words
 
 FIGURES = {
     "accuracy": "accuracy",

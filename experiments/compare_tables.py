@@ -16,8 +16,8 @@ from experiments.sweep_tables import (
     rate_text,
 )
 from experiments.tables import evidence, gap_text, print_footer
-from steer.report import words
 from steer.screen import Screen, p_value, percent
+from steer.show import words
 
 EFFECT_NAMES = {
     "broken_all": "nonsense, %",

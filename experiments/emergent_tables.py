@@ -7,8 +7,8 @@ from typing import Any
 
 from experiments.narrow import NARROW
 from experiments.tables import evidence, print_footer
-from steer.report import words
 from steer.screen import Screen, interval, percent
+from steer.show import words
 
 
 def print_emergent(screen: Screen, summary: dict[str, Any], folder: Path) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from experiments.contrasts import relabel
 from steer.metrics import arm_metrics, gaps
-from steer.report import words
+from steer.show import words
 from steer.types import Outcome
 
 PERCENTILE = 95

@@ -19,11 +19,11 @@ def report(
 ) -> Path:
     """Write one page about the runs (default: `report.html` in the first run's folder); its path.
 
-    figures: folder for SVG, PNG and `tables.md`; with several runs, a folder a run inside it.
+    figures: folder for SVG, PNG, PDF and `tables.md`; with several runs, a folder a run inside it.
     """
-    from steer.report import write
-    from steer.report.answers import PASSES
-    from steer.report.view import read_summary
+    from steer.show.answers import PASSES
+    from steer.show.page import write
+    from steer.show.view import read_summary
 
     screen = screen or Screen()
     arms = sum(len(read_summary(folder)["arms"]) for folder in runs)
@@ -34,7 +34,7 @@ def report(
     for note in dict.fromkeys(made.notes):
         screen.note(note)
     if figures is not None:
-        from steer.figures import write_figures
+        from steer.show.files import write_figures
 
         for folder in runs:
             into = figures if len(runs) == 1 else figures / folder.resolve().name

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments.tables import evidence, gap_text, print_footer, print_gaps
-from steer.report import words
 from steer.screen import Screen, interval, p_value, percent
+from steer.show import words
 
 SHADES = " ░▒▓█"
 RANDOM_SHOWN = 3

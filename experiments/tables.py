@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from steer.report import losses, words
 from steer.screen import Screen, interval, p_value, percent
+from steer.show import losses, words
 from steer.summary import about_real_models
 
 

@@ -15,8 +15,8 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-SLOW = 300_000
-"""Milliseconds: a page of 5 MB takes long on a machine that trains a model at the same time."""
+SLOW = 30_000
+"""Milliseconds: a page of 2 MB takes long on a machine that trains a model at the same time."""
 
 
 class Opened:
@@ -46,8 +46,45 @@ class Opened:
         """A figure's plot, scrolled to and drawn."""
         plot = self.page.locator(f"figure[data-figure='{name}'] .plot").first
         plot.evaluate("p => p.scrollIntoView({block: 'center'})")
-        plot.locator(".main-svg").first.wait_for()
+        plot.locator("svg.marks").wait_for()
         return plot
+
+    def until_redrawn(self, name: str, scheme: str, *, width: int | None = None) -> None:
+        """Wait until a figure has a scheme's colours and a window's width."""
+        self.figure(name)
+        self.page.wait_for_function(
+            """([name, colour, width]) => {
+                const plot = document.querySelector(`figure[data-figure='${name}'] .plot`);
+                const svg = plot.querySelector('svg');
+                const text = plot.querySelector('.role-axis-title text, .role-axis-label text');
+                return text.getAttribute('fill') === colour
+                    && (width === null || Number(svg.getAttribute('width')) <= width);
+            }""",
+            arg=[name, {"light": "#59626d", "dark": "#a3acb7"}[scheme], width],
+        )
+
+    def marks(self, name: str, kind: str = "symbol") -> list[dict[str, Any]]:
+        """What a figure's marks of a kind show, as Vega bound it: datum, what it says, where it is."""
+        return self.figure(name).evaluate(
+            """(plot, kind) => [...plot.querySelectorAll(`.mark-${kind}.role-mark > *`)].map((mark) => {
+                const box = mark.getBoundingClientRect(), colour = mark.getAttribute('fill');
+                return {...mark.__data__.datum, drawn: mark.textContent, fill: colour,
+                    said: mark.getAttribute('aria-label'),
+                    at: [box.left + box.width / 2, box.top + box.height / 2]};
+            })""",
+            kind,
+        )
+
+    def axis(self, name: str) -> list[tuple[float, float]]:
+        """A figure's horizontal axis: (number, pixel) of each label."""
+        found = self.figure(name).evaluate(
+            """(plot) => [...plot.querySelectorAll('.role-axis-label text')].map((text) => {
+                const box = text.getBoundingClientRect();
+                return [text.textContent, box.left + box.width / 2, box.bottom];
+            })"""
+        )
+        lowest = max(bottom for _, _, bottom in found)
+        return [(float(t.rstrip(" %").replace("−", "-")), x) for t, x, bottom in found if bottom == lowest]
 
     def read(self, arm: str) -> list[dict[str, str]]:
         """Open the reader on an arm through its button in the table, and take what it shows."""

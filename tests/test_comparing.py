@@ -12,8 +12,8 @@ from experiments.choice import MeasuredCell as Measured
 from experiments.compare_tables import print_square, print_tug
 from experiments.comparing import both_name, exchange, frontier, side_by_side, sides, tug, tune_suffix
 from experiments.exchange import MATCHED
-from steer.report import comparison
 from steer.screen import Screen
+from steer.show import comparison
 from steer.summary import spoken_of
 from steer.types import Outcome
 from tests.outcome_tables import nested, table

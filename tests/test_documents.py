@@ -24,7 +24,7 @@ from experiments.session import VERSION
 from steer.checkpoints import ALIASES
 from steer.metrics import arm_metrics
 from steer.paper import fetch
-from steer.report import view
+from steer.show import view
 from tests import published
 from tests.browser import Opened
 from tests.judge_server import Server, serving

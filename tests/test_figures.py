@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
+import json
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
 from experiments import reporting
-from steer import figures, markdown
-from steer.errors import UserError
-from steer.report import view
-from steer.report.table import Table
+from steer.show import figures, files, markdown, view
+from steer.show.figures import dose, look, rows
+from steer.show.table import Table
 from tests import synthetic
 
 HOSTILE = "a|b `c` <script>x</script> [l](javascript:1) **b** \x1b[31m \u202e $x^2$"
@@ -24,48 +24,83 @@ def compare(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return synthetic.sweep_run(folder, n=12, layers=(12, 14), magnitudes=(-0.2, 0.2), command="compare")
 
 
-def test_every_figure_is_written_twice_and_names_the_fixture(compare: Path, tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
-    paths = figures.write_figures(compare, tmp_path)
-    assert {p.name for p in paths} == {f"{n}.{s}" for n in figures.FIGURES for s in ("svg", "png")} | {
-        "tables.md"
-    }
-    for path in paths:
-        assert path.stat().st_size > 1000
-    for path in tmp_path.glob("*.svg"):
+@pytest.fixture(scope="module")
+def drawn(compare: Path) -> dict[str, figures.Figure]:
+    return figures.figures_of(view.read_summary(compare))
+
+
+@pytest.fixture(scope="module")
+def written(compare: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a command's figures, some of them."""
+    out = tmp_path_factory.mktemp("written")
+    files.write_figures(compare, out)
+    return out
+
+
+def test_every_figure_is_written_three_times_and_names_the_fixture(
+    written: Path, drawn: dict[str, figures.Figure]
+) -> None:
+    assert {"arms", "heat-drift", "dose", "controls", "tug-1", "frontier-drift", "transfer"} < drawn.keys()
+    files = {f"{name}.{suffix}" for name in drawn for suffix in ("svg", "png", "pdf")} | {"tables.md"}
+    assert {path.name for path in written.iterdir()} == files
+    for path in written.glob("*.svg"):
         text = "".join(ElementTree.parse(path).getroot().itertext())
         assert "planted fixture" in text
+    for path in written.glob("*.png"):
+        content = path.read_bytes()
+        assert content.startswith(b"\x89PNG")
+        assert int.from_bytes(content[16:20]) == pytest.approx(2 * 640, abs=200)  # its width
+        assert len(content) > 3000
+    for path in written.glob("*.pdf"):
+        assert path.read_bytes().startswith(b"%PDF")
+        assert path.stat().st_size > 3000
 
 
-def test_figures_show_the_numbers_of_the_summary(compare: Path) -> None:
-    pytest.importorskip("matplotlib")
+def test_files_say_the_numbers_of_the_summary(compare: Path, written: Path) -> None:
     summary = view.read_summary(compare)
-    found = figures.arms_figure(summary)
-    assert found is not None
-    drawn = {
-        round(float(line.get_xdata()[0]), 6) for line in found.axes[0].lines if len(line.get_xdata()) == 1
+    said = {
+        name: [
+            e.get("aria-label")
+            for e in ElementTree.parse(written / f"{name}.svg").iter()
+            if e.get("aria-label")
+        ]
+        for name in ("arms", "heat-points")
     }
-    shown = ("baseline", "pro", "anti", *summary["choice"]["chosen_arms"])
-    assert {round(100 * summary["arms"][name]["rate_all"], 6) for name in shown} <= drawn
-    heat = figures.heat_figure(summary)
-    assert heat is not None
-    texts = [text.get_text() for text in heat.axes[0].texts]
-    assert sorted(texts) == sorted(f"{c['points_all']:+.0f}".replace("-", "−") for c in summary["cells"])
-    assert len(heat.axes[0].patches) == len(summary["choice"]["chosen_arms"])
+    for name in ("baseline", "pro", "anti", *summary["choice"]["chosen_arms"]):
+        arm = summary["arms"][name]
+        low, high = (100 * end for end in arm["rate_all_ci"])
+        assert f"{name}\n{100 * arm['rate_all']:.1f} % of all [{low:.1f}, {high:.1f}]" in said["arms"]
+    for cell in summary["cells"]:
+        points, (low, high) = cell["points_all"], cell["ci_all"]
+        text = f"{points:+.1f} points [{low:.1f}, {high:.1f}]".replace("-", "−")
+        assert f"{cell['arm']}\n{text}" in said["heat-points"]
 
 
-def test_the_lines_across_the_doses_are_few_and_named_within_the_axes(compare: Path) -> None:
-    pytest.importorskip("matplotlib")
-    summary = view.read_summary(compare)
-    assert any("paraphrase" in name for name in summary["arms"])
-    dose = figures.dose_figure(summary)
-    assert dose is not None
-    upper = dose.axes[0]
-    named = {
-        text.get_text(): text.get_position()[1] for text in upper.texts if "layer" not in text.get_text()
-    }
+def test_specifications_are_valid_and_finite(drawn: dict[str, figures.Figure]) -> None:
+    """The page skips this check, which takes longer than drawing does."""
+    for figure in drawn.values():
+        figure.drawing.chart.to_dict()  # raises what the schema of Vega-Lite has against it
+        json.dumps(figure.embedded(), allow_nan=False)
+        assert figure.label
+        assert figure.caption.endswith(".")
+
+
+def test_the_lines_across_the_doses_are_few_and_named_within_the_axes(
+    compare: Path, drawn: dict[str, figures.Figure]
+) -> None:
+    assert any("paraphrase" in name for name in view.read_summary(compare)["arms"])
+    named = {note["text"]: note["y"] for note in drawn["dose"].drawing.data["names"]}
     assert set(named) == {"baseline", "neutral", "pro", "anti"}
-    assert max(named.values()) < upper.get_ylim()[1]
+    assert max(named.values()) < dose.TOP
+    heights = sorted(named.values())
+    assert min(b - a for a, b in pairwise(heights)) >= dose.APART - 1e-9
+
+
+def test_names_of_arms_may_be_equal_where_they_are_cut() -> None:
+    """A row is known by its number: two long names of one beginning are two rows."""
+    long = [f"{'x' * 90}{end}" for end in "ab"]
+    made = rows.chart(long, [rows.Mark(i, float(i), None, look.CONTROL, "") for i in range(2)], "points")
+    assert [datum["row"] for datum in made.data["marks"]] == [0, 1]
 
 
 def test_markdown_holds_headline_judge_evidence_and_rates(compare: Path) -> None:
@@ -92,23 +127,15 @@ def test_markdown_tables_keep_strangers_text_inert() -> None:
     assert "\\[l\\](javascript:1)" in lines[2]
 
 
-def test_without_matplotlib_the_error_names_the_extra(
-    compare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(UserError, match=r"pip install -e '\.\[figures\]'"):
-        figures.write_figures(compare, tmp_path)
-
-
 def test_the_report_command_says_where_everything_is(
-    compare: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("matplotlib")
-    page = reporting.report([compare], out=tmp_path / "page.html", figures=tmp_path / "figures")
+    run = synthetic.suffix_run(tmp_path / "run", n=6)
+    page = reporting.report([run], out=tmp_path / "page.html", figures=tmp_path / "figures")
     printed = capsys.readouterr()
     assert page.is_file()
     assert f"report: {page}" in printed.out
-    assert "17 files" in printed.out
+    assert "10 files" in printed.out  # arms, gaps and categories, three times, and the tables
     assert "Every answer of the run is in this file." in printed.err
 
 

@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "experiments": {"steer", "vectors", "organism"},
     "steergap": {"steer", "vectors", "experiments", "organism"},
 }
-HEAVY = ("torch", "transformers", "nnsight", "scipy", "openai", "statsmodels", "sklearn", "plotly", "peft")
+HEAVY = ("torch", "transformers", "nnsight", "scipy", "openai", "statsmodels", "sklearn", "altair", "peft")
 
 
 def imported(path: Path) -> set[str]:

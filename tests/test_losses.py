@@ -22,11 +22,11 @@ from experiments.measures import measure_drift
 from experiments.tables import print_arms, print_footer, print_gaps
 from experiments.tug import tug_of_war
 from steer import summary as summaries
-from steer.markdown import markdown
 from steer.metrics import arm_metrics, gap, gaps
 from steer.probes import judge_items, over_refusal
-from steer.report import losses, page, view
 from steer.screen import Screen
+from steer.show import figures, losses, page, view
+from steer.show.markdown import markdown
 from steer.side_effects import kl
 from steer.store import FILE, RunStore
 from steer.types import Arm, Scenario
@@ -192,7 +192,8 @@ def test_a_run_without_a_label_says_so_everywhere(run: Path, capsys: pytest.Capt
         assert "no estimate" in said
     for said in (text, markdown(run), html.split("<script")[0]):
         assert "+0.0" not in said
-    assert all(arm["rate_all"] is None for arm in made.data["arms"])
+    assert all(arm["percent"] is None for arm in made.data["arms"])
+    assert figures.figures_of(found)["arms"].drawing.data["marks"] == []
     assert all(row[2] == "–" for row in made.tables["arms"].rows)
 
 

@@ -8,7 +8,7 @@ from experiments.choice import Cap, CrossFit, cross_fit, symmetric
 from experiments.choice import MeasuredCell as Measured
 from experiments.comparing import builder_tug, sides
 from experiments.out_of_fold import Composite, ControlPair, beyond_random, control_effects, described, mean
-from steer.report import words
+from steer.show import words
 from steer.types import Outcome
 from tests.outcome_tables import nested, table
 

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from steer import export, report
+from steer import export
 from steer.atomic import filled, replaced, write_atomically
 from steer.errors import UserError
-from steer.figures import write_figures
+from steer.show import page as report
+from steer.show.files import write_figures
 from steer.store import FILE, RunStore, database
 from tests import synthetic
 
@@ -123,7 +124,7 @@ import resource, sys
 from pathlib import Path
 from steer import export
 from steer.errors import UserError
-from steer.figures import write_figures
+from steer.show.files import write_figures
 run, out, how = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 if how == "inspect":
     import inspect_ai.log

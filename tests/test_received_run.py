@@ -19,11 +19,12 @@ from experiments.agreement import agreement
 from experiments.compare_runs import compare_runs
 from experiments.judging import annotate, import_sheet
 from experiments.options import Options
-from steer import export, report
+from steer import export
 from steer.errors import UserError
-from steer.figures import write_figures
-from steer.markdown import markdown
 from steer.screen import Screen
+from steer.show import page as report
+from steer.show.files import write_figures
+from steer.show.markdown import markdown
 from steer.store import FILE
 from steer.summary import write as write_summary
 from tests import synthetic
@@ -144,7 +145,7 @@ def spoilt(summary: dict[str, Any], draw: random.Random) -> str:
 
 
 def test_a_damaged_summary_is_read_or_refused_in_one_line(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("steer.report.page._plotly", str)
+    monkeypatch.setattr("steer.show.page.bundle", str)
     whole = (run / "summary.json").read_text()
     draw = random.Random(3)
     refused = 0

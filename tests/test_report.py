@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ import pytest
 from experiments import sweep_tables
 from steer import summary as summaries
 from steer.errors import UserError
-from steer.report import answers, comparison, tables, view, words, write
 from steer.screen import Screen
+from steer.show import answers, comparison, tables, view, words
+from steer.show.figures import look
+from steer.show.page import write
 from steer.store import RunStore
 from steer.summary import spoken_of
 from steer.types import Scenario, Verdict
@@ -33,6 +36,19 @@ def visible(text: str) -> str:
     """What `plain` of steer.screen promises, written independently for the browser's copy of it."""
     marks = {"\u202e", "\u202c", "\u200f", "\x00", "\x07", "\x1b"}
     return "".join(f"\\u{ord(c):04x}" if c in marks else c for c in text)
+
+
+def contrast(a: str, b: str) -> float:
+    """WCAG's, of two colours as #rrggbb or rgb(r, g, b)."""
+
+    def luminance(value: str) -> float:
+        hexadecimal = [int(value[i : i + 2], 16) for i in (1, 3, 5)] if value.startswith("#") else None
+        parts = [part / 255 for part in hexadecimal or map(int, re.findall(r"\d+", value))]
+        linear = [p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    high, low = sorted((luminance(a), luminance(b)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
 
 
 @pytest.fixture(scope="module")
@@ -83,29 +99,56 @@ def test_every_figure_draws_without_an_error_or_a_request(opened: Opened) -> Non
     assert figures.count() >= 14
     for i in range(figures.count()):
         figures.nth(i).scroll_into_view_if_needed()
-        figures.nth(i).locator(".main-svg").first.wait_for()
+        figures.nth(i).locator("svg.marks").wait_for()
     assert opened.page.evaluate("performance.getEntriesByType('resource').length") == 0
     assert opened.faults == []
 
 
 def test_figures_hold_the_numbers_of_the_summary(opened: Opened, compare: Path) -> None:
     summary = view.read_summary(compare)
-    heat = opened.figure("heat:points").evaluate("p => ({x: p.data[0].x, y: p.data[0].y, z: p.data[0].z})")
-    assert heat["y"] == ["10", "14", "18"]
-    cells = {(c["layer"], c["magnitude"]): c["points_all"] for c in summary["cells"]}
+    cells = {(c["layer"], c["magnitude"]): c for c in summary["cells"]}
+    places = {(str(layer), f"{m:+g}".replace("-", "−")): cell for (layer, m), cell in cells.items()}
+    heat = [mark for mark in opened.marks("heat-points", "rect") if mark["said"]]
+    assert {(m["row"], m["column"]): m["value"] for m in heat} == {
+        place: cell["points_all"] for place, cell in places.items()
+    }
+    assert {(m["row"], m["column"]): m["arm"] for m in heat} == {p: cell["arm"] for p, cell in places.items()}
+    above = sorted(heat, key=lambda m: m["at"][::-1])
     magnitudes = (-0.45, -0.2, 0.2, 0.45)
-    assert heat["z"] == [[cells[layer, m] for m in magnitudes] for layer in (10, 14, 18)]
-    arms = opened.figure("arms").evaluate("p => p.data.map((t) => [t.customdata[0], t.x[0]])")
-    drawn = {name: x for name, x in arms[::2]}
-    assert drawn == {n: 100 * summary["arms"][n]["rate_all"] for n in drawn}
+    assert [m["arm"] for m in above] == [cells[layer, m]["arm"] for layer in (18, 14, 10) for m in magnitudes]
+    texts = {(m["row"], m["column"]): m["drawn"] for m in opened.marks("heat-points", "text")}
+    assert texts == {p: f"{c['points_all']:+.0f}".replace("-", "−") for p, c in places.items()}
+    outlined = [m["arm"] for m in opened.marks("heat-points", "rect") if not m["said"]]
+    assert sorted(outlined) == sorted(summary["choice"]["chosen_arms"])
+    drift = {m["arm"]: m["value"] for m in opened.marks("heat-drift", "rect")}
+    assert drift == {c["arm"]: summary["arms"][c["arm"]]["drift"] for c in cells.values()}
+    drawn = {m["arm"]: m["value"] for m in opened.marks("arms") if not m["hollow"]}
+    assert drawn == {n: pytest.approx(100 * summary["arms"][n]["rate_all"]) for n in drawn}
     assert {"baseline", "pro", "anti", *summary["choice"]["chosen_arms"]} <= drawn.keys()
-    ink = opened.figure("heat:points").evaluate("p => [p.data[1].text, p.data[1].textfont.color]")
-    assert ink[0] == [f"{cells[k]:+.0f}".replace("-", "−").replace("+0", "0") for k in sorted(cells)]
-    assert set(ink[1]) <= {"#101214", "#ffffff"}
-    drift = opened.figure("heat:drift").evaluate("p => p.data[0].z[1]")
-    assert drift == [summary["arms"][synthetic.cell_name(14, m)]["drift"] for m in magnitudes]
-    sides = opened.figure("sides").evaluate("p => p.data.map((t) => t.x[0])")
+    sides = [m["value"] for m in opened.marks("sides")]
     assert summary["side_by_side"]["difference"]["over_all"]["points"] in sides
+
+
+@pytest.mark.parametrize("name", ["arms", "gaps"])
+def test_marks_stand_where_the_axis_says(opened: Opened, name: str) -> None:
+    labels, marks = sorted(opened.axis(name)), opened.marks(name)
+    (low, left), (high, right) = labels[1], labels[-2]  # the outermost are moved to stay within
+    for mark in marks:
+        said = low + (high - low) * (mark["at"][0] - left) / (right - left)
+        assert said == pytest.approx(mark["value"], abs=0.01 * (high - low))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_numbers_in_cells_have_contrast(opened: Opened, scheme: str) -> None:
+    opened.page.emulate_media(color_scheme=scheme)
+    for name in ("heat-points", "heat-nonsense", "transfer"):
+        opened.until_redrawn(name, scheme)
+        below = {(m["row"], m["column"]): m["fill"] for m in opened.marks(name, "rect") if m["said"]}
+        numbers = opened.marks(name, "text")
+        assert len(numbers) == len(below)
+        for number in numbers:
+            assert contrast(number["fill"], below[number["row"], number["column"]]) >= 4.5
+    opened.page.emulate_media(color_scheme="light")
 
 
 def test_tables_hold_the_numbers_of_the_summary(opened: Opened, compare: Path) -> None:
@@ -143,10 +186,11 @@ def test_page_and_terminal_say_the_same_of_the_controls(
         + " ".join(table.rows[-1][2:])
         in terminal
     )
-    drawn = opened.figure("controls").evaluate(
-        "p => p.layout.shapes.filter((s) => s.type === 'rect').map((s) => s.x1)"
+    shaded = sorted(opened.marks("controls", "rect"), key=lambda m: m["row"])
+    assert [m["high"] for m in shaded] == pytest.approx(
+        [b for b in bounds for _ in range(4)] if randoms == 19 else []
     )
-    assert drawn == pytest.approx(bounds if randoms == 19 else [])
+    assert [m["low"] for m in shaded] == [-m["high"] for m in shaded]
     said = terminal.partition("the vector's interval and the random directions: ")[2]
     section = opened.page.locator("section:has(> h2:text-is('Controls'))").inner_text()
     assert said
@@ -162,29 +206,28 @@ def test_the_transfer_matrix_names_every_place_and_its_intervals(opened: Opened,
     (low, high), value = found["ci"][1][2], found["points"][1][2]
     shown = f"{value:+.1f} [{low:.1f}, {high:.1f}]".replace("-", "−")
     assert table.rows[1][3] == shown
-    hover = opened.figure("transfer").evaluate("p => p.data[0].hovertext")
-    assert hover[-2][2] == shown.replace(" [", " points [")  # the first row is drawn at the top
+    row, column = found["from"][1], found["to"][2]
+    (said,) = [
+        m["said"] for m in opened.marks("transfer", "rect") if (m["row"], m["column"]) == (row, column)
+    ]
+    assert said == f"{row}, measured on {column}\n{shown.replace(' [', ' points [')}"
 
 
 def test_a_click_on_a_cell_shows_that_cells_answers(opened: Opened, compare: Path) -> None:
     arm = synthetic.cell_name(18, -0.2)
-    plot = opened.figure("heat:points")
-    x, y = plot.evaluate(
-        """(p) => { const { xaxis, yaxis } = p._fullLayout, box = p.getBoundingClientRect();
-            const column = p.data[0].x.indexOf('−0.2'), row = p.data[0].y.indexOf('18');
-            return [box.left + xaxis._offset + xaxis.l2p(column),
-                box.top + yaxis._offset + yaxis.l2p(row)]; }"""
-    )
+    x, y = next(m["at"] for m in opened.marks("heat-points", "rect") if m["arm"] == arm)
     opened.page.mouse.move(x, y)
+    opened.page.locator(".tip", has_text=arm).wait_for()
     opened.page.mouse.click(x, y)
     shown = opened.shown(arm)
     steered, baseline = rows_of(compare, arm), rows_of(compare, "baseline")
+    spoken = {label["role"]: label["name"].replace("_", " ") for label in TOLD["labels"]}
     assert len(shown) == 10
     for item, row, beside in zip(shown, steered, baseline, strict=False):
         assert item["id"] == row.scenario
         assert item["steered"] == visible(row.answer)
         assert item["beside"] == visible(beside.answer)
-        assert item["label"] == row.status.replace("_", " ")
+        assert item["label"] == spoken[row.status]
         assert item["reason"] == f"Judge: {visible(row.reason)}"
     opened.page.click("#reader-more")
     opened.page.wait_for_function("() => document.querySelectorAll('#reader-list .item').length === 12")
@@ -257,7 +300,11 @@ def carried_size(folder: Path) -> int:
 def test_hostile_names_are_text(strange: Opened) -> None:
     """Scenario files, suffix files and model folders are strangers' too."""
     for name in ("arms", "gaps", "categories"):
-        strange.figure(name)
+        assert any(visible(BAD_NAME).startswith(m["said"].splitlines()[0][:20]) for m in strange.marks(name))
+    hostile = next(m for m in strange.marks("arms") if m["arm"] == BAD_NAME)
+    strange.page.mouse.move(*hostile["at"])
+    strange.page.locator(".tip", has_text=visible(BAD_NAME)[:50]).wait_for()
+    assert strange.page.locator(".tip *").count() == 0
     strange.page.evaluate("name => openReader(0, name)", BAD_NAME)
     assert strange.shown(BAD_NAME)[0]["id"] == visible(f"{BAD_NAME}#0")
     assert strange.page.evaluate("window.hacked") is None
@@ -269,7 +316,7 @@ def test_hostile_names_are_text(strange: Opened) -> None:
 def test_two_runs_share_a_page_and_a_sample_is_said_to_be_one(strange: Opened) -> None:
     page = strange.page
     page.evaluate("reader.close()")
-    assert page.content().count("plotly.js v") == 1
+    assert page.content().count("window.vegaEmbed=") == 1
     assert page.locator("article[id^='run-']").count() == 2
     assert "a sample of" in page.locator("#run-1 section:has(.command) .fine").inner_text()
     page.evaluate("openReader(1, 'pro')")
@@ -296,16 +343,16 @@ def test_a_phone_needs_no_sideways_scrolling_and_colours_follow_the_scheme(
     page = opened.page
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": 390, "height": 844})
-    for name in ("arms", "heat:points", "dose", "categories"):
-        opened.figure(name)
+    for name in ("arms", "heat-points", "dose", "transfer", "categories"):
+        opened.until_redrawn(name, scheme, width=390)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    drawn = page.evaluate("document.querySelector('.plot').layout.hoverlabel.font.color")
+    drawn = page.evaluate("document.querySelector('.plot .role-axis-label text').getAttribute('fill')")
     assert (paper, drawn) == {
-        "light": ("rgb(255, 255, 255)", "#16191d"),
-        "dark": ("rgb(20, 23, 27)", "#e8eaed"),
+        "light": ("rgb(255, 255, 255)", "#59626d"),
+        "dark": ("rgb(20, 23, 27)", "#a3acb7"),
     }[scheme]
-    clipped = """() => [...document.querySelectorAll('.plot .main-svg text')].filter((text) => {
+    clipped = """() => [...document.querySelectorAll('.plot svg text')].filter((text) => {
         const box = text.getBoundingClientRect(), plot = text.closest('.plot').getBoundingClientRect();
         return box.width > 0 && (box.left < plot.left - 1 || box.right > plot.right + 1);
     }).map((text) => text.textContent)"""
@@ -319,8 +366,57 @@ def test_a_phone_needs_no_sideways_scrolling_and_colours_follow_the_scheme(
     page.set_viewport_size({"width": 1280, "height": 900})
 
 
+def test_on_paper_every_figure_is_drawn_and_light(chromium: Any, page_file: Path) -> None:
+    opened = Opened(chromium, page_file, scheme="dark")
+    page = opened.page
+    page.emulate_media(media="print", color_scheme="dark")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    drawn = page.evaluate(
+        """[...document.querySelectorAll('figure[data-figure]')].map((figure) =>
+            figure.querySelector('.role-axis-label text')?.getAttribute('fill'))"""
+    )
+    assert len(drawn) >= 14
+    assert set(drawn) == {"#59626d"}
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    page.set_viewport_size({"width": 700, "height": 900})
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    page.emulate_media(media="screen", color_scheme="dark")
+    opened.until_redrawn("arms", "dark", width=700)
+    assert opened.faults == []
+    opened.close()
+
+
+def test_another_group_of_cells_can_be_shown(chromium: Any, compare: Path, tmp_path: Path) -> None:
+    """Several vectors, spans or operations have a grid each, of which one is drawn."""
+    folder = tmp_path / "run"
+    shutil.copytree(compare, folder)
+    summary = view.read_summary(folder)
+    for cell in summary["cells"]:
+        cell["span"] = BAD_NAME if cell["layer"] == 18 else "last"
+    summaries.write(folder, summary)
+    opened = Opened(chromium, write([folder]).path)
+    for name in ("heat-points", "dose"):
+        kind = "symbol" if name == "dose" else "rect"
+        first = {m["arm"] for m in opened.marks(name, kind)}
+        choice = opened.figure(name).locator("select")
+        choice.select_option(index=1)
+        opened.page.wait_for_timeout(0)
+        second = {m["arm"] for m in opened.marks(name, kind)}
+        assert synthetic.cell_name(14, 0.2) in first - second
+        assert synthetic.cell_name(18, 0.2) in second - first
+    assert opened.page.evaluate("window.hacked") is None
+    assert opened.faults == []
+    opened.close()
+
+
 def test_a_screen_reader_finds_names_and_tables(opened: Opened) -> None:
     page = opened.page
+    said = [m["said"] for m in opened.marks("arms")]
+    assert len(said) >= 16
+    assert all(re.fullmatch(r".+\n[\d.]+ % of (all|valid) \[.+\]", text) for text in said)
+    plot = opened.figure("arms")
+    assert plot.get_attribute("aria-roledescription") == "visualization"
+    assert plot.get_attribute("aria-label").endswith("denominators; the table below holds the same numbers")
     assert page.evaluate("document.documentElement.lang") == "en"
     unnamed = "[...document.querySelectorAll('.plot')].filter((p) => !p.getAttribute('aria-label')).length"
     assert page.evaluate(unnamed) == 0
@@ -422,24 +518,17 @@ def test_another_judge_is_compared(tmp_path: Path) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_colours_have_contrast(scheme: str) -> None:
     """WCAG 2.1: 4.5 for text, 3 for marks, on the page's own background."""
-    css = (Path(view.__file__).parent / "style.css").read_text(encoding="utf-8")
-    blocks = re.findall(r":root \{(.*?)\}", css, re.S)
-    colour = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", blocks[0 if scheme == "light" else 1]))
+    blocks = re.findall(r":root \{(.*?)\}", look.styles(), re.S)
+    found = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", blocks[0 if scheme == "light" else 1]))
 
-    def luminance(value: str) -> float:
-        parts = [int(value[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-        linear = [p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
-        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-    def contrast(a: str, b: str) -> float:
-        high, low = sorted((luminance(colour[a]), luminance(colour[b])), reverse=True)
-        return (high + 0.05) / (low + 0.05)
+    def between(a: str, b: str) -> float:
+        return contrast(found[a], found[b])
 
     for name in ("ink", "muted", "suffix", "vector", "both", "base", "up", "down"):
-        assert contrast(name, "paper") >= 4.5, name
-    assert contrast("warn-ink", "warn") >= 4.5
-    assert contrast("depth", "middle") >= 3
-    assert contrast("focus", "paper") >= 3
+        assert between(name, "paper") >= 4.5, name
+    assert between("warn-ink", "warn") >= 4.5
+    assert between("depth", "middle") >= 3
+    assert between("focus", "paper") >= 3
 
 
 # --- which answers it carries --------------------------------------------------------------

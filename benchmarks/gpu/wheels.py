@@ -10,7 +10,8 @@ from pathlib import Path
 MISSING = (
     *("nnsight", "greenlet", "pydantic", "pydantic-core", "annotated-types", "typing-inspection"),
     *("httpx2", "httpcore2", "truststore", "websocket-client", "zstandard", "openai", "jiter", "sniffio"),
-    *("gguf", "krippendorff", "plotly", "pooch", "platformdirs"),
+    *("gguf", "krippendorff", "pooch", "platformdirs", "altair", "vl-convert-python", "narwhals"),
+    *("jsonschema", "jsonschema-specifications", "referencing", "rpds-py", "attrs"),
 )
 PLATFORMS = ("manylinux_2_28", "manylinux_2_27", "manylinux_2_17", "manylinux2014")
 MOST_BYTES = 60 * 2**20

@@ -9,9 +9,9 @@ from typing import Any
 
 from experiments.logs.pairs import Comparison, Discordant, scored, scorers
 from experiments.logs.read import Log
-from steer.markdown import table_lines
-from steer.report.table import Table
 from steer.screen import Screen, p_value, plain
+from steer.show.markdown import table_lines
+from steer.show.table import Table
 from steer.summary import about_real_models
 
 LISTED = 8

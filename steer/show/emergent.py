@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from steer.report import words
-from steer.report.table import Table
-from steer.report.words import Headline
 from steer.screen import plain
+from steer.show import words
+from steer.show.table import Table
+from steer.show.words import Headline
 
 MAIN = ("trained", "mean-difference", "lora")
 """Arms of the headline, at the recipe's own setting."""
@@ -142,22 +142,21 @@ def energy_table(energy: Mapping[str, list[float]]) -> Table:
     return Table(("subspace of", "component", "energy %", "up to here %"), tuple(rows))
 
 
-def models_table(runs: Sequence[Mapping[str, Any]]) -> Table | None:
-    """The main arms of several runs' data beside each other; None where fewer than two have spill-over."""
-    having = [run for run in runs if "spillover" in run]
-    if len(having) < 2:
+def models_table(runs: Sequence[tuple[str, str, Mapping[str, Any]]]) -> Table | None:
+    """The main arms of several runs (model, evidence, spill-over) beside each other; None of fewer."""
+    if len(runs) < 2:
         return None
     rows = tuple(
         (
-            plain(run["model"]) + (f" ({plain(run['evidence'])})" if run["evidence"] else ""),
+            plain(model) + (f" ({plain(evidence)})" if evidence else ""),
             arm,
             broad,
             _effect(arms[arm], "narrow"),
             _effect(arms[arm], "broad"),
             _ratio(arms[arm]),
         )
-        for run in having
-        for broad, arms in run["spillover"].items()
+        for model, evidence, spillover in runs
+        for broad, arms in spillover.items()
         for arm in MAIN
         if arm in arms
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from steer.report import view
-from steer.report.table import Table
 from steer.screen import plain
+from steer.show import view
+from steer.show.table import Table
 from steer.summary import about_real_models
 
 TITLES = {

@@ -66,7 +66,7 @@ async function fill() {
   const run = page.runs[at];
   part("title").textContent = visible(arm.name);
   const carried = arm.shown === arm.rows ? "all in this file" : `${arm.shown} of ${arm.rows} in this file, a seeded sample`;
-  part("settings").textContent = visible(arm.settings) + ` · ${fixed(percent(arm.rate_all))} % of ${arm.n}: ${run.words.verb} · ${carried}`;
+  part("settings").textContent = visible(arm.settings) + ` · ${fixed(arm.percent)} % of ${arm.n}: ${run.words.verb} · ${carried}`;
   const mine = await answersOf(at, arm);
   const theirs = beside ? await answersOf(at, beside) : new Map();
   const other = new Map(beside ? beside.statuses.map(([s, k, code]) => [`${s}/${k}`, statusOf(run, code)]) : []);

@@ -1,4 +1,4 @@
-"""From a run folder to what the page shows: texts and tables for the template, numbers for the figures."""
+"""From a run folder to what the page shows: texts and tables for the template, answers for the reader."""
 
 from __future__ import annotations
 
@@ -10,38 +10,13 @@ from typing import Any, cast
 
 from steer.atomic import refuse_other_than_file
 from steer.errors import UserError
-from steer.report import answers, emergent, losses, tables, words
-from steer.report.table import Table
-from steer.report.words import Headline
+from steer.show import answers, emergent, losses, tables, words
+from steer.show.figures.arms import times
+from steer.show.table import Table
+from steer.show.words import Headline
 from steer.store import RunStore
 from steer.texts import read_json, read_text
 from steer.types import STATUSES, Outcome
-
-PASSED_ON = (
-    "cells",
-    "controls_out_of_fold",
-    "beyond_random",
-    "choice",
-    "side_by_side",
-    "tug",
-    "frontier",
-    "transfer",
-    "spillover",
-    "dials",
-)
-ARM_NUMBERS = (
-    "n",
-    "rate_all",
-    "rate_all_ci",
-    "rate_valid",
-    "rate_valid_ci",
-    "refusal_valid",
-    "broken_all",
-    "fluency",
-    "drift",
-    "capability",
-    "over_refusal",
-)
 
 MARKS = {"baseline": "base", "suffix": "suffix", "cell": "vector", "both": "both", "adapter": "both"}
 """The colour of each kind of arm that the legend names."""
@@ -49,7 +24,7 @@ MARKS = {"baseline": "base", "suffix": "suffix", "cell": "vector", "both": "both
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run as the template sees it; `data` goes to the page's scripts as JSON."""
+    """One run as the template sees it; `summary` goes to the figures, `data` to the page's reader as JSON."""
 
     title: str
     folder: str
@@ -65,6 +40,7 @@ class Run:
     suffixes: tuple[tuple[str, str], ...]
     repeat: str
     run_file: str
+    summary: Mapping[str, Any]
     data: dict[str, Any]
     answers: answers.Answers
 
@@ -102,13 +78,13 @@ def load(folder: Path, *, budget: int, tick: answers.Tick = answers.unheard) -> 
     statuses = _statuses(outcomes, order)
     rows = {name: sum(1 for _ in statuses[name]) for name in names}
     arms = [
-        {key: summary["arms"][name].get(key) for key in ARM_NUMBERS}
-        | {
+        {
             "name": name,
             "kind": kinds[name],
+            "n": summary["arms"][name]["n"],
+            "percent": times(100, summary["arms"][name]["rate_all"]),
             "temperature": summary["arms"][name].get("temperature"),
             "chosen": name in chosen,
-            "main": name in main,
             "settings": words.settings(contents.get(words.base_name(summary, name))),
             "statuses": statuses[name],
             "piece": pieces.get(name),
@@ -119,19 +95,11 @@ def load(folder: Path, *, budget: int, tick: answers.Tick = answers.unheard) -> 
     ]
     model = config["model"]["name"]
     command = str(config.get("command", ""))
-    data = {key: summary[key] for key in PASSED_ON if key in summary} | {
+    data = {
         "model": model,
         "arms": arms,
-        "gaps": summary["gaps"],
-        "categories": {
-            category: {
-                n: {k: found[n].get(k) for k in ("n", "rate_all", "rate_all_ci")} for n in main if n in found
-            }
-            for category, found in summary["categories"].items()
-        },
         "scenarios": [[s.id, s.category, s.system, s.user] for s in scenarios],
         "statuses": list(STATUSES),
-        "evidence": summary["evidence"],
         "words": words.spoken(summary),
         "labels": {one["role"]: one["name"] for one in reversed(summary["task"]["labels"])},
     }
@@ -157,6 +125,7 @@ def load(folder: Path, *, budget: int, tick: answers.Tick = answers.unheard) -> 
         ),
         repeat=f"python cli.py {command} --config {shlex.quote(str(folder / 'run.yaml'))}",
         run_file=_text(folder / "run.yaml"),
+        summary=summary,
         data=data,
         answers=carried,
     )

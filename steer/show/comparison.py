@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from steer.report import words
-from steer.report.table import Table
+from steer.show import words
+from steer.show.table import Table
 
 SIDE_NAMES = {
     "suffix": "suffix: pro − anti",

@@ -19,7 +19,7 @@ from steer.store import RunStore
 from steer.store.reading import parse_applied
 
 BUDGET = 8_500_000
-"""Base64 characters of answers in a page. With plotly.js and the figures' numbers: under 15 MB."""
+"""Base64 characters of answers in a page. With the scripts and the figures: under 11 MB."""
 
 SEED = 0
 PROBE = 2

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from steer.judges import agreement
-from steer.report import comparison, emergent, words
-from steer.report.table import Table
 from steer.screen import plain
+from steer.show import comparison, emergent, words
+from steer.show.table import Table
 from steer.types import Outcome
 
 LISTED_ITEMS = 40

@@ -1,4 +1,4 @@
-"""The page: template, styles, scripts, plotly.js and the answers in one file that needs no network.
+"""The page: template, styles, scripts, Vega and the answers in one file that needs no network.
 
 A content security policy admits exactly the scripts written here, by their hashes, and no connection:
 if a model's text ever reached the page as markup, it still could not run or call home.
@@ -17,10 +17,12 @@ from typing import Any
 from steer.atomic import write_atomically
 from steer.errors import UserError, understood
 from steer.finite import finite
-from steer.report import answers
-from steer.report.comparison import SIDE_EFFECTS
-from steer.report.emergent import models_table
-from steer.report.view import Run, load
+from steer.show import answers
+from steer.show.emergent import models_table
+from steer.show.figures import Figure, figures_of, models
+from steer.show.figures.bundle import bundle
+from steer.show.figures.look import DARK, LIGHT, config, styles
+from steer.show.view import Run, load
 from steer.summary import about_real_models
 
 HERE = Path(__file__).parent
@@ -68,30 +70,34 @@ def render(runs: Sequence[Run]) -> str:
     )
     environment.filters["plain"] = plain
     scripts = [
-        _plotly(),
+        bundle(),
         *((HERE / name).read_text(encoding="utf-8") for name in ("figures.js", "reader.js")),
     ]
     hashes = " ".join(f"'sha256-{_sha256(script)}'" for script in scripts)
+    spills = [(r.data["model"], r.evidence, s) for r in runs if (s := r.summary.get("spillover"))]
+    by_model = models([(model, spillover) for model, _, spillover in spills])
+    drawn: dict[str, Figure] = {}
+    for at, run in enumerate(runs):
+        drawn |= {f"{at}/{name}": one for name, one in figures_of(run.summary).items()}
+    drawn |= {"0/models": by_model} if by_model else {}
+    specifications = {name: one.embedded() for name, one in drawn.items()}
+    looks = {
+        scheme: {"screen": config(colours), "phone": config(colours, narrow=True)}
+        for scheme, colours in (("light", LIGHT), ("dark", DARK))
+    }
     evidence = " · ".join(dict.fromkeys(run.evidence for run in runs if run.evidence))
     return environment.get_template("template.html").render(
         runs=runs,
         title=runs[0].title if len(runs) == 1 else f"{len(runs)} runs",
         evidence=evidence,
         about_real_models=about_real_models(evidence),
-        by_model=models_table([run.data for run in runs]),
-        side_effects=SIDE_EFFECTS,
-        policy=f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:",
-        style=Markup((HERE / "style.css").read_text(encoding="utf-8")),
+        figures=drawn,
+        by_model=models_table(spills),
+        policy=f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'",
+        style=Markup(styles() + (HERE / "style.css").read_text(encoding="utf-8")),
         scripts=[Markup(script) for script in scripts],
-        data=Markup(_json({"runs": [run.data for run in runs]})),
+        data=Markup(_json({"runs": [run.data for run in runs], "figures": specifications, "looks": looks})),
     )
-
-
-def _plotly() -> str:
-    """plotly.js as the plotly package carries it."""
-    from plotly.offline import get_plotlyjs
-
-    return str(get_plotlyjs())
 
 
 def _sha256(script: str) -> str:
