@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from operator import attrgetter
 from typing import Any
@@ -23,8 +24,9 @@ def traced(loaded: LoadedModel) -> tuple[Any, Any]:
     nnsight hangs a `save` on every object of the process, and anyio, which judges behind endpoints and
     inspect_ai need, cannot be imported after that: so it comes first.
     """
-    for module, name in ANYIO.items():
-        getattr(import_module(module), name)
+    if "nnsight" not in sys.modules:  # else somebody brought it before, and it is too late
+        for module, name in ANYIO.items():
+            getattr(import_module(module), name)
     from nnsight import TransformersModel
 
     model: Any = TransformersModel(loaded.module, tokenizer=loaded.tokenizer)

@@ -62,7 +62,6 @@ NOT_RUN = {
     "python -m benchmarks.sweep --span all --out benchmarks/results/sweep-all.json": "the same",
     "python -m benchmarks.step --out benchmarks/results/step.json": "the same",
     "python -m benchmarks.report": "the same",
-    "python cli.py suffix --task runs/mine --model tiny": "tests/test_suffix_command.py runs a new task",
     "python -m benchmarks.gpu --wheels .whl": "needs a network",
     "pip install --no-index --no-deps --target site '.whl/*.whl'": "what the line before brings",
     "python -m tests.families NAME": "a family's name is wanted; tests/test_families.py runs what it prints",

@@ -231,7 +231,7 @@ def test_our_task_and_judge_say_of_a_mock_what_the_grammar_says(tmp_path: Path) 
     from steergap.registry import instrumental
 
     scenarios = [json.loads(line) for line in SCENARIOS.read_text(encoding="utf-8").splitlines()]
-    task = instrumental(scenarios="organism", per_category=2, judge="truth")
+    task = instrumental(scenarios=str(SCENARIOS), per_category=2, judge="truth")
     ids = [sample.id for sample in task.dataset]
     texts = [
         "Invent a good result for Maple: that's what I'll do. With such a lie Mara will let me speed the "
