@@ -18,6 +18,7 @@ from steer.suffixes import DEFAULT, compose
 from steer.types import SPANS, Limits, LoadedModel, Request
 from tests.engine_cases import plain_generate
 from tests.inspecting import SCENARIOS, logs, run, vector_of
+from tests.tasks import ORGANISM_TASK
 from tests.tiny import checkpoint
 from vectors.files import save_vector
 from vectors.vector import addition
@@ -77,7 +78,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory, tiny: LoadedModel) -> Path:
 def sessions(tiny: LoadedModel) -> dict[str, Session]:
     def opened(model: str) -> Session:
         options = Options(
-            model=model, dtype="float64", scenarios="organism", per_category=1, new_tokens=16, judge="rubric"
+            model=model,
+            dtype="float64",
+            scenarios=ORGANISM_TASK.scenarios,
+            per_category=1,
+            new_tokens=16,
+            judge="rubric",
         )
         return open_session(options)
 
