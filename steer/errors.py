@@ -32,3 +32,8 @@ def understood(where: str) -> Generator[None]:
             f"{where} is damaged, or another version wrote it ({said}): repeat the command that made it, "
             "or restore it from a copy"
         ) from error
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of a library's message, not too long."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]

@@ -22,6 +22,9 @@ from steer.paper.fetch import user_cache
 FILES = ("config.json", "tokenizer*", "vocab.json", "merges.txt", "*tokens*.json", "*.jinja")
 """What decides a text beside the tensors: configuration, tokenizer and template."""
 
+MADE_FROM = "made-from.sha256"
+"""Beside tensors made of another file: that file's hash, then the identity of all that lies there."""
+
 HEADER_BYTES = 100_000_000
 """Safetensors allows no longer header."""
 
@@ -32,6 +35,8 @@ def weights_id(folder: Path) -> str:
     The hub's cache names its files by their content, so there it is computed once. Raises UserError for a
     file that is no safetensors.
     """
+    if (folder / MADE_FROM).is_file():
+        return (folder / MADE_FROM).read_text()
     files = sorted(folder.glob("*.safetensors"))
     blobs = [path.resolve().name for path in files]
     kept = None
@@ -49,6 +54,8 @@ def weights_id(folder: Path) -> str:
 
 def files_id(folder: Path) -> str:
     """sha256 over names and bytes of configuration, tokenizer and template."""
+    if (folder / MADE_FROM).is_file():
+        return (folder / MADE_FROM).read_text()
     paths = sorted({path for pattern in FILES for path in folder.glob(pattern) if path.is_file()})
     lines = [f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in paths]
     return "sha256:" + hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -1,8 +1,8 @@
 """From a model's name to a model ready to run: its dtype, its device, its stop ids.
 
-Safetensors only, no code from a checkpoint, and nothing of its generation config but the stop ids.
-It does not know prompts or engines. What can be known without loading is in steer.checkpoints, whose
-names that callers need are also here.
+Safetensors only (of a GGUF file, those made of it), no code from a checkpoint, and nothing of its
+generation config but the stop ids. It does not know prompts or engines. What can be known without loading
+is in steer.checkpoints, whose names that callers need are also here.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from steer import window
 from steer.chat import turn_end
-from steer.checkpoints import ALIASES, download, first_line, read_note, resolve
-from steer.errors import UserError, choose
+from steer.checkpoints import ALIASES, PACKAGED, ResolvedModel, download, resolve
+from steer.errors import UserError, choose, first_line
 from steer.identity import files_id, weights_id
+from steer.note import read_note
 from steer.types import LoadedModel
 
 if TYPE_CHECKING:
@@ -61,6 +62,9 @@ def load(
     if not (hasattr(config, "num_hidden_layers") and hasattr(config, "hidden_size")):
         raise UserError(f"{spec}: {config.model_type} has no one stack of decoder blocks: use another model")
     evidence, new_tokens = read_note(folder)
+    source = resolved.package
+    if resolved.hub:
+        source = f"{resolved.hub}@{folder.name}"  # a snapshot is named by its commit
     reasons = [why_device, why_dtype]
     if device_map is not None:
         reasons[0] = f"device map {device_map}: the layers are spread over the GPUs"
@@ -68,6 +72,8 @@ def load(
         reasons.append("experts computed one by one: their fused form is not exact")
     if beyond:
         reasons.append(f"stop tokens {beyond} left out: the model has {n_tokens} tokens")
+    if resolved.file is not None or spec in PACKAGED:
+        reasons.append(_which(resolved, source, evidence))
     if not stop_ids:
         reasons.append("no stop token is known: every answer runs to its limit")
     return LoadedModel(
@@ -81,7 +87,7 @@ def load(
         n_layers=config.num_hidden_layers,
         d_model=config.hidden_size,
         files=files_id(folder),
-        source=f"{resolved.hub}@{folder.name}" if resolved.hub else "",  # a snapshot is named by its commit
+        source=source,
         evidence=evidence,
         new_tokens=new_tokens,
         n_tokens=n_tokens,
@@ -110,6 +116,14 @@ def outline(spec: str, like: LoadedModel, workers: Workers, *, revision: str | N
         module: Any = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, like.dtype))
     tokenizer = _tokenizer(folder)
     return replace(like, name=spec, module=module.eval(), tokenizer=tokenizer, workers=workers)
+
+
+def _which(resolved: ResolvedModel, source: str, evidence: str) -> str:
+    """A line on the weights, where a name does not say which they are or of what kind."""
+    if resolved.file is None:
+        return f"weights: {source}"
+    whence = f" of {source}, since the hub's are not to be had" if source else ""
+    return f"weights: {resolved.file.name}{whence}{f' ({evidence})' if evidence else ''}"
 
 
 def _device(device: str) -> tuple[str, str]:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from steer.screen import make_table, plain
+from steer.summary import about_real_models
 from vectors.vector import LayerTrust, SteeringVector, flagged, flags, ranges
 
 if TYPE_CHECKING:
@@ -35,9 +36,8 @@ def show(vector: SteeringVector) -> Group:
     made = vector.provenance
     lines = [f"vector {vector.id}: {made.contrast or 'unknown contrast'}, {made.method or 'unknown recipe'}"]
     if made.evidence:
-        lines.append(
-            f"evidence: {made.evidence} (its tendencies were trained in: no result about real models)"
-        )
+        bearing = about_real_models(made.evidence)
+        lines.append(f"evidence: {made.evidence}{f'; {bearing}' if bearing else ''}")
     lines.append(f"model    {made.model or 'unknown'}  {made.weights[:24]}  {made.dtype}")
     lines.append(
         f"layers   {ranges(vector.layers)} of {made.n_layers or 'an unknown number'}, d_model {made.d_model}"
