@@ -130,7 +130,7 @@ def _fault(folder: Path) -> str:
         if (folder / "adapter_config.json").is_file():
             return "a peft adapter, not a model: give the model and the adapter apart"
         if held := sorted(folder.glob("*.gguf")):
-            return f"a folder that holds {held[0].name}: give that file"
+            return f"holds {held[0].name} and no config.json: give that file"
         return "no config.json in it: give a folder written by save_pretrained"
     try:
         read_json(folder / "config.json")
@@ -149,9 +149,9 @@ def _fault(folder: Path) -> str:
                 "copy or download the model again"
             )
     elif not any(folder.glob("*.safetensors")):
-        other = sorted(
-            p.name for p in folder.iterdir() if p.suffix in (".bin", ".pt", ".pth", ".gguf", ".ckpt")
-        )
+        if held := sorted(folder.glob("*.gguf")):
+            return f"holds {held[0].name} and no .safetensors: give that file"
+        other = sorted(p.name for p in folder.iterdir() if p.suffix in (".bin", ".pt", ".pth", ".ckpt"))
         if other:
             return f"holds {other[0]} but no .safetensors: only safetensors are read, so convert it first"
         return "no weights (*.safetensors) in it: copy or download the model again"

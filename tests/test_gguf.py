@@ -193,7 +193,7 @@ def test_what_cannot_be_read_whole_is_refused(original: Path, tmp_path: Path, ca
         assert "copy it again" in refused(file)
     turns = {"rope_freqs.weight": np.ones(4, np.float32)}
     assert "transformers leaves out 4 of its numbers" in refused(write(original, file, extra=turns))
-    scaled = write(original, file, **{"llama.rope.scaling.type": "yarn"})
+    scaled = write(original, file, Q.F32, **{"llama.rope.scaling.type": "yarn"})
     assert "transformers leaves out its rope scaling (yarn)" in refused(scaled)
     assert set(cache.glob("gguf/*")) == before
 
@@ -203,7 +203,7 @@ def test_a_folder_named_like_a_file_names_the_file_in_it(original: Path, tmp_pat
     folder.mkdir()
     assert "no config.json in it" in refused(folder)
     write(original, folder / "tiny.gguf")
-    assert "a folder that holds tiny.gguf: give that file" in refused(folder)
+    assert "holds tiny.gguf and no config.json: give that file" in refused(folder)
     with pytest.raises(UserError, match="'v1' is of a hub repository"):
         resolve(str(folder / "tiny.gguf"), revision="v1")
 

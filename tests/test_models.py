@@ -227,7 +227,7 @@ def test_a_hub_model_without_safetensors_is_refused(hub: HubServer, tmp_path: Pa
 
 
 def test_unknown_names_get_the_nearest() -> None:
-    allowed = f"organism, {', '.join(ALIASES)}, a hub id (ORGANISATION/NAME) or a folder"
+    allowed = f"organism, {', '.join(ALIASES)}, a hub id (ORGANISATION/NAME), a folder or a .gguf file"
     assert refusal("qwen3-4b-thinkin") == (
         f"unknown model 'qwen3-4b-thinkin': allowed are {allowed}; did you mean 'qwen3-4b-thinking'?"
     )
@@ -241,7 +241,9 @@ def test_missing_folders_are_named(tmp_path: Path) -> None:
     )
     path = tmp_path / "model.safetensors"
     path.touch()
-    assert refusal(str(path)) == f"{path}: a file, not a model folder: give the folder it lies in"
+    assert refusal(str(path)) == (
+        f"{path}: a file, not a model folder: give the folder it lies in, or a .gguf file"
+    )
 
 
 def test_a_revision_is_of_the_hub(tiny: Path) -> None:
@@ -269,6 +271,7 @@ INDEX = {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-000
         ("model.safetensors", {}, "no weights (*.safetensors) in it: copy or download the model again"),
         ("model.safetensors", {"pytorch_model.bin": ""}, "holds pytorch_model.bin but no .safetensors: only "
          "safetensors are read, so convert it first"),
+        ("model.safetensors", {"m.gguf": "GGUF"}, "holds m.gguf and no .safetensors: give that file"),
         ("model.safetensors", {"model.safetensors.index.json": json.dumps(INDEX),
          "model-00001-of-00002.safetensors": ""}, "1 of 2 weight files are missing (first: "
          "model-00002-of-00002.safetensors): copy or download the model again"),
