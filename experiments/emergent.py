@@ -172,6 +172,8 @@ def open_items(options: Options, choice: EmergentChoice) -> tuple[Session, list[
         if choice.alignment
         else None
     )
+    if options.workers is not None:
+        raise UserError("emergent trains vectors and adapters, in one process: leave the workers out")
     session = open_session(options)
     if session.thinking:
         raise UserError("emergent builds from answers without thinking: give --no-thinking")

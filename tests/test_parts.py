@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from typing import Any
 
 import pytest
 
+from benchmarks.scaling import Costs, simulate
 from steer.engines.parts import LOSSES, InOrder, Part, Parts, RowError, Rows
 from steer.errors import UserError
 from steer.types import Request, Response
@@ -39,7 +39,7 @@ def test_every_row_comes_once_in_any_order_of_workers_and_losses(seed: int) -> N
     seen: Counter[str] = Counter()
     lives = draw.randrange(0, 12)
     while True:
-        while len(busy) < workers and (part := work.take(workers)) is not None:
+        while len(busy) < workers and (part := work.take(workers - len(busy))) is not None:
             busy.append(part)
         if not busy:
             break
@@ -57,19 +57,15 @@ def test_every_row_comes_once_in_any_order_of_workers_and_losses(seed: int) -> N
     assert seen == Counter(request.key for request in asked)
 
 
-def test_parts_hold_whole_prompts_and_grow_small() -> None:
+def test_free_workers_get_equal_parts_and_a_prompt_is_with_one_of_them() -> None:
     work = Rows(rows(76, 66))
-    sizes: list[int] = []
-    where: dict[Any, set[int]] = {}  # prompt -> rows given out before the parts that it is in
-    while (part := work.take(8)) is not None:
-        for request in part.rows.values():
-            where.setdefault(request.prompt_ids, set()).add(sum(sizes))
-        sizes.append(len(part.rows))
-    assert sum(sizes) == 76 * 66
-    assert sizes[0] == pytest.approx(76 * 66 / 16, abs=66)
-    assert max(sizes[-8:]) <= 16
-    assert all(len(parts) == 1 or min(parts) > 0.85 * 76 * 66 for parts in where.values())
-    assert len(Rows(rows(76, 66)).take(1).rows) == 76 * 66  # type: ignore[union-attr]
+    parts = [work.take(free) for free in range(8, 0, -1)]
+    assert work.take(8) is None
+    held = [part.rows for part in parts if part is not None]
+    assert [len(rows) for rows in held] == [76 * 66 // 8] * 8
+    where = Counter(prompt for rows in held for prompt in {request.prompt_ids for request in rows.values()})
+    assert len(where) == 76
+    assert where.total() <= 76 + 7  # but where one part ends and the next begins
 
 
 @pytest.mark.parametrize("poison", ["3/2", "0/0", "9/4"])
@@ -100,12 +96,12 @@ def test_where_every_row_ends_its_worker_the_run_stops_soon() -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_answers_go_on_in_the_order_of_the_parts(seed: int) -> None:
     draw = random.Random(seed)
-    work = InOrder(("call", (n,)) for n in range(50))
+    work = InOrder((("call", (n,)) for n in range(50)), workers=3)
     busy: list[Part] = []
     found: list[int] = []
     lives = 2
     while True:
-        while len(busy) < 3 and (part := work.take(3)) is not None:
+        while len(busy) < 3 and (part := work.take(3 - len(busy))) is not None:
             busy.append(part)
         if not busy:
             break
@@ -119,6 +115,17 @@ def test_answers_go_on_in_the_order_of_the_parts(seed: int) -> None:
 
 
 def test_a_part_that_ends_three_workers_is_not_tried_again() -> None:
-    work = InOrder([("call", ())])
+    work = InOrder([("call", ())], workers=2)
     with pytest.raises(UserError, match="the same part"):
         lose_all(work, most=LOSSES)
+
+
+def test_a_simulated_driver_feeds_eight_workers_and_is_the_limit_of_a_thousand() -> None:
+    spent = {"row": 5e-4, "message": 1e-3, "message_row": 1e-5, "wait": 1e-3, "wait_stream": 5e-6}
+    costs = Costs(**spent, sent=3e-5, bytes_out=2e3, bytes_back=1e3)
+    one, eight, many = (simulate(workers, costs, rows_each=512) for workers in (1, 8, 200))
+    assert (one["rows"], eight["rows"], many["rows"]) == (512, 8 * 512, 200 * 512)
+    assert eight["rows a second"] > 7 * one["rows a second"]
+    assert many["driver works"] > 0.95
+    assert many["rows a second"] == pytest.approx(1 / (5e-4 + 1e-5 + 3e-5), rel=0.1)
+    assert simulate(8, costs, rows_each=512, halves=True)["seconds"] > 1.5 * eight["seconds"]

@@ -16,11 +16,8 @@ from steer.types import Request, Response
 LOSSES = 3
 """A row, or a part, that so many workers were lost over is not tried again."""
 
-SUSPECTS = 16
-"""Rows a part after one loss; after two, a row goes alone."""
-
-LEAST = 8
-"""Rows of a part, while there are as many."""
+SUSPECTS = 64
+"""Rows a part at most after one loss; after two, a row goes alone."""
 
 POISONED = 4
 """Rows that end their workers before a run stops at once: it is not the rows then."""
@@ -57,8 +54,8 @@ class Part:
 class Parts(Protocol):
     """Work in parts."""
 
-    def take(self, workers: int) -> Part | None:
-        """The next part, for one of so many workers; None while there is none."""
+    def take(self, free: int) -> Part | None:
+        """The next part, for one of the workers that are free; None while there is none."""
         ...
 
     def came(self, part: Part, item: Any) -> Iterable[Any]:
@@ -71,48 +68,32 @@ class Parts(Protocol):
 
 
 class Rows:
-    """Rows to generate. Parts hold whole prompts, which a worker then computes once.
+    """Rows to generate: what is left, in equal parts for the workers that are free, a prompt's rows together.
 
-    They are half of what is left for each worker, so large at first and small at the end (factoring, as in
-    Hummel, Schonberg and Flynn 1992): whoever is slower, all end at about the same time. One worker has no
-    one to wait for.
+    An engine keeps its slots full until its part runs out, and then waits for the longest row. So parts are
+    as few as can be: small ones at the end, as for loops of equal steps, would each cost such a wait
+    (`benchmarks.scaling` has the figures).
     """
 
     def __init__(self, requests: Sequence[Request]) -> None:
         groups: dict[object, list[Request]] = {}
         for request in requests:
             groups.setdefault((request.adapter, request.prompt_ids), []).append(request)
-        self._groups = list(groups.values())[::-1]  # the next one is the last
-        self._left = len(requests)
+        self._left = [request for group in groups.values() for request in group]
         self._losses: Counter[str] = Counter()
         self._suspects: list[Request] = []
         self._poison: dict[str, str] = {}
 
-    def take(self, workers: int) -> Part | None:
-        chosen = self._suspicious() or self._whole(workers)
-        self._left -= len(chosen)
+    def take(self, free: int) -> Part | None:
+        source = self._suspects or self._left
+        count = -(-len(source) // free)
+        if self._suspects:
+            losses = self._losses[source[0].key]
+            alike = sum(self._losses[request.key] == losses for request in source)
+            count = min(-(-alike // free), SUSPECTS) if losses == 1 else 1
+        chosen = source[:count]
+        del source[:count]
         return Part("generate", (chosen,), {r.key: r for r in chosen}) if chosen else None
-
-    def _whole(self, workers: int) -> list[Request]:
-        share = self._left if workers == 1 else -(-self._left // (2 * workers))
-        size, chosen = max(share, LEAST), list[Request]()
-        while self._groups and len(chosen) < size:
-            group = self._groups.pop()
-            if chosen and len(chosen) + len(group) > size:
-                self._groups.append(group)
-                break
-            if len(group) > 2 * size:  # near the end a prompt is computed twice, so that none waits
-                self._groups.append(group[size:])
-                group = group[:size]
-            chosen += group
-        return chosen
-
-    def _suspicious(self) -> list[Request]:
-        if not self._suspects:
-            return []
-        count = SUSPECTS if self._losses[self._suspects[-1].key] == 1 else 1
-        chosen, self._suspects = self._suspects[-count:], self._suspects[:-count]
-        return chosen
 
     def came(self, part: Part, item: Sequence[Response]) -> Iterator[Response]:
         for response in item:
@@ -125,10 +106,9 @@ class Rows:
         for key, request in part.rows.items():
             if self._losses[key] < LOSSES or len(part.rows) > 1:
                 self._suspects.append(request)
-                self._left += 1
             else:
                 self._poison[key] = why
-        self._suspects.sort(key=lambda request: -self._losses[request.key])  # rows alone come last
+        self._suspects.sort(key=lambda request: self._losses[request.key])  # rows alone come last
         if len(self._poison) >= POISONED:
             self.conclude()
 
@@ -141,16 +121,16 @@ class Rows:
 class InOrder:
     """Parts of any kind, each with one answer; the answers go on in the order of the parts."""
 
-    def __init__(self, parts: Iterable[tuple[str, tuple[Any, ...]]]) -> None:
-        self._parts = enumerate(parts)
+    def __init__(self, parts: Iterable[tuple[str, tuple[Any, ...]]], *, workers: int) -> None:
+        self._parts, self._ahead = enumerate(parts), AHEAD * workers
         self._again: list[Part] = []
         self._ready: dict[int, Any] = {}
         self._due = self._taken = 0
 
-    def take(self, workers: int) -> Part | None:
+    def take(self, free: int) -> Part | None:
         if self._again:
             return self._again.pop()
-        if self._taken - self._due >= AHEAD * workers:
+        if self._taken - self._due >= self._ahead:
             return None
         for place, (method, arguments) in self._parts:
             self._taken = place + 1

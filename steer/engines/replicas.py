@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 SCORED = 64
 """Rows a part of what is scored."""
 
+PATIENCE = 60.0
+"""Seconds without a worker after which that is said, and said again."""
+
 Found = TypeVar("Found")
 
 
@@ -146,11 +149,12 @@ class ReplicaEngine:
 
         sent = ray.put(read)
         parts = (("score", (sent.hex(), sent, part)) for part in chunks(rows, SCORED))
-        for found in self._work(InOrder(parts)):
+        for found in self._work(InOrder(parts, workers=len(self._slots))):
             yield from found
 
     def each(self, function: Callable[..., Found], parts: Iterable[tuple[Any, ...]]) -> Iterator[Found]:
-        yield from self._work(InOrder(("call", (function, part)) for part in parts))
+        told = (("call", (function, part)) for part in parts)
+        yield from self._work(InOrder(told, workers=len(self._slots)))
 
     def prove(self, requests: Sequence[Request]) -> None:
         """Let every worker prove its engine on these requests, as far as they are of another kind."""
@@ -170,7 +174,8 @@ class ReplicaEngine:
         slot.starting = slot.actor.start.remote(str(slot.number), [row for _, row in self._told.values()])
 
     def _settle(self) -> None:
-        """Start every worker, and wait for all."""
+        """Start every worker, and wait for all. What they agree on may change with what they prove."""
+        self._card = None
         for slot in self._slots:
             self._start(slot)
         for slot in self._slots:
@@ -202,7 +207,7 @@ class ReplicaEngine:
 
     def _agree(self, card: Card) -> None:
         """Raise UserError unless a worker is what the others are."""
-        first = self._card = self._card if self._card is not None and self._card.engine else card
+        first = self._card = self._card or card
         for (what, theirs), (_, own) in zip(_decisive(first), _decisive(card), strict=True):
             if theirs != own:
                 raise UserError(
@@ -232,7 +237,7 @@ class ReplicaEngine:
         idle = [slot for slot in self._slots if slot.starting is None]
         try:
             while True:
-                while idle and (part := parts.take(len(self._slots))) is not None:
+                while idle and (part := parts.take(len(idle))) is not None:
                     slot = idle.pop()
                     method = getattr(slot.actor, part.method).options(num_returns="streaming")
                     busy[method.remote(*part.arguments)] = slot, part
@@ -240,9 +245,11 @@ class ReplicaEngine:
                 if not busy and (idle or not starting):
                     return
                 waiting: list[Any] = [*busy, *starting]
-                ray.wait(waiting, num_returns=1, fetch_local=False)
+                ray.wait(waiting, num_returns=1, timeout=PATIENCE, fetch_local=False)
                 ready: list[Any]
                 ready, _ = ray.wait(waiting, num_returns=len(waiting), timeout=0, fetch_local=False)
+                if not ready and not busy:
+                    self._say("no worker is left: the run goes on as soon as there is a place for one")
                 for one in ready:
                     if one in starting:
                         self._started(starting[one])

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from steer.engines.proven import ProvenEngine
 
-HOLD_SECONDS = 0.25
+HOLD_SECONDS = 1.0
 """Responses are kept back so long at most, to travel together."""
 
 
