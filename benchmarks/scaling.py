@@ -93,22 +93,24 @@ def requests(prompts: int, cells: int) -> list[Request]:
     ]
 
 
-def measure(*, rows: int = 4000) -> Costs:
+def measure(*, rows: int = 1200, repeats: int = 7) -> Costs:
     """The costs on this machine, with what a run really does."""
     import ray
     from transformers import AutoTokenizer
 
     tokenizer: Any = AutoTokenizer.from_pretrained(ORGANISM)
     loaded = replace(fakes.loaded(), tokenizer=tokenizer)
-    with tempfile.TemporaryDirectory() as folder, RunStore(Path(folder) / "run") as store:
-        items = fakes.scenarios(rows // 4)
-        plan = fakes.planned(items)
-        store.claim(fakes.CONFIG)
-        store.add_plan(items, plan.prompts.values(), plan.rows)
-        judge = fakes.FakeJudge()
-        began = time.perf_counter()
-        pipeline.run(store, plan, loaded, Instant(), judge, tick=lambda *_: None)
-        row = (time.perf_counter() - began) / len(plan.requests)
+    taken_rows: list[float] = []
+    for _ in range(repeats):
+        with tempfile.TemporaryDirectory() as folder, RunStore(Path(folder) / "run") as store:
+            items = fakes.scenarios(rows // 4)
+            plan = fakes.planned(items)
+            store.claim(fakes.CONFIG)
+            store.add_plan(items, plan.prompts.values(), plan.rows)
+            judge = fakes.FakeJudge()
+            began = time.perf_counter()
+            pipeline.run(store, plan, loaded, Instant(), judge, tick=lambda *_: None)
+            taken_rows.append((time.perf_counter() - began) / len(plan.requests))
 
     asked = requests(64, 66)
     began = time.perf_counter()
@@ -161,7 +163,7 @@ def measure(*, rows: int = 4000) -> Costs:
         waits[count] = (time.perf_counter() - began) / 20
     ray.shutdown()
     return Costs(
-        row=row,
+        row=min(taken_rows),  # other work on the machine only adds
         message=taken[1],
         message_row=max(0.0, (taken[50] - taken[1]) / 49),
         wait=waits[1],

@@ -29,6 +29,12 @@ from steer.types import Engine
 
 SCENARIOS = Path("organism/scenarios/evaluation.jsonl")
 
+LIKE_OURS: dict[str, Any] = {
+    "log_to_driver": False,
+    "logging_level": "ERROR",
+    "_system_config": {"worker_niceness": 0},  # else other work on the machine would come before them
+}
+
 
 def measure(*, cells: int, scenarios: int, repeats: int) -> dict[str, Any]:
     import ray
@@ -37,7 +43,7 @@ def measure(*, cells: int, scenarios: int, repeats: int) -> dict[str, Any]:
     loaded = models.load("organism")
     grid = sweep(loaded, SCENARIOS, count=scenarios, cells=cells, span="last", new=loaded.new_tokens)
     rows = [row for cell in grid for row in cell]
-    ray.init("local", num_cpus=2, include_dashboard=False, object_store_memory=2**27, log_to_driver=False)
+    ray.init("local", num_cpus=2, include_dashboard=False, object_store_memory=2**27, **LIKE_OURS)
     asked = ModelSource("organism", None, "auto", "cpu", None, "auto", None)
     ways: dict[str, Engine] = {"alone": make_engine("auto", loaded)}
     for count, name in ((1, "one worker"), (2, "two workers")):

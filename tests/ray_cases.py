@@ -22,6 +22,7 @@ RAY: dict[str, Any] = {
     "num_gpus": 4,  # of which there is none: Ray counts what it is told
     "include_dashboard": False,
     "object_store_memory": 80 * 2**20,
+    "_system_config": {"worker_niceness": 0},
     "log_to_driver": False,
     "logging_level": "CRITICAL",
 }

@@ -284,6 +284,7 @@ def scenarios_at(path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_command_interrupted_leaves_no_process_and_goes_on_with_one_alone(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

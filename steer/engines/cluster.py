@@ -77,6 +77,7 @@ def _connect(address: str | None) -> None:
                 num_cpus=torch.get_num_threads(),
                 include_dashboard=False,
                 object_store_memory=STORE_BYTES,
+                _system_config={"worker_niceness": 0},  # they are the run: nothing here goes before them
                 **quiet,
             )
         else:
