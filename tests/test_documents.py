@@ -173,7 +173,7 @@ def test_the_long_commands_run_whole(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_commands_on_hub_models_plan_as_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = checkpoint(tmp_path / "tiny", layers=21)
-    found = list(filter(is_hub, every_command()))
+    found = [c for c in every_command() if is_hub(c) and c not in NOT_RUN]
     for alias in {shlex.split(c)[shlex.split(c).index("--model") + 1] for c in found}:
         lay(tmp_path, model, ALIASES[alias])
     scenarios = tmp_path / "scenarios"
