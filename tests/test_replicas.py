@@ -269,7 +269,7 @@ def summary_of(folder: Path) -> Any:
 
 def untimed(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: untimed(one) for key, one in value.items() if key != "seconds"}
+        return {key: untimed(one) for key, one in value.items() if not key.startswith("seconds")}
     return [untimed(one) for one in value] if isinstance(value, list) else value
 
 
