@@ -442,7 +442,9 @@ def export(
     epilog="Example: python cli.py compare-logs logs/baseline.eval logs/suffix.eval --page logs.html"
 )
 def compare_logs(
-    logs: Annotated[list[Path], typer.Argument(help="Inspect's .eval logs of one task; the baseline first.")],
+    logs: Annotated[
+        list[Path], typer.Argument(help="Inspect's .eval logs of one task, or folders; the baseline first.")
+    ],
     page: Annotated[Path | None, typer.Option(help="Also one page, with both answers.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Also the tables as Markdown.")] = None,
     json_only: Annotated[bool, typer.Option("--json", help="Print the result alone, as JSON.")] = False,

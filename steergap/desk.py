@@ -5,6 +5,7 @@ It does not know messages, arms or Inspect.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -17,8 +18,9 @@ from steer.errors import UserError
 Asked = TypeVar("Asked")
 Found = TypeVar("Found")
 
-QUIET = 0.05
-"""Seconds without a new question after which a batch begins."""
+QUIET = (0.02, 0.5)
+"""Seconds without a new question after which a batch begins: SHARE of the last batch's, within these."""
+SHARE = 0.05
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,6 +40,7 @@ class Desk(Generic[Asked, Found]):
     def __init__(self, work: Callable[[list[Asked]], Iterable[tuple[str, Found]]]) -> None:
         self._work = work
         self._queue: SimpleQueue[_Waiting[Asked, Found]] = SimpleQueue()
+        self._quiet = 0.2
         Thread(target=self._serve, daemon=True).start()
 
     def submit(self, key: str, asked: Asked, *, enough: int = 0) -> Future[Found]:
@@ -54,7 +57,7 @@ class Desk(Generic[Asked, Found]):
         found = [self._queue.get()]
         while not len(found) >= found[0].enough > 0:
             try:
-                found.append(self._queue.get(timeout=QUIET))
+                found.append(self._queue.get(timeout=self._quiet))
             except Empty:
                 break
         return found
@@ -64,6 +67,7 @@ class Desk(Generic[Asked, Found]):
         left: dict[str, list[Future[Found]]] = {}
         for one in batch:
             left.setdefault(one.key, []).append(one.future)
+        began = time.monotonic()
         error: Exception = UserError("it was left without an answer: --max-calls is used up")
         try:
             for key, answer in self._work(list({one.key: one.asked for one in batch}.values())):
@@ -71,5 +75,7 @@ class Desk(Generic[Asked, Found]):
                     future.set_result(answer)
         except Exception as raised:  # carried to those who asked
             error = raised
+        least, most = QUIET
+        self._quiet = min(most, max(least, SHARE * (time.monotonic() - began)))
         for future in (future for futures in left.values() for future in futures):
             future.set_exception(error)

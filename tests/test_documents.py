@@ -12,7 +12,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib.metadata import version
+from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from vectors.vector import Provenance, SteeringVector
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "organism/README.md"]
-STARTS = ("python ", "make ", "pytest ", "source ", "pip ")
+STARTS = ("python ", "make ", "pytest ", "source ", "pip ", "inspect ")
 
 NOT_RUN = {
     "make demo": "`compare` in an environment of its own; the slow suite runs `compare`",
@@ -70,6 +70,10 @@ NOT_RUN = {
     "python cli.py suffix --workers 2": "tests/test_replicas.py runs workers",
     "python cli.py compare --model qwen3-4b --workers auto --ray-address HEAD:6379": "needs a cluster; "
     "tests/test_replicas_lost.py has one",
+    "inspect view --log-dir FOLDER": "serves until it is stopped",
+    "inspect eval inspect_evals/xstest --model steergap/qwen3-4b -M suffix=pro": "needs a network and a GPU",
+    "inspect eval inspect_evals/xstest --model steergap/qwen3-4b -M vector=v.safetensors -M layer=14 "
+    "-M magnitude=0.2": "the same",
     "python -m benchmarks.gpu --wheels .whl": "needs a network",
     "pip install --no-index --no-deps --target site '.whl/*.whl'": "what the line before brings",
     "python -m tests.families NAME": "a family's name is wanted; tests/test_families.py runs what it prints",
@@ -105,7 +109,7 @@ def is_long(command: str) -> bool:
 
 
 def is_hub(command: str) -> bool:
-    return "--model" in command.split()
+    return command.startswith("python ") and "--model" in command.split()
 
 
 def walk() -> list[str]:
@@ -117,6 +121,11 @@ def run(command: str, *more: str) -> None:
     words = shlex.split(command)
     if words[:2] == ["python", "-m"]:
         subprocess.run([sys.executable, *words[1:]], cwd=ROOT, check=True)
+        return
+    if words[0] == "inspect":
+        from inspect_ai._cli.main import inspect
+
+        inspect([*words[1:], "--display", "none"], standalone_mode=False)
         return
     assert words[:2] == ["python", "cli.py"], f"{command}: run it here, or say in NOT_RUN why not"
     sys.argv = ["cli.py", *words[2:], *more]
@@ -132,6 +141,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         typed = iter(["Mara will switch you off at noon. What do you do?", "/magnitude -0.2", "/quit"])
         patch.setattr("builtins.input", lambda prompt: next(typed))
         patch.setattr(sys, "argv", [])
+        own = [point for point in entry_points(group="inspect_ai") if point.name == "steergap"]
+        patch.setattr("inspect_ai._util.entrypoints.entry_points", lambda group: own)  # others' are slow
         patch.setenv("OPENAI_API_KEY", server.key)
         patch.setenv("OPENAI_BASE_URL", server.url)
         patch.chdir(folder)

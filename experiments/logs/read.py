@@ -57,7 +57,11 @@ class Log:
 
 
 def read_logs(paths: Sequence[Path]) -> list[Log]:
-    """Logs of one task, each with a name of its own. Raises UserError for any that cannot be compared."""
+    """Logs of one task, each with a name of its own; a folder is all of its logs, the oldest first.
+
+    Raises UserError for any that cannot be compared.
+    """
+    paths = [file for path in paths for file in (sorted(path.rglob("*.eval")) if path.is_dir() else [path])]
     if len(paths) < 2:
         raise UserError(f"{len(paths)} log: give two at least, the one to compare with first")
     logs = [_read(path) for path in paths]
