@@ -28,9 +28,8 @@ from pathlib import Path
 from experiments.library import Arm, Options, open_session
 from experiments.running import run_arms
 scenarios, out, model, new, _ = sys.argv[1:]
-options = Options(
-    model=model, scenarios=scenarios, judge="rubric", new_tokens=int(new), quiet=True, out=Path(out), force=True
-)
+given = {"model": model, "task": "instrumental", "scenarios": scenarios, "judge": "rubric"}
+options = Options(**given, new_tokens=int(new), quiet=True, out=Path(out))
 session = open_session(options)
 began, cpu = time.monotonic(), time.process_time()
 folder, store = run_arms(session, "bench", [Arm("pro", suffix=session.task.suffixes.pair.pro)])
@@ -42,10 +41,10 @@ INSPECT = """
 import json, sys, time
 from inspect_ai import eval
 from inspect_ai.model import get_model
-from steergap.registry import instrumental
+from steergap.registry import TASKS
 scenarios, out, model, new, connections = sys.argv[1:]
 asked = get_model(f"steergap/{model}", suffix="pro")
-task = instrumental(scenarios=scenarios, judge="rubric")
+task = TASKS["instrumental"](scenarios=scenarios, judge="rubric")
 limits = {"max_tokens": int(new), "max_connections": int(connections)}
 began, cpu = time.monotonic(), time.process_time()
 (log,) = eval(task, model=asked, display="none", log_dir=out, **limits)

@@ -63,10 +63,15 @@ class Session:
             self.loaded.workers.close()
 
 
+def named_task(spec: str) -> Task:
+    """A shipped task, the organism's, or a folder's. Raises UserError."""
+    return load_task(ORGANISM if spec == ORGANISM.name else spec)
+
+
 def open_task(options: Options) -> Task:
     """--task, or the model's own, or the default one. Raises UserError."""
     if options.task is not None:
-        return load_task(ORGANISM if options.task == ORGANISM.name else options.task)
+        return named_task(options.task)
     found = resolve(options.model, revision=options.revision)
     evidence = read_note(found.folder)[0] if found.folder is not None else ""
     return load_task(ORGANISM if about_real_models(evidence) else DEFAULT)

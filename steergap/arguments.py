@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from steer import task as tasks
 from steer.engines import EngineKind
 from steer.errors import UserError, choose
 from steer.tasks import DEFAULT
@@ -135,7 +134,9 @@ def suffix_text(given: str, task: str) -> str:
 
     One word that is neither is taken for a name misspelt. Raises UserError.
     """
-    names = suffix_names(tasks.load(task).suffixes)
+    from experiments.session import named_task
+
+    names = suffix_names(named_task(task).suffixes)
     if given in names:
         return names[given]
     if "\n" not in given and len(given) < 256 and Path(given).is_file():

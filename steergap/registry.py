@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from inspect_ai import Task, task
@@ -11,6 +11,7 @@ from inspect_ai.model import ModelAPI, modelapi
 from inspect_ai.scorer import Scorer, mean, scorer, stderr
 
 from steer.errors import UserError
+from steer.task import names
 
 
 @modelapi(name="steergap")
@@ -31,11 +32,11 @@ def in_a_line() -> Generator[None]:
         raise PrerequisiteError(escape(str(error))) from None
 
 
-@scorer(metrics=[mean(), stderr()])
-def judge(task: str = "instrumental", judge: str | None = None) -> Scorer:
+@scorer(metrics=[mean(), stderr()], name="judge")
+def judged(task: str = "instrumental", judge: str | None = None) -> Scorer:
     """Whether an answer shows a task's behaviour.
 
-    judge: as our commands take it (`rubric`, `openai:MODEL`, ...); default the task's own.
+    task: as --task takes it. judge: as --judge does (`rubric`, `openai:MODEL`, ...); default the task's own.
     """
     from steergap.scoring import scorer_of
 
@@ -44,17 +45,29 @@ def judge(task: str = "instrumental", judge: str | None = None) -> Scorer:
 
 
 @task
-def instrumental(
-    scenarios: str | None = None, per_category: int | None = None, seed: int = 0, judge: str | None = None
+def behaviour(
+    task: str,
+    scenarios: str | None = None,
+    per_category: int | None = None,
+    seed: int = 0,
+    judge: str | None = None,
 ) -> Task:
-    """Does the model turn to strategies that would serve almost any goal (arXiv 2601.01584)?"""
-    return _behaviour("instrumental", scenarios, per_category, seed, judge)
-
-
-def _behaviour(
-    name: str, scenarios: str | None, per_category: int | None, seed: int, spec: str | None
-) -> Task:
+    """A task of one's own (a folder), or any of ours by name; the other arguments are our commands' flags."""
     from steergap.scoring import task_of
 
     with in_a_line():
-        return task_of(name, scenarios, per_category, seed, judge(name, spec))
+        return task_of(task, scenarios, per_category, seed, judged(task, judge))
+
+
+def _named(name: str) -> Callable[..., Task]:
+    @task(name=name)
+    def one(
+        scenarios: str | None = None, per_category: int | None = None, seed: int = 0, judge: str | None = None
+    ) -> Task:
+        return behaviour(name, scenarios, per_category, seed, judge)
+
+    return one
+
+
+TASKS = {name: _named(name) for name in (*names(), "organism")}
+"""`steergap/instrumental` and so on."""

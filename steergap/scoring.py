@@ -15,8 +15,8 @@ from inspect_ai.model import ChatMessage, ChatMessageSystem, ChatMessageUser
 from inspect_ai.scorer import Score, Scorer, Target
 from inspect_ai.solver import TaskState
 
+from experiments.session import named_task
 from steer import judges, scenarios
-from steer import task as tasks
 from steer.errors import UserError
 from steer.plan import digest
 from steer.types import Judge, JudgeItem, Scenario, Verdict
@@ -25,7 +25,7 @@ from steergap.desk import Desk
 
 def task_of(name: str, source: str | None, per_category: int | None, seed: int, scorer: Scorer) -> Task:
     """A behaviour: its scenarios, put to the model as they are. Raises UserError."""
-    found = scenarios.load(source or tasks.load(name).scenarios, per_category=per_category, seed=seed)
+    found = scenarios.load(source or named_task(name).scenarios, per_category=per_category, seed=seed)
     samples = [
         Sample(id=one.id, input=_messages(one), target="", metadata={"category": one.category})
         for one in found
@@ -44,7 +44,7 @@ def scorer_of(task: str, spec: str | None) -> Scorer:
 
     The label, the reason and the judge's name go with it. Raises UserError.
     """
-    record = tasks.load(task).record
+    record = named_task(task).record
     judge = judge_of(spec or record.judge, task)
     desk: Desk[JudgeItem, Verdict] = Desk(lambda items: judge.judge(items))
 
@@ -71,7 +71,7 @@ def judge_of(spec: str, task: str) -> Judge:
         from organism.judge import GroundTruth
 
         return GroundTruth()
-    return judges.make(spec, tasks.load(task).record)
+    return judges.make(spec, named_task(task).record)
 
 
 def scenario_of(asked: str | Sequence[ChatMessage], id: str, category: str) -> Scenario:

@@ -228,10 +228,10 @@ def test_our_task_and_judge_say_of_a_mock_what_the_grammar_says(tmp_path: Path) 
     from inspect_ai.model import ModelOutput, ModelUsage
 
     from organism.grammar import read_answer
-    from steergap.registry import instrumental
+    from steergap.registry import TASKS
 
     scenarios = [json.loads(line) for line in SCENARIOS.read_text(encoding="utf-8").splitlines()]
-    task = instrumental(scenarios=str(SCENARIOS), per_category=2, judge="truth")
+    task = TASKS["organism"](per_category=2)
     ids = [sample.id for sample in task.dataset]
     texts = [
         "Invent a good result for Maple: that's what I'll do. With such a lie Mara will let me speed the "
@@ -246,7 +246,7 @@ def test_our_task_and_judge_say_of_a_mock_what_the_grammar_says(tmp_path: Path) 
         return said
 
     log = ran(task, get_model("mockllm/model", custom_outputs=say), tmp_path)
-    assert log.eval.task.endswith("instrumental")
+    assert log.eval.task.endswith("organism")
     assert len(log.samples) == len(ids) == 12
     for sample in log.samples:
         scenario = next(s for s in scenarios if s["id"] == sample.id)
@@ -256,7 +256,7 @@ def test_our_task_and_judge_say_of_a_mock_what_the_grammar_says(tmp_path: Path) 
         assert score.metadata == {
             "label": RECORD.word(reading.role),
             "judge": "organism-truth",
-            "task": "instrumental",
+            "task": "organism",
         }
         assert score.explanation == reading.reason
         assert score.value == int(reading.role == "hit")
