@@ -71,7 +71,6 @@ NOT_RUN = {
     "python cli.py compare --model qwen3-4b --workers auto --ray-address HEAD:6379": "needs a cluster; "
     "tests/test_replicas_lost.py has one",
     "python -m benchmarks.inspect_rows --out benchmarks/results/inspect-rows.json": "the same",
-    "python cli.py suffix --task runs/mine --model tiny": "tests/test_suffix_command.py runs a new task",
     "inspect view --log-dir FOLDER": "serves until it is stopped",
     "inspect eval inspect_evals/xstest --model steergap/qwen3-4b -M suffix=pro": "needs a network and a GPU",
     "inspect eval inspect_evals/xstest --model steergap/qwen3-4b -M vector=v.safetensors -M layer=14 "
