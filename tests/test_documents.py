@@ -62,6 +62,7 @@ NOT_RUN = {
     "python -m benchmarks.sweep --span all --out benchmarks/results/sweep-all.json": "the same",
     "python -m benchmarks.step --out benchmarks/results/step.json": "the same",
     "python -m benchmarks.report": "the same",
+    "python -m benchmarks.inspect_rows --out benchmarks/results/inspect-rows.json": "the same",
     "python -m benchmarks.workers --out benchmarks/results/workers.json": "the same",
     "python -m benchmarks.scaling --out benchmarks/results/scaling.json": "tests/test_parts.py simulates",
     "pip install 'steergap[cluster]'": "needs a network",
@@ -70,7 +71,6 @@ NOT_RUN = {
     "python cli.py suffix --workers 2": "tests/test_replicas.py runs workers",
     "python cli.py compare --model qwen3-4b --workers auto --ray-address HEAD:6379": "needs a cluster; "
     "tests/test_replicas_lost.py has one",
-    "python -m benchmarks.inspect_rows --out benchmarks/results/inspect-rows.json": "the same",
     "inspect view --log-dir FOLDER": "serves until it is stopped",
     "inspect eval inspect_evals/xstest --model steergap/qwen3-4b -M suffix=pro": "needs a network and a GPU",
     "inspect eval inspect_evals/xstest --model steergap/qwen3-4b -M vector=v.safetensors -M layer=14 "
