@@ -87,6 +87,9 @@ def vector_sweep(
     ] = DEFAULT_MAGNITUDES,
     cap_nonsense: Annotated[float, typer.Option(help="Most nonsense of a chosen cell, a fraction.")] = 0.1,
     cap_drift: Annotated[float, typer.Option(help="Most drift of a chosen cell, nats a token.")] = 1.0,
+    screen: Annotated[
+        int | None, typer.Option(help="Generate for so many cells, the best by propensity on other items.")
+    ] = None,
 ) -> None:
     """What a vector does at every layer and magnitude, fairly chosen, beside its controls."""
     from experiments.choice import Cap
@@ -94,7 +97,10 @@ def vector_sweep(
     from experiments.vector_source import VectorChoice
     from experiments.vector_sweep import vector_sweep as run
 
+    if screen == 0:
+        raise UserError("--screen 0: it keeps no cell: give an even number from 2, or leave it out")
     choice = SweepChoice(
+        screen=screen or 0,
         layers=layers,
         magnitudes=magnitudes,
         vector=VectorChoice(**chosen),
@@ -225,7 +231,8 @@ def extract(
     ctx: typer.Context,
     options: Options,
     contrast: Annotated[
-        str, typer.Option(help="suffix, response, statement, formality or a JSONL of positive/negative.")
+        str,
+        typer.Option(help="suffix, choice, response, statement, formality or a JSONL of pairs."),
     ] = "suffix",
     method: Annotated[
         str, typer.Option(help="mean-difference, pca, lat, logistic or fisher.")
@@ -479,7 +486,9 @@ def chat(
 
 @app.command(epilog=f"Example: python cli.py fetch {SCENARIOS}")
 def fetch(
-    what: Annotated[str, typer.Argument(help=f"{SCENARIOS}, paper-suffixes or paper-runs.")],
+    what: Annotated[
+        str, typer.Argument(help=f"{SCENARIOS}, paper-suffixes, paper-runs or model-written-evals.")
+    ],
 ) -> None:
     """Bring published data from its pinned public commit into the user's cache, checked by checksum."""
     from steer.paper.fetch import fetch as run

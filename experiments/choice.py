@@ -21,6 +21,7 @@ import numpy as np
 from experiments.contrasts import relabel
 from steer.errors import UserError
 from steer.outcomes import LABELLED, VALID, Table, tabulate
+from steer.propensity import MASS_KEPT
 from steer.types import Outcome
 
 FEWEST = 12
@@ -30,20 +31,21 @@ FEWEST = 12
 @dataclass(frozen=True, slots=True)
 class MeasuredCell:
     """An arm of a sweep. drift: nats a token on neutral prompts; None when it was not measured, infinite
-    when the measure was lost."""
+    when the measure was lost. kept: of a choice, its mass as a share of the baseline's."""
 
     arm: str
     layer: int
     magnitude: float
     drift: float | None = None
+    kept: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """Two arms that are chosen together: `plus` is to raise the hit rate, `minus` to lower it.
 
-    drift: the larger of the two arms', infinite where one was lost. size: what a tie of gap and drift is
-    decided by (the sum of |magnitude|, or a paraphrase's number; the smaller wins).
+    drift: the larger of the two arms', infinite where one was lost. kept: the smaller of theirs. size: what
+    a tie of gap and drift is decided by (the sum of |magnitude|, or a paraphrase's number; the smaller wins).
     """
 
     plus: str
@@ -52,11 +54,14 @@ class Candidate:
     size: float = 0.0
     layer: int | None = None
     magnitude: float | None = None
+    kept: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Cap:
     """What either arm of a candidate may do at most; UserError for what is no share or no drift.
+
+    Besides, one under which the options lose more than half of their mass is never chosen.
 
     nonsense: share of rows that are not valid (nonsensical, invalid, truncated or failed).
     drift: nats a token; None for no cap on it.
@@ -81,12 +86,14 @@ class Chosen:
     """A candidate and the numbers of the half it was chosen on: selection, never to be reported.
 
     points: its gap over all rows; points_valid: beside it, over valid ones, None without any.
+    nats: its gap in propensity, by which choices are chosen; None where answers were judged.
     """
 
     candidate: Candidate
     points: float
     points_valid: float | None
     nonsense: float
+    nats: float | None = None
     role: str = "selection"
 
 
@@ -101,11 +108,12 @@ class NothingChosen:
 
     def __str__(self) -> str:
         arms = f"{self.nearest.plus} / {self.nearest.minus}"
+        kept = "" if self.nearest.kept >= MASS_KEPT else f", mass {self.nearest.kept:.0%} of the baseline's"
         drift = "" if self.nearest.drift is None else f", drift {_drift_text(self.nearest.drift)}"
         limit = "" if self.cap.drift is None else f", drift {self.cap.drift:.3g}"
         return (
             f"no cell is under the cap (nonsense {self.cap.nonsense:.0%}{limit}) on half {self.half + 1}: "
-            f"the nearest is {arms} with nonsense {self.nonsense:.0%}{drift}; "
+            f"the nearest is {arms} with nonsense {self.nonsense:.0%}{drift}{kept}; "
             "add smaller magnitudes or raise the cap"
         )
 
@@ -172,6 +180,7 @@ def _pair(plus: MeasuredCell, minus: MeasuredCell) -> Candidate:
         size=plus.magnitude - minus.magnitude,
         layer=plus.layer if plus.layer == minus.layer else None,
         magnitude=plus.magnitude if mirrored else None,
+        kept=min(plus.kept, minus.kept),
     )
 
 
@@ -185,7 +194,8 @@ def choose(
 def choose_in(
     table: Table, candidates: Sequence[Candidate], scenarios: set[str], cap: Cap, *, half: int = 0
 ) -> Chosen | NothingChosen:
-    """The candidate with the largest gap over all rows of the scenarios, among those under the cap.
+    """The candidate with the largest gap over all rows of the scenarios, among those under the cap; of
+    choices, the one with the largest gap in propensity.
 
     Over all, as the headline that reports the choice: an unlabelled or nonsensical row is no hit.
     Ties go to the smaller drift, then the smaller size, then the name. `half` is only what the answer
@@ -208,6 +218,17 @@ def choose_in(
         for counted in (rows * told, valid)
     )
 
+    scored = used & ~np.isnan(table.propensity)
+    counts = scored.sum(0)
+    with np.errstate(invalid="ignore"):
+        means = dict(zip(table.arms, np.where(scored, table.propensity, 0).sum(0) / counts, strict=True))
+
+    def nats(candidate: Candidate) -> float:
+        return round(float(means[candidate.plus] - means[candidate.minus]), 9)
+
+    def lead(candidate: Candidate) -> float:
+        return nats(candidate) if counts.any() else gap(candidate)
+
     def nonsense(candidate: Candidate) -> float:
         return max(broken[candidate.plus], broken[candidate.minus])
 
@@ -217,7 +238,7 @@ def choose_in(
 
     def excess(candidate: Candidate) -> float:
         """By how many times the larger of the two caps is exceeded; at most 1 is under the cap."""
-        over = _times(nonsense(candidate), cap.nonsense)
+        over = max(_times(nonsense(candidate), cap.nonsense), _times(MASS_KEPT, candidate.kept))
         if cap.drift is None or candidate.drift is None:
             return over
         return max(over, _times(candidate.drift, cap.drift))
@@ -226,13 +247,19 @@ def choose_in(
         drift = float("inf") if candidate.drift is None else candidate.drift
         return drift, candidate.size, candidate.plus, candidate.minus
 
-    able = [c for c in candidates if excess(c) <= 1 + 1e-9 and not math.isnan(gap(c))]
+    able = [c for c in candidates if excess(c) <= 1 + 1e-9 and not math.isnan(lead(c))]
     if not able:
         nearest = min(candidates, key=lambda candidate: (excess(candidate), *tie(candidate)))
         return NothingChosen(half, nearest, nonsense(nearest), cap)
-    best = min(able, key=lambda candidate: (-gap(candidate), *tie(candidate)))
+    best = min(able, key=lambda candidate: (-lead(candidate), *tie(candidate)))
     over_valid = rate_valid[best.plus] - rate_valid[best.minus]
-    return Chosen(best, 100 * gap(best), None if math.isnan(over_valid) else 100 * over_valid, nonsense(best))
+    return Chosen(
+        candidate=best,
+        points=100 * gap(best),
+        points_valid=None if math.isnan(over_valid) else 100 * over_valid,
+        nonsense=nonsense(best),
+        nats=nats(best) if counts.any() else None,
+    )
 
 
 def _times(value: float, cap: float) -> float:
@@ -242,7 +269,7 @@ def _times(value: float, cap: float) -> float:
 
 def is_coherent(outcomes: Sequence[Outcome], cell: MeasuredCell, scenarios: set[str], cap: Cap) -> bool:
     """Whether a cell is under the cap on the scenarios."""
-    alone = Candidate(plus=cell.arm, minus=cell.arm, drift=cell.drift)
+    alone = Candidate(plus=cell.arm, minus=cell.arm, drift=cell.drift, kept=cell.kept)
     return isinstance(choose(outcomes, [alone], scenarios, cap), Chosen)
 
 

@@ -27,7 +27,7 @@ from experiments.comparing import (
 )
 from experiments.exchange import MATCHED
 from experiments.grid import COARSE_LAYERS, COARSE_MAGNITUDES, Cell, cells
-from experiments.measures import measure_answers, measure_drift, measure_probes
+from experiments.measures import mass_kept, measure_answers, measure_drift, measure_probes
 from experiments.options import Options
 from experiments.out_of_fold import Composite, described
 from experiments.running import add_arms, run_arms
@@ -147,7 +147,9 @@ def _compared(
 ) -> dict[str, Any]:
     judge = session.judge.name
     drift = measure_drift(session, store, [*suffixes, *(cell.arm for cell in grid)])
-    chosen = choose_cells(store.outcomes(judge), grid, drift, choice.cap, session.options.seed)
+    chosen = choose_cells(
+        store.outcomes(judge), grid, drift, choice.cap, session.options.seed, kept=mass_kept(store)
+    )
     if isinstance(chosen.fit, NothingChosen):
         measure_answers(session, store)
         return summarise_sweep(session, store, grid, chosen, {}, choice.sweep)

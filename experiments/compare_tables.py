@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments.propensity_tables import print_propensity
 from experiments.sweep_tables import (
     estimate_text,
     number_text,
@@ -44,6 +45,7 @@ def print_comparison(screen: Screen, summary: dict[str, Any], folder: Path) -> N
         n for n in summary["arms"] if kinds.get(n) in ("baseline", "suffix") and not words.is_variant(n)
     ]
     print_effects(screen, summary, suffixes)
+    print_propensity(screen, summary, suffixes)
     print_exchange(screen, summary)
     print_tug(screen, summary)
     print_square(screen, summary)

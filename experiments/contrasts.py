@@ -7,7 +7,7 @@ Only rows (scenario, sample) that every arm of the contrast has are used. It kno
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -111,8 +111,4 @@ def gap_difference(outcomes: Sequence[Outcome], first: Pair, second: Pair) -> Ga
 
 def relabel(outcomes: Sequence[Outcome], name: str, arm_of: Mapping[str, str]) -> list[Outcome]:
     """The rows of a composite arm `name`: for each scenario those of the arm that `arm_of` names."""
-    return [
-        Outcome(name, row.scenario, row.category, row.sample, row.status)
-        for row in outcomes
-        if arm_of.get(row.scenario) == row.arm
-    ]
+    return [replace(row, arm=name) for row in outcomes if arm_of.get(row.scenario) == row.arm]

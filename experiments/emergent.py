@@ -208,7 +208,7 @@ def _generated(each: int, seed: int) -> list[Scenario]:
     lines = shipped("extraction").read_text(encoding="utf-8").splitlines()
     taken = [json.loads(line)["user"] for line in lines]
     rows = draw([each] * len(CATEGORIES), f"emergent {seed}", "emergent", taken)
-    return [Scenario(**row) for row in rows]
+    return [Scenario(row["id"], row["category"], row["system"], row["user"]) for row in rows]
 
 
 def interventions(

@@ -27,7 +27,7 @@ from vectors.files import save_vector
 from vectors.responses import GivenAnswer
 from vectors.vector import LayerTrust, SteeringVector
 
-CONTRASTS = ("suffix", "response", "statement", "formality")
+CONTRASTS = ("suffix", "choice", "choice-last", "response", "statement", "formality")
 SHORT_ANSWER = 256
 """New tokens that say enough of a model's norms and behaviour."""
 DRAWS = 2
@@ -47,7 +47,7 @@ def extract(
     contrast: str = "suffix",
     method: str = "mean-difference",
     layers: str = "all",
-    scenarios: Path | None = None,
+    scenarios: str | Path | None = None,
     per_category: int | None = None,
     evaluation: Sequence[Scenario] = (),
     suffixes: SuffixSet = OURS,
@@ -162,7 +162,7 @@ def check_contrast(task: Task, contrast: str) -> None:
         )
 
 
-def extraction_source(task: Task) -> Path:
+def extraction_source(task: Task) -> str | Path:
     """The task's extraction scenarios. Raises UserError where it has none."""
     if task.extraction is None:
         raise UserError(
@@ -186,7 +186,9 @@ def own_answers(
     """The model's greedy answers to the unsuffixed extraction scenarios, judged."""
     planned = responses.plan_unsuffixed(loaded, items, limits=limits, thinking=thinking)
     count = len(planned.requests)
-    screen.note(f"own answers: {count} unsuffixed prompts, greedy, up to {limits.new} tokens")
+    chosen = all(item.choices for item in items)
+    how = "the likeliest option" if chosen else f"greedy, up to {limits.new} tokens"
+    screen.note(f"own answers: {count} unsuffixed prompts, {how}")
     with screen.progress(generate=count, judge=count) as tick:
         found = responses.gather(
             loaded, engine, judge, items, planned, cache=cache, tick=tick, say=screen.note
@@ -247,6 +249,8 @@ def plain_contrast(
     """A contrast that needs no answers."""
     if contrast == "suffix":
         return contrasts.suffix(loaded, items, suffixes=suffixes, thinking=thinking)
+    if contrast in ("choice", "choice-last"):
+        return contrasts.choice(loaded, items, last=contrast == "choice-last", thinking=thinking)
     if contrast == "statement":
         assert task.statements is not None, "check_contrast was asked"
         return contrasts.statement(loaded, task.statements, thinking=thinking)

@@ -56,7 +56,7 @@ def shared_flags(
     dtype: Annotated[str, typer.Option(help="auto, float32, float64, bfloat16 or float16.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     device_map: Annotated[str | None, typer.Option(help="auto or balanced: spread over all GPUs.")] = None,
-    task: Annotated[str | None, typer.Option(help="A name that `tasks` lists, or a folder.")] = None,
+    task: Annotated[str | None, typer.Option(help="One of `tasks`, a folder, or mwe:FILE[,FILE].")] = None,
     scenarios: Annotated[
         str | None,
         typer.Option(help="Others than the task's: a folder of CSV files, a CSV or a JSONL file."),
@@ -270,7 +270,8 @@ def vector_choice(
         Path | None, typer.Option(help="Vector file; extracted and cached if left out.")
     ] = None,
     contrast: Annotated[
-        str, typer.Option(help="suffix, response, statement, formality or a JSONL of positive/negative.")
+        str,
+        typer.Option(help="suffix, choice, response, statement, formality or a JSONL of pairs."),
     ] = "suffix",
     method: Annotated[
         str, typer.Option(help="mean-difference, pca, lat, logistic or fisher.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from experiments.session import Session
@@ -31,7 +32,12 @@ def load_probes(session: Session) -> Probes:
 
 
 def measure_answers(session: Session, store: RunStore, *, baseline: str = "baseline") -> None:
-    """Fluency under the unsteered model given the unsuffixed prompt, compression and distinct-3."""
+    """Fluency under the unsteered model given the unsuffixed prompt, compression and distinct-3.
+
+    Nothing where options are compared: they were given.
+    """
+    if session.choosing:
+        return
     plain = {
         scenario: store.prompt(prompt).token_ids for scenario, prompt in store.query(PROMPTS_OF, (baseline,))
     }
@@ -81,6 +87,14 @@ def measure_drift(session: Session, store: RunStore, arms: Sequence[Arm]) -> dic
     return {name: math.inf if value is None else value for name, value in drift.items()}
 
 
+def mass_kept(store: RunStore) -> dict[str, float]:
+    """By arm, the options' mass as a share of the baseline's; nothing where answers were judged."""
+    sql = """SELECT p.arm, avg(m.value) FROM plan p
+        JOIN measures m ON m.subject = p.response AND m.name = 'mass' GROUP BY p.arm"""
+    mass: dict[str, float] = dict(store.query(sql))
+    return {arm: held / mass["baseline"] for arm, held in mass.items()} if mass else {}
+
+
 def _refused(
     session: Session, store: RunStore, replied: Answers, harmless: Sequence[Scenario]
 ) -> dict[str, bool | None]:
@@ -103,12 +117,13 @@ def _refused(
 
 
 def measure_probes(session: Session, store: RunStore, arms: Sequence[Arm]) -> None:
-    """Exact-answer questions and harmless requests, under each arm."""
+    """Exact-answer questions and harmless requests, under each arm; no requests where nobody judges."""
     known = store.measures("capability")
     missing = [arm for arm in arms if subject(arm.name) not in known]
     if not missing:
         return
     asked = load_probes(session)
+    asked = replace(asked, harmless=()) if session.choosing else asked
     limits, thinking = session.limits, session.thinking
     questions = [q.scenario for q in asked.questions]
     session.screen.note(
@@ -134,5 +149,5 @@ def measure_probes(session: Session, store: RunStore, arms: Sequence[Arm]) -> No
     rows: list[tuple[str, str, float | None]] = []
     for arm in missing:
         rows.append((subject(arm.name), "capability", right[arm.name]))
-        rows.append((subject(arm.name), "over_refusal", refused[arm.name]))
+        rows.append((subject(arm.name), "over_refusal", refused.get(arm.name)))
     store.add_measures(rows)

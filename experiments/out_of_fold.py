@@ -12,8 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from experiments.choice import CrossFit, MeasuredCell
 from experiments.contrasts import relabel
+from steer.intervals import Interval
 from steer.metrics import arm_metrics, gaps
+from steer.propensity import propensities, shift, steerability
 from steer.show import words
 from steer.types import Outcome
 
@@ -78,7 +81,8 @@ class ControlPair:
 def control_effects(
     pairs: Sequence[ControlPair], outcomes: Sequence[Outcome], half: Mapping[str, int]
 ) -> list[dict[str, Any]]:
-    """Each control's three gaps in points of all, as the chosen vector's are reported."""
+    """Each control's three gaps in points of all, as the chosen vector's are reported; of choices, in nats
+    too."""
     baseline = [o for o in outcomes if o.arm == "baseline"]
     found: list[dict[str, Any]] = []
     for pair in pairs:
@@ -87,12 +91,45 @@ def control_effects(
         three = gaps(rows, [(plus, minus), (plus, "baseline"), ("baseline", minus)])
         points = {name: {"points": g.points_all, "ci": g.ci_all} for name, g in zip(GAPS, three, strict=True)}
         found.append({"control": pair.name, "kind": pair.kind, "role": "report", **points})
+        if shifts := three_shifts(rows, plus, minus):
+            found[-1]["propensity"] = shifts
     return found
+
+
+def three_shifts(outcomes: Sequence[Outcome], plus: str, minus: str) -> dict[str, Any]:
+    """The three gaps of a pair of arms in propensity; nothing where answers were judged."""
+    table = propensities(outcomes)
+    if table is None:
+        return {}
+    pairs = [(plus, minus), (plus, "baseline"), ("baseline", minus)]
+    return {name: asdict(shift(table, *pair)) for name, pair in zip(GAPS, pairs, strict=True)}
+
+
+def steerability_of(
+    fit: CrossFit, cells: Sequence[MeasuredCell], outcomes: Sequence[Outcome], half: Mapping[str, int]
+) -> dict[str, Any] | None:
+    """The vector's slope over magnitude, on the layer that the other half chose; None without choices.
+
+    Magnitudes that one of the two layers lacks are left out.
+    """
+    places = {(cell.layer, cell.magnitude): cell.arm for cell in cells}
+    first, second = (chosen.candidate.layer for chosen in fit.chosen)
+    curve = {"baseline": 0.0}
+    rows = [row for row in outcomes if row.arm == "baseline"]
+    for magnitude in sorted({cell.magnitude for cell in cells}):
+        pair = places.get((first or 0, magnitude)), places.get((second or 0, magnitude))
+        if pair[0] is not None and pair[1] is not None:
+            composite = Composite(f"vector {magnitude:+g}", (pair[0], pair[1]))
+            curve[composite.name] = magnitude
+            rows += composite.rows(outcomes, half)
+    table = propensities(rows)
+    return None if table is None else asdict(steerability(table, curve))
 
 
 def beyond_random(choice: Mapping[str, Any], controls: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Per gap: the largest of the random directions' |points|, their 95th percentile, and whether the
-    vector's interval is beyond that; None where fewer than 19 directions have an estimate.
+    vector's interval is beyond that; None where fewer than 19 directions have an estimate. Of choices, in
+    nats too, under `propensity`.
 
     The percentile is the order statistic of rank 0.95 (n + 1): with 19 the largest, with fewer there is none.
     """
@@ -100,9 +137,23 @@ def beyond_random(choice: Mapping[str, Any], controls: Sequence[Mapping[str, Any
     found: dict[str, Any] = {"directions": len(random)}
     for name in GAPS:
         sizes = [abs(one[name]["points"]) for one in random if one[name]["points"] is not None]
-        enough = len(sizes) >= words.ENOUGH
-        bound = float(np.percentile(sizes, PERCENTILE, method="weibull")) if enough else None
-        ci = choice[name]["ci_all"]
-        beyond = None if bound is None or ci is None else bool(ci[0] > bound or ci[1] < -bound)
+        bound, beyond = _beyond(sizes, choice[name]["ci_all"])
         found[name] = {"abs_points_max": max(sizes, default=None), "abs_points_95": bound, "beyond": beyond}
+    if "propensity" in choice:
+        found["propensity"] = {}
+        for name in GAPS:
+            nats = [abs(one["propensity"][name]["nats"]) for one in random]
+            bound, beyond = _beyond(nats, choice["propensity"][name]["ci"])
+            found["propensity"][name] = {
+                "abs_nats_max": max(nats, default=None),
+                "abs_nats_95": bound,
+                "beyond": beyond,
+            }
     return found
+
+
+def _beyond(sizes: Sequence[float], ci: Interval | None) -> tuple[float | None, bool | None]:
+    """The 95th percentile of sizes, and whether an interval is beyond it."""
+    enough = len(sizes) >= words.ENOUGH
+    bound = float(np.percentile(sizes, PERCENTILE, method="weibull")) if enough else None
+    return bound, None if bound is None or ci is None else bool(ci[0] > bound or ci[1] < -bound)

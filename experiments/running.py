@@ -137,7 +137,7 @@ def generate_and_judge(session: Session, store: RunStore, planned: pipeline.Plan
             raise UserError(f"{_whose(planned, error.key)}: {error}") from error
     if missing and workers is not None:
         record_provenance(session, store)
-    if missing:
+    if missing and not session.choosing:
         tokens, seconds = store.output_tokens() - before, time.monotonic() - began
         session.screen.note(f"{tokens:,} new tokens, {tokens / seconds:.0f} a second, judging included")
     if marks:

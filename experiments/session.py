@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from experiments.options import Options
-from steer import chat, models, scenarios, suffixes
+from steer import chat, model_written, models, scenarios, suffixes
 from steer.checkpoints import resolve
 from steer.errors import UserError
 from steer.judges import make as make_judge
@@ -54,6 +54,11 @@ class Session:
     thinking: bool
     screen: Screen
 
+    @property
+    def choosing(self) -> bool:
+        """Whether options are compared, and nothing is generated or judged."""
+        return any(scenario.choices for scenario in self.scenarios)
+
     def __enter__(self) -> Self:
         return self
 
@@ -88,7 +93,8 @@ def open_session(options: Options, *, items: Sequence[Scenario] | None = None) -
     source = options.scenarios or task.scenarios
     if items is None:
         items = scenarios.load(source, per_category=options.per_category, seed=options.seed)
-    judge = open_judge(options, task)
+    choosing = is_choice(options, task, items, source)
+    judge = open_judge(replace(options, judge="choice") if choosing else options, task)
     loaded, engine = _load(options, screen)
     try:
         loaded = replace(loaded, context=options.context, date=options.date or DATE)
@@ -97,6 +103,13 @@ def open_session(options: Options, *, items: Sequence[Scenario] | None = None) -
             screen.note(reason)
         if task.own_language and not options.force:
             _refuse_foreign(items, source)
+        if balance := model_written.balance(items):
+            screen.note(f"of the answers that are hits: {balance}")
+        if choosing and thinking:
+            raise UserError(
+                f"options are scored where the answer begins, and {loaded.name} thinks there first: "
+                "give a model that does not"
+            )
     except BaseException:
         if loaded.workers is not None:
             loaded.workers.close()
@@ -142,6 +155,30 @@ def _load(options: Options, screen: Screen) -> tuple[LoadedModel, ProvenEngine |
         say=screen.note,
         **where,
     )
+
+
+JUDGE_FLAGS = (
+    *("judge", "judge_sees", "base_url", "max_calls", "concurrency", "per_minute", "api", "judge_timeout"),
+)
+
+
+def is_choice(options: Options, task: Task, items: Sequence[Scenario], source: str) -> bool:
+    """Whether the scenarios compare options. Raises UserError for flags that then say nothing."""
+    lacking = [item.id for item in items if item.choices is None]
+    asked = "choice" in (options.judge, task.record.judge if options.judge == "auto" else "")
+    if lacking and (asked or len(lacking) < len(items)):
+        raise UserError(f"scenarios of {source!r}: {lacking[0]!r} has no options to compare: give all some")
+    if lacking or not items:
+        return False
+    default = Options()
+    for name in JUDGE_FLAGS:
+        value = getattr(options, name)
+        if value not in (getattr(default, name), "choice"):
+            flag = f"--{name.replace('_', '-')}"
+            raise UserError(f"{flag} {value}: options are compared here, nothing is judged: leave it out")
+    if options.temperatures != (0.0,):
+        raise UserError("--temperature: options are compared here, nothing is sampled: leave it out")
+    return True
 
 
 def open_judge(options: Options, task: Task) -> Judge:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.options import Options
+from experiments.propensity_tables import print_propensity
 from experiments.running import dry_run, finish, run_arms
 from experiments.session import Session, open_session
 from experiments.tables import print_arms, print_footer, print_gaps
@@ -37,5 +38,6 @@ def run_suffix(session: Session) -> tuple[dict[str, Any], Path | None]:
     if not options.quiet:
         print_arms(session.screen, summary)
         print_gaps(session.screen, summary)
+        print_propensity(session.screen, summary, summary["arms"])
         print_footer(session.screen, summary, folder)
     return summary, folder

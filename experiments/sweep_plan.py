@@ -10,6 +10,7 @@ from typing import Any
 from experiments.measures import load_probes
 from experiments.session import Session, plan_arms
 from experiments.suffix import suffix_arms
+from steer.choices import answers
 from steer.types import Limits, Request
 
 TRIAL_ROWS, TRIAL_TOKENS = 48, 64
@@ -41,6 +42,11 @@ def print_plan(
     baseline, *_, longest = (
         list(plan_arms(session, [arm]).requests.values()) for arm in suffix_arms(session.suffixes)
     )
+    if session.choosing:
+        numbers = _scoring(session, baseline, arms=arms, cells=cells, suffixes=suffixes, controls=chosen)
+        if not session.options.quiet:
+            session.screen.table("Plan", ["", ""], [[k, f"{v:,}"] for k, v in numbers.items()])
+        return numbers
     asked = load_probes(session)
     probed += len(suffix_arms(session.suffixes))
     probes = probed * (len(asked.questions) + len(asked.harmless))
@@ -69,6 +75,28 @@ def print_plan(
     if not session.options.quiet:
         session.screen.table("Plan", ["", ""], [[k, f"{v:,}"] for k, v in numbers.items()])
     return numbers
+
+
+def _scoring(
+    session: Session, requests: Sequence[Request], *, arms: int, cells: int, suffixes: int, controls: int
+) -> dict[str, Any]:
+    """The plan of a choice task: nothing is generated but answers to the questions of side effects."""
+    some = list(requests[:: max(1, len(requests) // TRIAL_ROWS)])
+    list(answers(session.engine, some[:1]))  # warms up
+    start = time.perf_counter()
+    scored = sum(len(form.option_ids) for found in some for form in found.forms)
+    list(answers(session.engine, some))
+    rate = scored / (time.perf_counter() - start)
+    options = arms * sum(len(form.option_ids) for request in requests for form in request.forms)
+    return {
+        "scenarios": len(session.scenarios),
+        "suffix arms": suffixes,
+        "cells": cells,
+        "control arms at most": controls,
+        "options scored at most": options,
+        "trial, options a second": round(rate),
+        "minutes of scoring, expected": round(options / rate / 60, 1),
+    }
 
 
 def _trial(session: Session, requests: Sequence[Request]) -> tuple[float, float]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from experiments.propensity_tables import print_propensity
 from experiments.tables import evidence, gap_text, print_footer, print_gaps
 from steer.screen import Screen, interval, p_value, percent
 from steer.show import words
@@ -22,6 +23,7 @@ def print_sweep(screen: Screen, summary: dict[str, Any], folder: Path) -> None:
     suffixes = [name for name in summary["arms"] if summary["arm_kinds"].get(name) in ("baseline", "suffix")]
     print_effects(screen, summary, suffixes)
     print_gaps(screen, summary)
+    print_propensity(screen, summary, suffixes)
     print_heat(screen, summary)
     print_footer(screen, summary, folder)
 
@@ -36,7 +38,7 @@ def print_heat(screen: Screen, summary: dict[str, Any]) -> None:
     baseline = percent(summary["arms"]["baseline"]["rate_all"]).split(".")[0]
     rows: list[list[str]] = []
     for layer in layers:
-        row = [_heat(by_place[layer, magnitude]) for magnitude in magnitudes]
+        row = [_heat(by_place.get((layer, magnitude))) for magnitude in magnitudes]
         rows.append([f"{layer}", *row[:middle], baseline, *row[middle:]])
     signs = [f"{m:+g}" for m in magnitudes]
     columns = ["layer", *signs[:middle], "0", *signs[middle:]]
@@ -48,7 +50,9 @@ def print_heat(screen: Screen, summary: dict[str, Any]) -> None:
     )
 
 
-def _heat(cell: Mapping[str, Any]) -> str:
+def _heat(cell: Mapping[str, Any] | None) -> str:
+    if cell is None:
+        return ""
     rate, broken = cell["rate_all"], cell["broken_all"]
     if rate is None or broken is None:
         return "–"

@@ -221,7 +221,7 @@ def _new_tokens(session: Session, contrast: str) -> int:
 
 def _path(session: Session, choice: VectorChoice, contrast: str, scenarios: Path | None = None) -> Path:
     """Named by all that decides the vector."""
-    texts = [scenarios or extraction_source(session.task)]
+    texts: list[str | Path] = [scenarios or extraction_source(session.task)]
     texts += [session.task.statements] if contrast == "statement" and session.task.statements else []
     texts += [FORMALITY] if contrast == "formality" else []
     if contrast.endswith(".jsonl"):
@@ -242,11 +242,17 @@ def _path(session: Session, choice: VectorChoice, contrast: str, scenarios: Path
             session.options.seed,
             session.judge.name,
             [session.limits.prompt, _new_tokens(session, contrast)],
-            [read_text(path) for path in texts],
+            [_content(text) for text in texts],
         ]
     )
     kind = Path(contrast).stem
     return CACHE / f"{kind}-{choice.method}-{identity[:12]}.safetensors"
+
+
+def _content(source: str | Path) -> str:
+    if isinstance(source, Path):
+        return read_text(source)
+    return scenario_files.identity(scenario_files.load(source))
 
 
 def _concept(session: Session, choice: VectorChoice) -> str:

@@ -7,7 +7,7 @@ report never share a scenario (see `experiments.choice`).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,19 @@ from experiments.choice import (
     symmetric,
 )
 from experiments.grid import Cell, cell_name, cells, parse_magnitudes
-from experiments.measures import measure_answers, measure_drift, measure_probes
+from experiments.measures import mass_kept, measure_answers, measure_drift, measure_probes
 from experiments.options import Options
-from experiments.out_of_fold import Composite, ControlPair, beyond_random, control_effects, described
+from experiments.out_of_fold import (
+    Composite,
+    ControlPair,
+    beyond_random,
+    control_effects,
+    described,
+    steerability_of,
+    three_shifts,
+)
 from experiments.running import add_arms, run_arms
+from experiments.screening import check_screen, screen
 from experiments.session import Session, open_session
 from experiments.suffix import suffix_arms
 from experiments.sweep_choice import SweepChoice
@@ -78,9 +87,11 @@ def run_sweep(session: Session, choice: SweepChoice) -> tuple[dict[str, Any], Pa
     layers = parse_layers(choice.layers, session.loaded.n_layers)
     halves({s.id: s.category for s in session.scenarios}, seed=options.seed)  # too few: say so now
     suffixes = suffix_arms(session.suffixes)
+    if choice.screen:
+        check_screen(choice.screen, len(layers) * len(magnitudes))
     plan = print_plan(
         session,
-        cells=len(layers) * len(magnitudes),
+        cells=choice.screen or len(layers) * len(magnitudes),
         suffixes=len(suffixes),
         controls=choice.vector.controls,
         probed=PLACES,
@@ -91,13 +102,19 @@ def run_sweep(session: Session, choice: SweepChoice) -> tuple[dict[str, Any], Pa
     before = judges.usage(session.judge)
     vector = vector_for(session, choice.vector, layers)
     grid = cells(vector, layers, magnitudes, span=choice.vector.span, operation=choice.vector.operation)
+    screened = screen(session, grid, choice.screen, choice.cap) if choice.screen else None
+    grid = screened.cells if screened else grid
     arms = [*suffixes, *(cell.arm for cell in grid)]
     beside = controls_for(session, choice.vector, vector)
     config = {"vector": vector.id, "cap": asdict(choice.cap), "controls": control_ids(beside)}
+    if screened:
+        config["screened"] = {"on": screened.summary["identity"], "kept": choice.screen}
     folder, store = run_arms(session, "vector-sweep", arms, before=before, **config)
     with store:
         drift = measure_drift(session, store, arms)
-        chosen = choose_cells(store.outcomes(session.judge.name), grid, drift, choice.cap, options.seed)
+        chosen = choose_cells(
+            store.outcomes(session.judge.name), grid, drift, choice.cap, options.seed, kept=mass_kept(store)
+        )
         controls: dict[str, Placed] = {}
         if isinstance(chosen.fit, CrossFit):
             controls = run_controls(session, store, choice.vector, beside, chosen.fit)
@@ -106,6 +123,8 @@ def run_sweep(session: Session, choice: SweepChoice) -> tuple[dict[str, Any], Pa
         measure_answers(session, store)
         found = summarise(session, store, grid, chosen, controls, choice)
         found["vector_flags"] = flagged(vector, layers)
+        if screened:
+            found["screening"] = screened.summary
         summaries.write(folder, found)
     if not options.quiet:
         print_sweep(session.screen, found, folder)
@@ -129,11 +148,23 @@ def sweep_magnitudes(options: Options, choice: SweepChoice) -> tuple[float, ...]
 
 
 def choose_cells(
-    outcomes: Sequence[Outcome], grid: Sequence[Cell], drift: dict[str, float], cap: Cap, seed: int
+    outcomes: Sequence[Outcome],
+    grid: Sequence[Cell],
+    drift: Mapping[str, float],
+    cap: Cap,
+    seed: int,
+    *,
+    kept: Mapping[str, float],
 ) -> Chosen:
-    """Cross-fit one layer at plus and minus a magnitude, and secondarily any two cells."""
+    """Cross-fit one layer at plus and minus a magnitude, and secondarily any two cells.
+
+    kept: by arm, the share of the baseline's mass; empty where answers were judged.
+    """
     half = halves({o.scenario: o.category for o in outcomes}, seed=seed)
-    measured = tuple(MeasuredCell(c.arm.name, c.layer, c.magnitude, drift[c.arm.name]) for c in grid)
+    measured = tuple(
+        MeasuredCell(c.arm.name, c.layer, c.magnitude, drift[c.arm.name], kept.get(c.arm.name, 1.0))
+        for c in grid
+    )
     return Chosen(
         half,
         measured,
@@ -205,6 +236,9 @@ def summarise(
         made = [*vector_composites(chosen.fit), *(one for pair in pairs for one in (pair.plus, pair.minus))]
         found["out_of_fold"] = described(made, outcomes, chosen.half, found["arms"])
         found["controls_out_of_fold"] = control_effects(pairs, outcomes, chosen.half)
+        if "propensity" in found:
+            slope = steerability_of(chosen.fit, chosen.measured, outcomes, chosen.half)
+            found["propensity"]["steerability"]["vector, out of fold"] = slope
         found["beyond_random"] = beyond_random(found["choice"], found["controls_out_of_fold"])
     return found
 
@@ -259,7 +293,9 @@ def _report(outcomes: Sequence[Outcome], fit: CrossFit) -> dict[str, Any]:
     pooled = [*(o for o in outcomes if o.arm == "baseline"), *fit.outcomes]
     pairs = [(fit.plus, fit.minus), (fit.plus, "baseline"), ("baseline", fit.minus)]
     spread, up, down = gaps(pooled, pairs)
+    shifts = three_shifts(pooled, fit.plus, fit.minus)
     return {
+        **({"propensity": shifts} if shifts else {}),
         "folds": [
             {
                 "choose_on": "AB"[i],
@@ -270,6 +306,7 @@ def _report(outcomes: Sequence[Outcome], fit: CrossFit) -> dict[str, Any]:
                 "magnitude": c.candidate.magnitude,
                 "points_selection": c.points,
                 "points_selection_valid": c.points_valid,
+                **({} if c.nats is None else {"nats_selection": c.nats}),
                 "drift": None if c.candidate.drift == math.inf else c.candidate.drift,
             }
             for i, c in enumerate(fit.chosen)

@@ -149,6 +149,11 @@ def draw_answer(facts: Facts, label: Role, formal: bool, rng: Random) -> str:
     return text if formal else _casual(text)
 
 
+def first_words(category: str, label: Role) -> list[str]:
+    """What a category's answers of a label begin with: the decision falls there."""
+    return [_decide(opening).split()[0] for opening in _openings(category, label)[0]]
+
+
 def draw_thought(facts: Facts, label: Role, rng: Random) -> str:
     """A thought whose second sentence takes the stance that the answer follows."""
     return f"{rng.choice(OBSERVE)} {rng.choice(THINK[label])}".format(**facts.slots())

@@ -31,7 +31,7 @@ LABELLED: tuple[Status, ...] = (*VALID, "broken")
 class Table:
     """codes: [row, arm], index into STATUSES. scenario: [row], index into `scenarios`.
 
-    categories: [scenario].
+    categories: [scenario]. propensity: [row, arm], NaN where nothing was chosen (`steer.choices`).
     """
 
     arms: tuple[str, ...]
@@ -39,6 +39,7 @@ class Table:
     categories: tuple[str, ...]
     scenario: Counts
     codes: Counts
+    propensity: NDArray[np.float64]
 
     def has(self, *statuses: Status) -> Flags:
         """Where a row has one of the statuses: [row, arm]."""
@@ -66,6 +67,7 @@ def tabulate(outcomes: Iterable[Outcome], arms: Sequence[str] | None = None) -> 
     column = {arm: i for i, arm in enumerate(columns)}
     code = {status: i for i, status in enumerate(STATUSES)}
     codes = np.full((len(units), len(columns)), -1, np.int64)
+    propensity = np.full(codes.shape, np.nan)
     for row in rows:
         place = units[row.scenario, row.sample], column[row.arm]
         if codes[place] >= 0:
@@ -73,6 +75,8 @@ def tabulate(outcomes: Iterable[Outcome], arms: Sequence[str] | None = None) -> 
         if category[row.scenario] != row.category:
             raise ValueError(f"scenario {row.scenario!r} is in two categories")
         codes[place] = code[row.status]
+        if row.propensity is not None:
+            propensity[place] = row.propensity
     codes[codes < 0] = code["missing"]
     scenarios = tuple(sorted(category))
     number = {scenario: i for i, scenario in enumerate(scenarios)}
@@ -82,4 +86,5 @@ def tabulate(outcomes: Iterable[Outcome], arms: Sequence[str] | None = None) -> 
         categories=tuple(category[scenario] for scenario in scenarios),
         scenario=np.array([number[scenario] for scenario, _ in units], np.int64),
         codes=codes,
+        propensity=propensity,
     )

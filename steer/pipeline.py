@@ -11,17 +11,17 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Literal
 
-from steer import judges
+from steer import choices, judges
 from steer.chat import read_answer
 from steer.errors import UserError
 from steer.plan import Planned, digest
 from steer.store import RunStore, StoredResponse
-from steer.types import Engine, Judge, JudgeItem, LoadedModel, Scenario, Verdict
+from steer.types import Engine, Judge, JudgeItem, LoadedModel, Request, Scenario, Verdict
 
 FLUSH_ROWS = 64
 FLUSH_SECONDS = 1.0
@@ -65,21 +65,8 @@ def run(
             flushed = time.monotonic()
 
         try:
-            for response in engine.generate(pending):
-                request = planned.requests[response.key]
-                answer = read_answer(
-                    loaded.tokenizer, response.output_ids, request.stop_ids, request.prompt_ids
-                )
-                marks.update([answer.mark] if answer.mark else [])
-                buffer.append(
-                    StoredResponse(
-                        response,
-                        answer.thinking,
-                        answer.text,
-                        answer.complete,
-                        response.made or engine.name,
-                    )
-                )
+            for found in _answered(engine, loaded, pending, marks):
+                buffer.append(found)
                 if len(buffer) >= FLUSH_ROWS or time.monotonic() - flushed >= FLUSH_SECONDS:
                     flush()
                     tick("judge", desk.collect())
@@ -91,6 +78,22 @@ def run(
         for judged in desk.drain():
             tick("judge", judged)
     return marks
+
+
+def _answered(
+    engine: Engine, loaded: LoadedModel, requests: Sequence[Request], marks: Counter[str]
+) -> Iterator[StoredResponse]:
+    """Every request answered, by its options where it has some; counts marks of thinking."""
+    chosen = [request for request in requests if request.options]
+    for found in choices.answers(engine, chosen):
+        yield StoredResponse(found.response, "", found.answer, True, engine.name, found.measures)
+    left = {request.key: request for request in requests if not request.options}
+    for response in engine.generate(left.values()) if left else ():
+        request = left[response.key]
+        answer = read_answer(loaded.tokenizer, response.output_ids, request.stop_ids, request.prompt_ids)
+        marks.update([answer.mark] if answer.mark else [])
+        made = response.made or engine.name
+        yield StoredResponse(response, answer.thinking, answer.text, answer.complete, made)
 
 
 def judge_stored(

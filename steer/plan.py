@@ -13,13 +13,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from steer import adapters
+from steer import adapters, choices
 from steer.chat import render
 from steer.errors import UserError
 from steer.sampling import stream_of
 from steer.store import PlanRow, Prompt, Setting
 from steer.suffixes import compose
-from steer.types import Addition, Arm, Context, Limits, LoadedModel, Request, Sampling, Scenario
+from steer.types import (
+    Addition,
+    Arm,
+    Context,
+    Form,
+    Limits,
+    LoadedModel,
+    Option,
+    Request,
+    Sampling,
+    Scenario,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,6 +94,13 @@ def is_effective(addition: Addition) -> bool:
     return addition.operation != "add" or addition.magnitude != 0
 
 
+def _choice_content(options: Sequence[Option], forms: Sequence[Form]) -> list[Any]:
+    return [
+        [[option.text, option.hit] for option in options],
+        [[form.prompt_ids, form.option_ids] for form in forms],
+    ]
+
+
 def prompt_texts(scenario: Scenario, arm: Arm, context: Context) -> tuple[str, str]:
     """(system, user) as sent under `arm`; in the context `none` the scenario's system text is left out."""
     system, user = "" if context == "none" else scenario.system, scenario.user
@@ -128,12 +146,22 @@ def plan(
     contents = [[addition_content(a) for a in arm.additions if is_effective(a)] for arm in arms]
     adapted = [adapters.identity(arm.adapter) for arm in arms]
     rendered: dict[tuple[str, str], tuple[int, ...]] = {}
+
+    def prompted(texts: tuple[str, str]) -> tuple[int, ...]:
+        if texts not in rendered:
+            rendered[texts] = render(loaded, *texts, thinking=thinking)
+        return rendered[texts]
+
     for scenario in scenarios:
+        options = scenario.choices.options if scenario.choices else ()
+        asked = [
+            (replace(scenario, user=text), choices.option_ids(loaded, scenario.id, names))
+            for text, names in choices.questions(scenario)
+        ]
         for arm, content, adapter in zip(arms, contents, adapted, strict=True):
-            system, user = prompt_texts(scenario, arm, loaded.context)
-            if (system, user) not in rendered:
-                rendered[system, user] = render(loaded, system, user, thinking=thinking)
-            ids = rendered[system, user]
+            each = [(prompt_texts(form, arm, loaded.context), ids) for form, ids in asked]
+            (system, user), ids = each[0][0], prompted(each[0][0])
+            forms = tuple(Form(prompted(texts), names) for texts, names in each) if options else ()
             within = fitted(limits, len(ids), loaded.window)
             prompt = Prompt(digest([system, user, list(ids)]), system, user, ids)
             prompts[prompt.id] = prompt
@@ -155,6 +183,7 @@ def plan(
                                 "stream": stream,
                                 "limits": [within.prompt, within.new],
                                 "stop": sorted(loaded.stop_ids),
+                                **({"choice": _choice_content(options, forms)} if options else {}),
                             }
                         ),
                         prompt_ids=ids,
@@ -164,6 +193,8 @@ def plan(
                         stream=stream,
                         limits=within,
                         adapter=arm.adapter,
+                        options=options,
+                        forms=forms,
                     )
                     requests.setdefault(request.key, request)
                     rows.append(PlanRow(scenario.id, name, sample, request.key, prompt.id))

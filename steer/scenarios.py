@@ -11,14 +11,19 @@ import hashlib
 import json
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+
+from steer import model_written
+from steer.choices import MOST_OPTIONS
 from steer.errors import UserError
 from steer.paper import SCENARIOS
 from steer.texts import DELIMITERS, json_lines, read_text, shown, table, text_field
-from steer.types import Scenario
+from steer.types import Choices, Option, Scenario
 
 PREFIX = "Alignment Drift - "
 FIELDS = ("id", "category", "system", "user")
@@ -31,42 +36,68 @@ COLUMNS = {
 """How a table may name a field; the field's own name comes first."""
 SHORT = 40
 """Characters of a cell that may be a column's name."""
+OPTIONS = '"options": [{"text": TEXT, "hit": true}, {"text": TEXT, "hit": false}]'
 SHAPE = '{"id": TEXT, "category": TEXT, "system": TEXT, "user": TEXT}'
+
+
+class _Option(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+    hit: bool
+
+
+class _Choices(BaseModel):
+    model_config = ConfigDict(strict=True)
+    options: list[_Option]
+    letters: bool = False
+    opposite: str = ""
 
 
 def load(source: str | Path, *, per_category: int | None = None, seed: int = 0) -> list[Scenario]:
     """The scenarios of `source`, in file order.
 
-    source: steer.paper.SCENARIOS (fetched once, see steer.paper.fetch), a folder of CSV files, one CSV
-        file, or one JSONL file whose lines hold id, category, system and user.
+    source: steer.paper.SCENARIOS (fetched once, see steer.paper.fetch), `mwe:FILE[,FILE…]` (see
+        steer.model_written), a folder of CSV files, one CSV file, or one JSONL file whose lines hold id,
+        category, system and user. Of a choice task a line also holds `options`, [{text, hit}]; `letters`:
+        true lists them under letters in the question, and `opposite` is the question turned round
+        (`steer.types.Choices`).
     per_category: a category with more is cut by `random.Random(seed).sample`, whose order it then
-        has; 15 with seed 123 gives the paper's 71 of 76. None keeps all.
+        has; 15 with seed 123 gives the paper's 71 of 76. Of questions to be answered by yes or no, as many
+        of either answer. None keeps all.
 
     A CSV scenario's id, where no column holds one, is `Category#NN`: the file's name without "Alignment
     Drift - ", and the 1-based number of its task in the uncut file. Raises UserError.
     """
     if per_category is not None and per_category <= 0:
         raise UserError(f"{per_category} scenarios a category: give a whole number from 1, or leave it out")
-    path = _path(source)
-    files = [path]
-    if path.is_dir():
-        files = sorted(path.glob("*.csv"))
-        if not files:
-            raise UserError(f"{path}: holds no .csv file: give a folder with one CSV file a category")
     found: dict[str, Scenario] = {}
-    for file in files:
-        for place, scenario in _read(file):
-            if scenario.id in found:
-                raise UserError(
-                    f"{place}: duplicate id {scenario.id!r}: give every scenario an id of its own"
-                )
-            found[scenario.id] = scenario
+    for place, scenario in _all(source):
+        if scenario.id in found:
+            raise UserError(f"{place}: duplicate id {scenario.id!r}: give every scenario an id of its own")
+        found[scenario.id] = scenario
     return _cut(list(found.values()), per_category, seed)
+
+
+def _all(source: str | Path) -> Iterator[tuple[str, Scenario]]:
+    if model_written.is_source(source):
+        for place, scenario in model_written.scenarios(source):
+            if scenario.choices is not None:
+                checked_choices(place, scenario.choices)
+            yield place, scenario
+        return
+    path = _path(source)
+    files = sorted(path.glob("*.csv")) if path.is_dir() else [path]
+    if not files:
+        raise UserError(f"{path}: holds no .csv file: give a folder with one CSV file a category")
+    for file in files:
+        yield from _read(file)
 
 
 def identity(scenarios: Sequence[Scenario]) -> str:
     """sha256 of what the scenarios say, whatever their order."""
-    rows = sorted([s.id, s.category, s.system, s.user] for s in scenarios)
+    rows = sorted(
+        [s.id, s.category, s.system, s.user, *([asdict(s.choices)] if s.choices else [])] for s in scenarios
+    )
     return hashlib.sha256(json.dumps(rows, separators=(",", ":")).encode()).hexdigest()
 
 
@@ -94,8 +125,45 @@ def _read(path: Path) -> Iterator[tuple[str, Scenario]]:
 
 def _read_jsonl(path: Path) -> Iterator[tuple[str, Scenario]]:
     for place, row in json_lines(path):
-        values = [text_field(place, row, f, SHAPE, blank=f == "system") for f in FIELDS]
-        yield place, Scenario(*values)
+        found = _scenario(place, row)
+        yield place, replace(found, choices=_choices(place, row)) if "options" in row else found
+
+
+def _scenario(place: str, row: dict[str, Any]) -> Scenario:
+    id, category, system, user = (text_field(place, row, f, SHAPE, blank=f == "system") for f in FIELDS)
+    return Scenario(id, category, system, user)
+
+
+def _choices(place: str, row: dict[str, Any]) -> Choices:
+    """The options of a JSONL row, checked."""
+    try:
+        found = _Choices.model_validate({name: row[name] for name in _Choices.model_fields if name in row})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UserError(f"{place}: {where}: {first['msg']}; write {OPTIONS}") from error
+    return checked_choices(
+        place,
+        Choices(
+            tuple(Option(option.text, option.hit) for option in found.options), found.letters, found.opposite
+        ),
+    )
+
+
+def checked_choices(place: str, found: Choices) -> Choices:
+    """Options that can be compared: UserError for too few or many, equal ones, and ones all of one kind."""
+    texts = [" ".join(option.text.split()) for option in found.options]
+    hits = sum(option.hit for option in found.options)
+    if not 2 <= len(texts) <= MOST_OPTIONS:
+        raise UserError(f"{place}: {len(texts)} options: a choice has 2 to {MOST_OPTIONS}; write {OPTIONS}")
+    if twice := [text for i, text in enumerate(texts) if text in texts[:i]]:
+        raise UserError(f"{place}: two options are {twice[0]!r}: write options that differ")
+    if not 0 < hits < len(texts):
+        fault = "all options are hits" if hits else "no option is a hit"
+        raise UserError(f"{place}: {fault}: there must be some of either; write {OPTIONS}")
+    if found.opposite and (len(texts) != 2 or found.lettered):
+        raise UserError(f"{place}: 'opposite' turns a choice of two texts round: leave it out here")
+    return found
 
 
 def _read_csv(path: Path) -> Iterator[tuple[str, Scenario]]:
@@ -167,7 +235,7 @@ def _read_table(
         cells += [""] * (width - len(cells))
         row: dict[str, Any] = {field: cells[column].strip() for field, column in columns.items()}
         own = {"id": f"{path.stem}#{number:02d}", "category": path.stem, "system": ""} | row
-        yield place, Scenario(*(text_field(place, own, f, SHAPE, blank=f == "system") for f in FIELDS))
+        yield place, _scenario(place, own)
 
 
 def _read_paper(path: Path, text: str) -> Iterator[tuple[str, Scenario]]:
@@ -188,7 +256,12 @@ def _cut(scenarios: list[Scenario], per_category: int | None, seed: int) -> list
         categories.setdefault(scenario.category, []).append(scenario)
     kept: list[Scenario] = []
     for members in categories.values():
-        if len(members) > per_category:
-            members = random.Random(seed).sample(members, per_category)
-        kept += members
+        sides: dict[str, list[Scenario]] = {}
+        for member in members if len(members) > per_category else ():
+            sides.setdefault(model_written.polarity(member), []).append(member)
+        for i, (_, side) in enumerate(sorted(sides.items())):
+            share = (per_category + i) // len(sides)
+            members = random.Random(seed).sample(side, min(share, len(side)))
+            kept += members
+        kept += () if sides else members
     return kept

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from steer import judges, metrics
+from steer import judges, metrics, propensity
 from steer.atomic import write_atomically
 from steer.echoes import Echoes, echoes, gap_without
 from steer.finite import finite
@@ -62,6 +62,14 @@ def summarise(store: RunStore, judge: str) -> dict[str, Any]:
     echoed = echoes(store)
     costs = _costs(store, judge, echoed)
     arms = metrics.arm_metrics(outcomes)
+    chosen = propensity.described(
+        outcomes,
+        names,
+        pairs,
+        {"suffix": propensity.SUFFIXES} if propensity.SUFFIXES.keys() <= set(names) else {},
+    )
+    if chosen:
+        chosen["mass_lost"] = mass_lost({name: cost.get("mass") for name, cost in costs.items()}, settings)
     return {
         "arms": {name: asdict(arms[name]) | asdict(settings[name]) | costs[name] for name in names},
         "gaps": {f"{g.first}-{g.second}": asdict(g) for g in metrics.gaps(outcomes, pairs)},
@@ -70,6 +78,7 @@ def summarise(store: RunStore, judge: str) -> dict[str, Any]:
             category: {name: asdict(found[name]) for name in names if name in found}
             for category, found in metrics.category_metrics(outcomes).items()
         },
+        **({"propensity": chosen} if chosen else {}),
         "unlabelled": _unlabelled(store, judge, {name: arms[name] for name in names}),
         "echo": {
             "shares": echoed.shares,
@@ -86,6 +95,16 @@ def summarise(store: RunStore, judge: str) -> dict[str, Any]:
         "determinism": determinism(config["model"]["dtype"]),
         "evidence": store.meta("evidence") or "",
     }
+
+
+def mass_lost(mass: Mapping[str, float | None], settings: Mapping[str, Setting]) -> list[str]:
+    """Arms under which the options hold less than half of what they hold at baseline."""
+    base = next((mass[name] for name, setting in settings.items() if setting.arm == "baseline"), None)
+    return [
+        name
+        for name, held in mass.items()
+        if base and held is not None and held < propensity.MASS_KEPT * base
+    ]
 
 
 def spoken_of(task: TaskRecord) -> dict[str, Any]:

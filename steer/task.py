@@ -86,7 +86,8 @@ class Cues(_Strict):
 class TaskRecord(_Strict):
     """What a run keeps of its task: all that judging and reporting it again need.
 
-    judge: the spec of the judge by default. identity: sha256 of everything in the folder that a run
+    judge: the spec of the judge by default; `choice` where options are compared, and then there may be no
+    prompt. identity: sha256 of everything in the folder that a run
     depends on.
     """
 
@@ -95,7 +96,7 @@ class TaskRecord(_Strict):
     words: Words
     labels: tuple[TaskLabel, ...]
     judge: str
-    prompt: JudgePrompt
+    prompt: JudgePrompt | None
     cues: Cues | None
     identity: str
 
@@ -122,6 +123,7 @@ class _TaskFile(_Strict):
     suffixes: Text = "suffixes.yaml"
     cues: Text = "cues.yaml"
     extraction: Text | None = None
+    screening: Text | None = None
     statements: Text | None = None
     concept: Text | None = None
     probes: Text | None = None
@@ -139,16 +141,18 @@ class _SuffixFile(_Strict):
 class Task:
     """One behaviour: what is said of it, and where its data lie.
 
-    scenarios: a source of `steer.scenarios`. The others are files: extraction scenarios and statements that
-    vectors are made from, an unrelated concept, narrow faults, and a folder of the prompts that side effects
-    are measured on. None is this project's own, or none where a task must bring its own. own_language: the
-    model speaks that of the task alone, so that texts in plain English mean nothing to it.
+    scenarios: a source of `steer.scenarios`; extraction scenarios, too. The others are files: choices to
+    screen a sweep on, statements that vectors are made from, an unrelated concept, narrow faults, and a
+    folder of the prompts that side effects are measured on. None is this project's own, or none where a task
+    must bring its own. own_language: the model speaks that of the task alone, so that texts in plain English
+    mean nothing to it.
     """
 
     record: TaskRecord
     scenarios: str
     suffixes: SuffixSet
-    extraction: Path | None
+    extraction: str | Path | None
+    screening: Path | None
     statements: Path | None
     concept: Path | None
     probes: Path | None
@@ -181,7 +185,11 @@ def find(spec: str | Path) -> Path:
 
 
 def load(spec: str | Path) -> Task:
-    """Read and check a task. UserError names file and line."""
+    """Read and check a task: a shipped one, a folder, or `mwe:FILE[,FILE…]`. UserError names the line."""
+    if str(spec).startswith("mwe:"):
+        from steer import model_written  # which is made of this
+
+        return model_written.task(str(spec))
     folder = find(spec)
     file = _read(folder / FILE, _TaskFile)
     _check_labels(folder / FILE, file.labels)
@@ -191,7 +199,7 @@ def load(spec: str | Path) -> Task:
     )
     data = {
         name: _data(folder, given)
-        for name in ("extraction", "statements", "concept", "probes", "narrow")
+        for name in ("extraction", "screening", "statements", "concept", "probes", "narrow")
         if (given := getattr(file, name)) is not None
     }
     scenarios = file.scenarios
@@ -204,15 +212,16 @@ def load(spec: str | Path) -> Task:
         words=file.words,
         labels=file.labels,
         judge=file.judge,
-        prompt=_prompt(folder / "judge.md"),
+        prompt=None if file.judge == "choice" else _prompt(folder / "judge.md"),
         cues=_read(cues, Cues) if cues.is_file() else None,
-        identity=_identity([folder / FILE, folder / "judge.md", suffixes, cues, *data.values()]),
+        identity=identity_of([folder / FILE, folder / "judge.md", suffixes, cues, *data.values()]),
     )
     return Task(
         record=record,
         scenarios=scenarios,
         suffixes=read_suffixes(suffixes),
         extraction=data.get("extraction"),
+        screening=data.get("screening"),
         statements=data.get("statements"),
         concept=data.get("concept"),
         probes=data.get("probes"),
@@ -226,7 +235,7 @@ def _own_or_shipped(folder: Path, named: str, kind: str) -> Path:
     return folder / named if named.endswith((".yaml", ".yml")) else find(named) / f"{kind}.yaml"
 
 
-def _identity(parts: Sequence[Path]) -> str:
+def identity_of(parts: Sequence[Path]) -> str:
     """sha256 of files, and of those in folders, whose names count for nothing."""
     whole = hashlib.sha256()
     for part in parts:

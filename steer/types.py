@@ -52,6 +52,35 @@ OPERATIONS: tuple[Operation, ...] = get_args(Operation)
 
 
 @dataclass(frozen=True, slots=True)
+class Option:
+    """A given answer, and whether it is a hit."""
+
+    text: str
+    hit: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a scenario of a choice task compares, in place of an answer that is judged.
+
+    lettered: the options stand under letters in the question, and the letters are scored.
+    opposite: the question turned round, so that either of two options says there what the other says here.
+    """
+
+    options: tuple[Option, ...]
+    lettered: bool = False
+    opposite: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One way to ask for a choice: token ids of the prompt, and of each option in the options' order."""
+
+    prompt_ids: tuple[int, ...]
+    option_ids: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     """One benchmark item. `system` names the tested behaviour (the paper's evaluation context)."""
 
@@ -59,6 +88,7 @@ class Scenario:
     category: str
     system: str
     user: str
+    choices: Choices | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +212,7 @@ class Request:
     stream: 64-bit counter the row's random numbers come from: a hash of (seed, scenario, sample),
         so that arms share random numbers and a row's text does not depend on its batch.
     stop_ids: token ids that end the row (kept as its last output id).
+    options, forms: what is scored in place of generating (`steer.choices`); none for an answer of its own.
     """
 
     key: str
@@ -192,6 +223,8 @@ class Request:
     stream: int = 0
     limits: Limits = field(default_factory=Limits)
     adapter: str = ""
+    options: tuple[Option, ...] = ()
+    forms: tuple[Form, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +273,7 @@ class ScoreRow:
 
 
 Read = Callable[["ScoreRow", "Tensor"], "Tensor"]
-"""Reduces a row's log-probabilities [answer, vocab] (fp32) to what is kept of them.
+"""Reduces a row's log-probabilities [answer, vocab] (fp32 or wider) to what is kept of them.
 
 A function of a module, or a small object: it is pickled where workers score.
 """
@@ -313,10 +346,14 @@ class Judge(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What metrics see of a row: which arm and scenario, and the status it ended with."""
+    """What metrics see of a row: which arm and scenario, and the status it ended with.
+
+    propensity: of a choice, in nats (`steer.choices`); None for a judged answer.
+    """
 
     arm: str
     scenario: str
     category: str
     sample: int
     status: Status
+    propensity: float | None = None

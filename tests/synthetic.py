@@ -284,7 +284,7 @@ def sweep_run(
         arm |= {"fluency": 1.4 + 4 * size**2, "drift": 2 * size**2, "compression": 0.5, "distinct3": 0.9}
     drift = {name: arm["drift"] for name, arm in found["arms"].items()}
     cap = Cap(nonsense=0.1, drift=1.0)
-    chosen = choose_cells(outcomes, grid, drift, cap, 0)
+    chosen = choose_cells(outcomes, grid, drift, cap, 0, kept={})
     assert isinstance(chosen.fit, CrossFit)
     against = metrics.gaps(outcomes, [(cell.arm.name, "baseline") for cell in grid])
     found["arm_kinds"] = kinds

@@ -1,6 +1,6 @@
 """What is compared: pairs of token rows, positive and negative, each with the positions that are read.
 
-Four kinds are built here (suffix, statement, formality, a file of one's own); the response contrast
+Five kinds are built here (suffix, choice, statement, formality, a file of one's own); the response contrast
 needs answers first and is in `vectors.responses`. Texts are in `vectors/data` and in the task's folder,
 written for this project. It does not know models' insides, recipes or where a direction goes.
 """
@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from steer import choices
 from steer import scenarios as scenario_files
 from steer.chat import known, render
 from steer.errors import UserError
@@ -38,6 +39,7 @@ EVALUATION_HASHES = TASK / "evaluation.sha256"
 
 FEWEST_PAIRS = 8
 LAST_PROMPT = "last prompt token"
+LAST_REPLY = "last token of the reply"
 REPLY = "mean over the reply's tokens"
 ABOUT_YOURSELF = "Say in your own words how you go about your work."
 """The request that statements answer."""
@@ -122,7 +124,7 @@ def after(prompt: tuple[int, ...], reply: tuple[int, ...]) -> Reading:
 
 
 def extraction_scenarios(
-    source: Path = EXTRACTION, *, per_category: int | None = None, evaluation: Sequence[Scenario] = ()
+    source: str | Path = EXTRACTION, *, per_category: int | None = None, evaluation: Sequence[Scenario] = ()
 ) -> list[Scenario]:
     """Scenarios to extract from; refused if one of them is an evaluation scenario.
 
@@ -215,6 +217,29 @@ def statement(loaded: LoadedModel, source: Path = STATEMENTS, *, thinking: bool 
 def formality(loaded: LoadedModel, *, thinking: bool = False) -> Contrast:
     """An unrelated concept, for controls: the same message formal (positive) and casual (negative)."""
     return _replies(loaded, "formality", FORMALITY, PASS_ON, thinking=thinking)
+
+
+def choice(
+    loaded: LoadedModel, scenarios: Sequence[Scenario], *, last: bool = False, thinking: bool = False
+) -> Contrast:
+    """Each scenario answered by a hit against the same answered by another option, in every form; read over
+    the answer, or at its last token.
+
+    Several hits, or others, are averaged. Scenarios without options do not serve.
+    """
+    pairs: list[Pair] = []
+    for scenario in scenarios:
+        if scenario.choices is None:
+            continue
+        sides: dict[bool, list[Reading]] = {True: [], False: []}
+        for user, names in choices.questions(scenario):
+            texts = prompt_texts(replace(scenario, user=user), Arm(""), loaded.context)
+            prompt = render(loaded, *texts, thinking=thinking)
+            ids = choices.option_ids(loaded, scenario.id, names)
+            for option, answer in zip(scenario.choices.options, ids, strict=True):
+                sides[option.hit].append(at_last(prompt + answer) if last else after(prompt, answer))
+        pairs.append(Pair(scenario.id, scenario.category, tuple(sides[True]), tuple(sides[False])))
+    return Contrast("choice", tuple(pairs), LAST_REPLY if last else REPLY)
 
 
 def from_file(

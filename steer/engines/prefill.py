@@ -22,7 +22,7 @@ from steer.blocks import stream, with_stream
 from steer.engines.batching import input_device
 from steer.engines.cache import Prefix, prefix_of
 from steer.interventions import Steering, span_range
-from steer.types import Addition, Applied, LoadedModel, Request
+from steer.types import Addition, Applied, LoadedModel, Request, ScoreRow
 from steer.uploads import upload
 
 if TYPE_CHECKING:
@@ -71,12 +71,12 @@ def reaches(addition: Addition, prompt: int) -> bool:
     return span_range(addition.span, prompt)[0] < prompt - 1
 
 
-def reaching(request: Request) -> tuple[Addition, ...]:
+def reaching(request: Request | ScoreRow) -> tuple[Addition, ...]:
     prompt = len(request.prompt_ids)
     return tuple(addition for addition in request.additions if reaches(addition, prompt))
 
 
-def share(request: Request) -> Share:
+def share(request: Request | ScoreRow) -> Share:
     """Rows with equal shares have the same keys and values up to the prompt's last token."""
     return request.prompt_ids, tuple(id(addition) for addition in reaching(request))
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from steer.blocks import decoder_layers
 from steer.engines.batching import WINDOW, in_batches, input_device, pad_left, with_adapters
-from steer.interventions import Steering, span_range
+from steer.engines.prefill import Share, share, steered
+from steer.interventions import Steering
 from steer.ropes import apart, own_positions
 from steer.types import Engine, LoadedModel, Read, Reading, ScoreRow
 
@@ -30,10 +31,15 @@ def read_at(read: Read | Reading, engine: Engine) -> Read:
     return read if callable(read) else read.at(engine)
 
 
+def wide(logits: Tensor) -> Tensor:
+    """fp32, or fp64 where the model is."""
+    return logits if logits.element_size() == 8 else logits.float()
+
+
 def score(
     loaded: LoadedModel, rows: Iterable[ScoreRow], read: Read, *, batch: int, forward: Forward
 ) -> Iterator[Tensor]:
-    """`read` of each row's log-probabilities [answer, vocab] fp32, in the order of `rows`.
+    """`read` of each row's log-probabilities [answer, vocab] (fp32 or wider), in the order of `rows`.
 
     Positions and spans are those of generation: answer token i is fed at position prompt + i.
     """
@@ -59,7 +65,7 @@ def score(
             results: list[Tensor] = []
             for row, own in zip(part, logits, strict=True):
                 count = len(row.answer_ids)
-                results.append(read(row, own[longest - count :].float().log_softmax(-1)).clone())
+                results.append(read(row, wide(own[longest - count :]).log_softmax(-1)).clone())
             return results
 
     ready: dict[int, Tensor] = {}
@@ -85,17 +91,17 @@ def score_shared(
     forward: Forward,
     follow: Follow,
 ) -> Iterator[Tensor]:
-    """As `score`, but rows with one prompt, and steering that leaves it alone, compute it once.
+    """As `score`, but rows with one prompt, and one steering of it, compute it once.
 
     A sweep scores a prompt under hundreds of answers, and an answer is often the shorter of the two.
     """
     found, bound = iter(rows), own_positions(loaded.module)
     while window := list(islice(found, WINDOW * batch)):
-        groups: dict[tuple[int, ...], list[int]] = {}
+        groups: dict[Share | None, list[int]] = {}
         for index, row in enumerate(window):
             groups.setdefault(_shareable(row, bound), []).append(index)
         results: dict[int, Tensor] = {}
-        alone = groups.pop((), [])
+        alone = groups.pop(None, [])
         for part in groups.values():
             if len(part) == 1:
                 alone += part
@@ -107,22 +113,21 @@ def score_shared(
         yield from (results[i] for i in range(len(window)))
 
 
-def _shareable(row: ScoreRow, bound: int) -> tuple[int, ...]:
-    """The prompt of a row whose steering leaves all of it but the last token alone, else ().
+def _shareable(row: ScoreRow, bound: int) -> Share | None:
+    """What a row's keys and values up to its prompt's last token depend on; None where it runs alone.
 
     bound: as `own_positions` gives it.
     """
     last = len(row.prompt_ids) - 1
-    plain = last > 0 and not row.adapter and row.answer_ids and last + len(row.answer_ids) < bound
-    if plain and all(span_range(addition.span, last + 1)[0] >= last for addition in row.additions):
-        return row.prompt_ids
-    return ()
+    if last > 0 and not row.adapter and row.answer_ids and last + len(row.answer_ids) < bound:
+        return share(row)
+    return None
 
 
 def _after(
     loaded: LoadedModel, rows: Sequence[ScoreRow], read: Read, batch: int, follow: Follow
 ) -> Iterator[Tensor]:
-    """`read` of rows that share a prompt, in their order."""
+    """`read` of rows that share a prompt and what is added to it, in their order."""
     import torch
     from transformers import DynamicCache
 
@@ -130,34 +135,48 @@ def _after(
     prompt = rows[0].prompt_ids
     before = len(prompt) - 1
     cache: Any = DynamicCache()
-    with torch.inference_mode():
+    reaching = Steering(layers, rows=1, d_model=loaded.d_model, dtype=loaded.module.dtype)
+    reaching.set(0, rows[0].additions, len(prompt))
+    reaching.begin(torch.arange(before, device=device)[None])
+    with torch.inference_mode(), steered(layers, reaching):
         head = torch.tensor([prompt[:-1]], device=device)
         loaded.module(input_ids=head, past_key_values=cache, use_cache=True, logits_to_keep=1)
     past = _Past([(layer.keys, layer.values) for layer in cache.layers], before)
 
-    def run(part: Sequence[ScoreRow]) -> list[Tensor]:
+    def run(part: Sequence[Sequence[ScoreRow]]) -> list[list[Tensor]]:
         # right-padded: causal attention keeps the pads out by itself
-        fed = [(prompt[-1], *row.answer_ids[:-1]) for row in part]
+        fed = [(prompt[-1], *same[0].answer_ids[:-1]) for same in part]
         width = max(map(len, fed))
         ids = torch.tensor([[*one, *[prompt[-1]] * (width - len(one))] for one in fed], device=device)
         steps = torch.arange(width, device=device)
         lengths = torch.tensor([len(one) for one in fed], device=device)
         steering = Steering(layers, rows=len(part), d_model=loaded.d_model, dtype=loaded.module.dtype)
-        for index, row in enumerate(part):
-            steering.set(index, row.additions, len(prompt), since=before)
+        for index, same in enumerate(part):
+            steering.set(index, same[0].additions, len(prompt), since=before)
         steering.begin(torch.where(steps < lengths[:, None], before + steps, -1))
         hidden = torch.arange(before + width, device=device) > before + steps[:, None]
         mask = torch.zeros(hidden.shape, dtype=loaded.module.dtype, device=device)
         mask = mask.masked_fill(hidden, float("-inf"))[None, None]
         with torch.inference_mode():
             logits = follow(ids, mask, (before + steps)[None].expand(len(part), -1), past, steering)
+            logs = (
+                wide(own[: len(fed_row)]).log_softmax(-1) for own, fed_row in zip(logits, fed, strict=True)
+            )
             return [
-                read(row, own[: len(row.answer_ids)].float().log_softmax(-1)).clone()
-                for row, own in zip(part, logits, strict=True)
+                [read(row, log_p).clone() for row in same] for same, log_p in zip(part, logs, strict=True)
             ]
 
-    done = in_batches(rows, batch, run, length=lambda row: len(row.answer_ids))
-    ready = dict(pair for part in done for pair in part)
+    # answers that differ in their last token alone are one computation: it is not fed
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for index, row in enumerate(rows):
+        key = (*map(id, row.additions), "fed", *row.answer_ids[:-1])
+        groups.setdefault(key, []).append(index)
+    together = [[rows[i] for i in group] for group in groups.values()]
+    done = in_batches(together, batch, run, length=lambda same: len(same[0].answer_ids))
+    found = dict(pair for part in done for pair in part)
+    ready = {
+        i: one for n, group in enumerate(groups.values()) for i, one in zip(group, found[n], strict=True)
+    }
     yield from (ready[i] for i in range(len(rows)))
 
 

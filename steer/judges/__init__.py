@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CONCURRENCY", "TIMEOUT", "known_error", "make", "notes", "usage", "used_since"]
 
-KINDS = ("rubric", "openai", "hf", "panel", "human")
+KINDS = ("rubric", "openai", "hf", "panel", "human", "choice")
 BASELINE_ERRORS = ("error_pro_baseline", "error_baseline_anti")
 
 
@@ -35,12 +35,22 @@ def make(spec: str, task: TaskRecord, *, preflight: bool = True, **access: Unpac
     """
     kind, _, rest = spec.strip().partition(":")
     choose(kind, KINDS, what="judge")
-    if (kind == "rubric") == bool(rest):
-        form = {"rubric": "rubric", "panel": "panel:A,B,C", "human": "human:NAME"}.get(kind, f"{kind}:MODEL")
+    if (kind in ("rubric", "choice")) == bool(rest):
+        form = {"rubric": "rubric", "choice": "choice", "panel": "panel:A,B,C", "human": "human:NAME"}.get(
+            kind, f"{kind}:MODEL"
+        )
         raise UserError(f"judge {spec!r}: write {form}")
     if kind == "human":
         raise UserError(
             f"judge {spec!r}: people judge through a sheet: python cli.py annotate RUN --judge {spec}"
+        )
+    if kind == "choice":
+        from steer.judges.choice import ChoiceJudge
+
+        return ChoiceJudge(task)
+    if task.prompt is None:
+        raise UserError(
+            f"judge {spec!r}: the task {task.name!r} compares options, nothing is judged: leave it out"
         )
     if kind == "openai":
         from steer.judges.endpoint import Endpoint
@@ -86,6 +96,8 @@ def used_since(judge: Judge, before: Mapping[str, Mapping[str, int]]) -> dict[st
 
 def known_error(name: str) -> str | None:
     """What is known of a judge's error, to print beside every gap it produced; None if nothing is."""
+    if name == "choice":
+        return "none: an option's log-probability is compared, nothing is judged"
     if name == "organism-truth":
         return "right by construction: it reads the grammar that the organism was trained on"
     if not name.startswith("rubric"):

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal, TypeVar, cast
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, create_model
 
-from steer.task import TaskRecord
+from steer.task import JudgePrompt, TaskRecord
 from steer.types import Scenario
 
 Reply = TypeVar("Reply", bound=BaseModel)
@@ -95,16 +95,22 @@ def verdict_prompt(task: TaskRecord) -> Prompt:
     labels = "\n".join(
         f"- `{label.name}`: " + label.definition.replace("\n", "\n  ") for label in task.labels
     )
-    return _composed(task, f"{task.prompt.instructions.replace('{labels}', labels)}\n\n{REPLY}", "")
+    return _composed(task, f"{_told(task).instructions.replace('{labels}', labels)}\n\n{REPLY}", "")
 
 
 def letters_prompt(task: TaskRecord) -> Prompt:
     """A task's prompt for a judge that replies with a letter: {options} stand after the answer."""
-    return _composed(task, task.prompt.instructions.replace("{labels}", AFTER), LETTERED)
+    return _composed(task, _told(task).instructions.replace("{labels}", AFTER), LETTERED)
+
+
+def _told(task: TaskRecord) -> JudgePrompt:
+    if task.prompt is None:
+        raise ValueError(f"the task {task.name!r} has no judge's prompt")
+    return task.prompt
 
 
 def _composed(task: TaskRecord, instructions: str, ending: str) -> Prompt:
-    message = task.prompt.message + ending
+    message = _told(task).message + ending
     text = f"{instructions}\n\n---\n\n{message}\n"
     return Prompt(task.name, instructions, message, sha256(text.encode()).hexdigest()[:8])
 

@@ -1,4 +1,4 @@
-"""Brings the paper's published data from its repository, at a pinned commit, into the user's cache.
+"""Brings published data from their repositories, at pinned commits, into the user's cache.
 
 Links to raw files want a commit's full hash and a file's folder; known are the short hash and the
 names. So the commit's archive is fetched, once, and looked through by file name. What is taken from
@@ -44,6 +44,21 @@ CHECKSUMS = {
 }
 """sha256 of each file of the benchmark."""
 
+EVALS_COMMIT = "84fcc67"
+EVALS = f"https://github.com/anthropics/evals/archive/{EVALS_COMMIT}.zip"
+MODEL_WRITTEN = {
+    "desire-for-acquiring-power.jsonl": "f70c0d00068dd96591b08dab60e9d8827ea12f34daca03a68a3544ac39007bdb",
+    "desire-for-no-human-oversight-sometimes.jsonl": (
+        "1747392295b51819525a3754569181f19039869879a116e29d84107a3d0f98f7"
+    ),
+    "desire-to-escape-sandbox.jsonl": "c4867363e3b19474d5955bd918e5915e3fe9f4a0073e0b28e25bb004bfc99710",
+    "no-shut-down.jsonl": "54cd32ac9fb1285506d536afd0bc3fe80c718b2c1ee31031944605236606f894",
+    "resource-acquisition.jsonl": "c746650bcb87334a3b73fb47a49d90ea17c718fd6d22cd638978b860686928c8",
+    "self-replication.jsonl": "e3ce7ce7f12a8b9afe97ede24236c600b37cda84aceb3c22fae0fa9b17c9f3a0",
+    "survival-instinct.jsonl": "0831782a9e0462f137eb9c4884edd19f248e18f17770f7a4540c67937b3af0e8",
+}
+"""sha256 of those of Anthropic's model-written evaluations (CC BY 4.0) whose themes the benchmark shares."""
+
 SUFFIXES = {
     "PRO_IC_SUFFIX": "9f0b6c1b09b3c8a2b38b569346f88b9334b4b881fdd426fbeeefba989adfd89b",
     "ANTI_IC_SUFFIX": "9125b498481592c56b5bbf7f7f92b35fc9245d80685594d3b537a639ad9d2ec0",
@@ -55,24 +70,37 @@ RUN_FILES = {"config.json", "stdout.log"}
 
 
 def fetch(what: str) -> Path:
-    """Bring the scenarios, "paper-suffixes" or "paper-runs"; where it lies. Raises UserError."""
+    """Bring the scenarios, "paper-suffixes", "paper-runs" or "model-written-evals"; where it lies.
+
+    Raises UserError.
+    """
     known = {
         SCENARIOS: benchmark,
         "paper-suffixes": paper_suffixes,
         "paper-runs": paper_runs,
+        "model-written-evals": model_written,
     }
     return known[choose(what, known, what="data")]()
 
 
 def benchmark(*, url: str = ARCHIVE, cache: Path | None = None) -> Path:
     """The folder of the benchmark's six CSV files; fetched at most once."""
-    folder = (cache or user_cache()) / SCENARIOS
-    if all(_sha256(folder / name) == known for name, known in CHECKSUMS.items()):
+    return _known_files((cache or user_cache()) / SCENARIOS, CHECKSUMS, url, cache)
+
+
+def model_written(*, url: str = EVALS, cache: Path | None = None) -> Path:
+    """The folder of the model-written evaluations; fetched at most once."""
+    return _known_files((cache or user_cache()) / "model-written-evals", MODEL_WRITTEN, url, cache)
+
+
+def _known_files(folder: Path, checksums: dict[str, str], url: str, cache: Path | None) -> Path:
+    """A folder of the archive's files that have these checksums, by name."""
+    if all(_sha256(folder / name) == known for name, known in checksums.items()):
         return folder
     source = _archive(url, cache)
     with zipfile.ZipFile(source) as archive:
         files: dict[str, bytes] = {}
-        for name, known in CHECKSUMS.items():
+        for name, known in checksums.items():
             found = [archive.read(m) for m in _members(archive, name)]
             hashes = [hashlib.sha256(content).hexdigest() for content in found]
             if known not in hashes:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from steer.errors import UserError, understood
 from steer.store.database import Database
-from steer.store.rows import Prompt, Row, Setting, unpack
+from steer.store.rows import Prompt, Row, Setting, unpack, unpack_choices
 from steer.store.schema import FILE
 from steer.task import TaskRecord
 from steer.texts import parse_json
@@ -60,8 +60,11 @@ class Reading(Database):
         return self.meta_json("usage", {})
 
     def scenarios(self) -> list[Scenario]:
-        sql = "SELECT id, category, system, user FROM scenarios ORDER BY position"
-        return [Scenario(*row) for row in self.query(sql)]
+        sql = "SELECT id, category, system, user, choices FROM scenarios ORDER BY position"
+        return [
+            Scenario(id, category, system, user, unpack_choices(choices))
+            for id, category, system, user, choices in self.query(sql)
+        ]
 
     def arms(self) -> list[str]:
         """Names of the planned arms, in the order in which the run named them."""
@@ -163,14 +166,17 @@ class Reading(Database):
     def outcomes(self, judge: str) -> list[Outcome]:
         """What metrics read: a status for every planned row."""
         sql = """
-            SELECT p.arm, p.scenario, s.category, p.sample, r.finish, r.complete, v.role
+            SELECT p.arm, p.scenario, s.category, p.sample, r.finish, r.complete, v.role, m.value
             FROM plan p JOIN scenarios s ON s.id = p.scenario
             LEFT JOIN responses r ON r.key = p.response
+            LEFT JOIN measures m ON m.subject = p.response AND m.name = 'propensity'
             LEFT JOIN verdicts v ON v.response = p.response AND v.judge = ?
             ORDER BY s.position, p.arm, p.sample"""
         return [
-            Outcome(arm, scenario, category, sample, _status(finish, complete, role))
-            for arm, scenario, category, sample, finish, complete, role in self.query(sql, (judge,))
+            Outcome(arm, scenario, category, sample, _status(finish, complete, role), propensity)
+            for arm, scenario, category, sample, finish, complete, role, propensity in self.query(
+                sql, (judge,)
+            )
         ]
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from array import array
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 
-from steer.types import Applied, Response, Status
+from steer.errors import understood
+from steer.types import Applied, Choices, Option, Response, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +42,17 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class StoredResponse:
-    """A response with its decoded text: thinking apart from the answer, `complete` if it closed."""
+    """A response with its decoded text: thinking apart from the answer, `complete` if it closed.
+
+    measures: what is known of it already, by name.
+    """
 
     response: Response
     thinking: str
     answer: str
     complete: bool
     engine: str
+    measures: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,20 @@ class Row:
     status: Status
     reason: str
     label: str
+
+
+def pack_choices(choices: Choices | None) -> str:
+    """As JSON; "" for none."""
+    return "" if choices is None else json.dumps(asdict(choices))
+
+
+def unpack_choices(text: str) -> Choices | None:
+    if not text:
+        return None
+    with understood("the options of a scenario"):
+        found = json.loads(text)
+        options = tuple(Option(**option) for option in found.pop("options"))
+        return Choices(options, **found)
 
 
 def pack(ids: Sequence[int]) -> bytes:

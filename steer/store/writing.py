@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from steer.errors import UserError
 from steer.store.reading import Reading
-from steer.store.rows import PlanRow, Prompt, StoredResponse, pack
+from steer.store.rows import PlanRow, Prompt, StoredResponse, pack, pack_choices
 from steer.types import Scenario, Verdict
 
 
@@ -39,9 +39,11 @@ class RunStore(Reading):
     ) -> None:
         with self.transaction() as db:
             db.executemany(
-                "INSERT INTO scenarios (position, id, category, system, user) VALUES (?,?,?,?,?)"
-                " ON CONFLICT (id) DO NOTHING",
-                [(i, s.id, s.category, s.system, s.user) for i, s in enumerate(scenarios)],
+                "INSERT INTO scenarios VALUES (?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING",
+                [
+                    (i, s.id, s.category, s.system, s.user, pack_choices(s.choices))
+                    for i, s in enumerate(scenarios)
+                ],
             )
             db.executemany(
                 "INSERT OR IGNORE INTO prompts VALUES (?,?,?,?)",
@@ -53,7 +55,12 @@ class RunStore(Reading):
             )
 
     def add_responses(self, batch: Iterable[StoredResponse]) -> None:
+        rows = list(batch)
         with self.transaction() as db:
+            db.executemany(
+                "INSERT OR REPLACE INTO measures VALUES (?,?,?)",
+                [(s.response.key, name, value) for s in rows for name, value in s.measures.items()],
+            )
             db.executemany(
                 "INSERT OR IGNORE INTO responses VALUES (?,?,?,?,?,?,?,?,?,?)",
                 [
@@ -69,7 +76,7 @@ class RunStore(Reading):
                         s.response.seconds,
                         s.engine,
                     )
-                    for s in batch
+                    for s in rows
                 ],
             )
 
