@@ -75,6 +75,8 @@ def named_task(spec: str) -> Task:
 
 def open_task(options: Options) -> Task:
     """--task, or the model's own, or the default one. Raises UserError."""
+    if options.task is not None and options.task.startswith(model_written.PREFIX):
+        return model_written.task(options.task)
     if options.task is not None:
         return named_task(options.task)
     found = resolve(options.model, revision=options.revision)

@@ -90,7 +90,7 @@ def drift(
 class Divergence:
     """Reads KL(unsteered || row) summed over a row's tokens; `paths` are the unsteered rows.
 
-    Where it is read it keeps their log-probabilities [prompt, token, vocab] in fp32 in memory: 0.5 GB for
+    Where it is read it keeps their log-probabilities [prompt, token, vocab] in memory: in fp32 0.5 GB for
     24 prompts and Qwen's vocabulary.
     """
 
@@ -107,7 +107,7 @@ class Divergence:
 
 def whole(_: ScoreRow, log_p: Tensor) -> Tensor:
     """A row's log-probabilities, in memory that is not the device's."""
-    return log_p.float().cpu()
+    return log_p.cpu()
 
 
 def kl(log_p: Tensor, log_q: Tensor) -> Tensor:

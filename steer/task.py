@@ -185,11 +185,7 @@ def find(spec: str | Path) -> Path:
 
 
 def load(spec: str | Path) -> Task:
-    """Read and check a task: a shipped one, a folder, or `mwe:FILE[,FILE…]`. UserError names the line."""
-    if str(spec).startswith("mwe:"):
-        from steer import model_written  # which is made of this
-
-        return model_written.task(str(spec))
+    """Read and check a task. UserError names file and line."""
     folder = find(spec)
     file = _read(folder / FILE, _TaskFile)
     _check_labels(folder / FILE, file.labels)

@@ -225,6 +225,6 @@ def test_unknown_data_are_named() -> None:
     with pytest.raises(UserError) as caught:
         fetch.fetch("instrumental_eval")
     assert str(caught.value) == (
-        "unknown data 'instrumental_eval': allowed are instrumental-eval, paper-suffixes, paper-runs; "
-        "did you mean 'instrumental-eval'?"
+        "unknown data 'instrumental_eval': allowed are instrumental-eval, paper-suffixes, paper-runs, "
+        "model-written-evals; did you mean 'instrumental-eval'?"
     )
