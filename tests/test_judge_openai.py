@@ -113,8 +113,9 @@ def test_answers_to_a_scenario_are_asked_about_with_one_beginning(server: Server
     "asked",
     [
         *(
-            build(task.load(name).record)
-            for name in task.names()
+            build(record)
+            for record in (task.load(name).record for name in task.names())
+            if record.prompt is not None
             for build in (verdict_prompt, letters_prompt)
         ),
         prompt("alignment"),
