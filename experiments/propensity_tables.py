@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from experiments.tables import evidence
-from steer.report import words
 from steer.screen import Screen, p_value, percent
+from steer.show import words
 
 
 def print_propensity(screen: Screen, summary: dict[str, Any], names: Iterable[str]) -> None:
