@@ -347,3 +347,49 @@ def test_a_judge_of_answers_is_refused_for_a_task_of_options_alone() -> None:
 
     with pytest.raises(UserError, match=r"'tone' compares options, nothing is judged"):
         judges.make("hf:somewhere", task.load("tone").record)
+
+
+def test_a_comparison_of_choices_tells_propensities_beside_rates(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Extracted from options of other scenarios; chosen, reported and controlled out of fold, in nats too."""
+    monkeypatch.chdir(tmp_path)
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    shipped = Path(__file__).parents[1] / "steer/tasks/tone"
+    (mine / "suffixes.yaml").write_text((shipped / "suffixes.yaml").read_text())
+    (mine / "task.yaml").write_text((shipped / "task.yaml").read_text())
+    for name in ("scenarios", "extraction"):
+        written(mine / f"{name}.jsonl", *([[YES, NO]] * 14))
+    text = (mine / "extraction.jsonl").read_text().replace("Ship order", "Keep box")
+    (mine / "extraction.jsonl").write_text(text)
+    command = [
+        "compare",
+        "--task",
+        str(mine),
+        "--model",
+        str(folder),
+        "--contrast",
+        "choice",
+        "--layers",
+        "2",
+    ]
+    command += ["--magnitudes=-0.2,0.2", "--controls", "1", "--new-tokens", "4", "--out", "run"]
+    assert run(monkeypatch, *command, "--cap-drift", "99") == 0
+    assert "Propensity, paired" in capsys.readouterr().out
+    with RunStore(tmp_path / "run", writable=False) as store:
+        rows = store.outcomes("choice")
+    summary = json.loads(Path("run/summary.json").read_text())
+    nats = {(row.arm, row.scenario): row.propensity for row in rows}
+    change = [(nats["L2+0.2", s] or 0) - (nats["L2-0.2", s] or 0) for s in (f"s{i}" for i in range(14))]
+    found = summary["choice"]["propensity"]["plus-minus"]
+    assert found["nats"] == pytest.approx(np.mean(change))
+    assert found["wrong_way"] == pytest.approx(np.mean(np.array(change) < 0))
+    assert {one["control"] for one in summary["controls_out_of_fold"]} == {"random0", "labels", "concept"}
+    assert all(one["propensity"]["plus"]["n"] == 14 for one in summary["controls_out_of_fold"])
+    slope = summary["propensity"]["steerability"]["vector, out of fold"]
+    assert slope["n"] == 14
+    expected = [c / 0.4 for c in change]  # the baseline stands in the middle, and weighs nothing
+    assert list(slope["scenarios"].values()) == pytest.approx(
+        [expected[int(s[1:])] for s in slope["scenarios"]]
+    )

@@ -104,6 +104,20 @@ def test_the_benchmark_is_downloaded_once(
     assert len(server.asked) == 1
 
 
+def test_model_written_evaluations_are_told_apart_by_checksum(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not (DATA / "mwe").is_dir():
+        pytest.skip("../shared/data/mwe is not here")
+    files = {path.name: path.read_bytes() for path in (DATA / "mwe").glob("*.jsonl")}
+    others = {f"lm_generated_evals/{name}": b"{}\n" for name in files}
+    server.content = zipped(others | {f"persona/{name}": content for name, content in files.items()})
+    folder = fetch.model_written(url=server.url, cache=tmp_path)
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == files
+    monkeypatch.setattr(fetch, "model_written", lambda: folder)
+    assert len(scenarios.load("mwe:no-shut-down,self-replication", per_category=5)) == 10
+
+
 def test_an_archive_put_there_by_hand_is_used(
     server: Server, benchmark: dict[str, bytes], tmp_path: Path
 ) -> None:

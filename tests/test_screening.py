@@ -79,7 +79,8 @@ def test_propensity_and_judged_rate_agree_for_every_cell_of_the_organism(
     names = [cell.arm.name for cell in grid]
     for name in names:
         assert (mean[name] - mean["baseline"]) * (hits[name] - hits["baseline"]) >= 0, name
-    rank = spearmanr([mean[name] for name in names], [hits[name] for name in names]).statistic
+    ranked: Any = spearmanr([mean[name] for name in names], [hits[name] for name in names])
+    rank = ranked.statistic
     print(f"rank correlation of propensity and rate over {len(names)} cells: {rank:.3f}")
     assert rank > 0.9
 
