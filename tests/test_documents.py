@@ -44,7 +44,7 @@ NOT_RUN = {
     "source .venv/bin/activate": "the environment that runs this test",
     "python cli.py fetch instrumental-eval": "needs a network; tests/test_fetch.py runs it on a local server",
     "python cli.py fetch paper-runs": "needs a network",
-    "python cli.py fetch model-written-evals": "needs a network; tests/test_fetch.py runs it on a local server",
+    "python cli.py fetch model-written-evals": "needs a network; tests/test_fetch.py has a server",
     "python cli.py import-paper FOLDER --out runs/paper": "needs what the line before brings; "
     "tests/test_import_paper.py runs it, and the lines after it, on a sample",
     "python cli.py compare 'runs/paper/*'": "the same",
