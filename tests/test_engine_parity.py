@@ -166,9 +166,9 @@ def test_scores_are_those_of_one_row_at_a_time(qwen: LoadedModel, kind: str) -> 
     scored = [ScoreRow(row.prompt_ids, answers[row.key].output_ids, row.additions) for row in rows]
     for row, log_probs in zip(scored, engine.score(iter(scored), lambda _row, own: own), strict=True):
         assert log_probs.shape == (len(row.answer_ids), qwen.module.config.vocab_size)
-        assert log_probs.dtype == torch.float32
+        assert log_probs.dtype == torch.float64  # the model's own
         assert log_probs.argmax(-1).tolist() == list(row.answer_ids)
-        assert torch.allclose(log_probs.exp().sum(-1), torch.ones(len(row.answer_ids)), atol=1e-4)
+        assert torch.allclose(log_probs.exp().sum(-1), torch.ones(len(row.answer_ids)).double(), atol=1e-4)
     both = [bare_engine(k, qwen, batch=6).score(scored, lambda _row, own: own) for k in ("nnsight", "slots")]
     for left, right in zip(*both, strict=True):
         assert torch.allclose(left, right, atol=1e-5)

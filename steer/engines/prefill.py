@@ -13,6 +13,7 @@ It does not know slots, queues or tokens to come.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -66,6 +67,64 @@ def steered(layers: Sequence[nn.Module], steering: Steering) -> Generator[None]:
             handle.remove()
 
 
+@dataclass(frozen=True, slots=True)
+class Branches:
+    """Rows of a forward that share one until their first edit.
+
+    first: [row] the layer of that edit, ascending; as large as there are layers where there is none.
+    shared: [row] the fed row that stands for it until then.
+    """
+
+    first: tuple[int, ...]
+    shared: tuple[int, ...]
+
+    def gone(self, layer: int) -> int:
+        """How many rows have branched off before a layer: the first of what it computes."""
+        return bisect_left(self.first, layer)
+
+    def runs(self, layer: int) -> bool:
+        """Whether a layer still computes the shared rows, after those that have branched off."""
+        return self.gone(layer) < len(self.first)
+
+    def place(self, row: int, layer: int) -> int:
+        """Where a row, or what stands for it, is among those that a layer computes."""
+        return row if self.first[row] < layer else self.gone(layer) + self.shared[row]
+
+    @contextmanager
+    def steered(self, layers: Sequence[nn.Module], steering: Steering) -> Generator[None]:
+        """Branch rows off and edit them, for as long as this lasts: one forward of the shared rows."""
+        import torch
+
+        def hook_of(layer: int) -> Any:
+            before, after = self.gone(layer), self.gone(layer + 1)
+            rows_of = [before + row for row in self.shared[before:after]]
+            leaving = upload(rows_of, next(layers[layer].parameters()).device, torch.int64)
+
+            def hook(_module: nn.Module, _args: object, output: Any) -> Any:
+                hidden = stream(output, steering.d_model)
+                rows = (
+                    torch.cat([hidden[:before], hidden[leaving.to(hidden.device)]])
+                    if before < after
+                    else hidden[:after]
+                )
+                edited = steering.edit(layer, rows)
+                running = self.runs(layer + 1)
+                return with_stream(output, torch.cat([edited, hidden[before:]]) if running else edited)
+
+            return hook
+
+        handles = [
+            layers[layer].register_forward_hook(hook_of(layer))
+            for layer in range(len(layers))
+            if layer in steering.layers or self.gone(layer) != self.gone(layer + 1)
+        ]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+
 def reaches(addition: Addition, prompt: int) -> bool:
     """Whether an addition edits a position of the prompt before its last."""
     return span_range(addition.span, prompt)[0] < prompt - 1
@@ -98,16 +157,14 @@ def prefill(
 
     jobs = sorted(requests, key=first_edit)  # a row keeps its number from where it branches off
     prompts = list(dict.fromkeys(request.prompt_ids for request in jobs))
-    base = {prompt: row for row, prompt in enumerate(prompts)}
+    shared = {prompt: row for row, prompt in enumerate(prompts)}
     lengths = [len(prompt) - 1 for prompt in prompts]
     width = max(1, *lengths)
     fed = [
         list(prompt[: max(1, n)]) + [0] * (width - max(1, n))
         for prompt, n in zip(prompts, lengths, strict=True)
     ]
-    # [layer]: how many jobs have branched off before it, and whether the prompts' own rows still run
-    branched = [sum(first_edit(job) < layer for job in jobs) for layer in range(depth + 1)]
-    running = [branched[layer] < len(jobs) for layer in range(depth + 1)]
+    branches = Branches(tuple(map(first_edit, jobs)), tuple(shared[job.prompt_ids] for job in jobs))
 
     steering = Steering(layers, rows=len(jobs), d_model=loaded.d_model, dtype=loaded.module.dtype)
     for row, job in enumerate(jobs):
@@ -115,30 +172,8 @@ def prefill(
     columns = torch.arange(width, device=device)
     own = upload([len(job.prompt_ids) - 1 for job in jobs], device)
     steering.begin(torch.where(columns < own[:, None], columns, -1))
-
-    def hook_of(layer: int) -> Any:
-        before, after = branched[layer], branched[layer + 1]
-        leaving = upload([before + base[job.prompt_ids] for job in jobs[before:after]], device, torch.int64)
-
-        def hook(_module: nn.Module, _args: object, output: Any) -> Any:
-            hidden = stream(output, loaded.d_model)
-            rows = (
-                torch.cat([hidden[:before], hidden[leaving.to(hidden.device)]])
-                if before < after
-                else hidden[:after]
-            )
-            edited = steering.edit(layer, rows)
-            return with_stream(output, torch.cat([edited, hidden[before:]]) if running[layer + 1] else edited)
-
-        return hook
-
-    handles = [
-        layers[layer].register_forward_hook(hook_of(layer))
-        for layer in range(depth)
-        if layer in steering.layers or branched[layer] != branched[layer + 1]
-    ]
     cache: Any = DynamicCache()
-    try:
+    with branches.steered(layers, steering):
         loaded.module(
             input_ids=upload(fed, device),
             attention_mask=_causal(loaded, width),
@@ -147,21 +182,16 @@ def prefill(
             use_cache=True,
             logits_to_keep=1,
         )
-    finally:
-        for handle in handles:
-            handle.remove()
     pairs = [(layer.keys, layer.values) for layer in cache.layers]
     for row, job in enumerate(jobs):
-        own_from = first_edit(job) + 1
-        places = [
-            row if layer >= own_from else branched[layer] + base[job.prompt_ids] for layer in range(depth)
-        ]
+        places = [branches.place(row, layer) for layer in range(depth)]
         yield job, prefix_of(pairs, places, len(job.prompt_ids) - 1), steering.applied(row)
     computed = sum(
-        sum(len(job.prompt_ids) - 1 for job in jobs[: branched[layer]]) + running[layer] * sum(lengths)
+        sum(len(job.prompt_ids) - 1 for job in jobs[: branches.gone(layer)])
+        + branches.runs(layer) * sum(lengths)
         for layer in range(depth)
     )
-    fed_rows = sum(branched[layer] + running[layer] * len(prompts) for layer in range(depth))
+    fed_rows = sum(branches.gone(layer) + branches.runs(layer) * len(prompts) for layer in range(depth))
     work.prefilled += computed / depth
     work.pads += (fed_rows * width - computed) / depth
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from steer.blocks import decoder_layers
 from steer.engines.batching import WINDOW, in_batches, input_device, pad_left, with_adapters
-from steer.engines.prefill import Share, share, steered
+from steer.engines.prefill import Branches, Share, share, steered
 from steer.interventions import Steering
 from steer.ropes import apart, own_positions
 from steer.types import Engine, LoadedModel, Read, Reading, ScoreRow
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 Forward = Callable[["Tensor", "Tensor", "Tensor", int, Steering], "Tensor"]
 """(ids, attention mask, position ids, how many last positions' logits, steering) -> logits."""
 
-Follow = Callable[["Tensor", "Tensor", "Tensor", Any, Steering], "Tensor"]
-"""(ids, additive mask [1, 1, position, column], position ids, past keys and values, steering) -> logits."""
+Follow = Callable[["Tensor", "Tensor", "Tensor", Any, Steering, Branches], "Tensor"]
+"""(ids, additive mask [1, 1, position, column], position ids [1, position], past keys and values, steering,
+branches) -> logits, of the rows that branched off and then of the shared ones if any row did not."""
 
 
 def read_at(read: Read | Reading, engine: Engine) -> Read:
@@ -91,9 +92,10 @@ def score_shared(
     forward: Forward,
     follow: Follow,
 ) -> Iterator[Tensor]:
-    """As `score`, but rows with one prompt, and one steering of it, compute it once.
+    """As `score`, but rows with one prompt, and one steering of it, compute it once; and rows with one
+    answer as well, up to their first edit.
 
-    A sweep scores a prompt under hundreds of answers, and an answer is often the shorter of the two.
+    A sweep scores a prompt under hundreds of answers, and an answer under hundreds of edits.
     """
     found, bound = iter(rows), own_positions(loaded.module)
     while window := list(islice(found, WINDOW * batch)):
@@ -143,28 +145,37 @@ def _after(
         loaded.module(input_ids=head, past_key_values=cache, use_cache=True, logits_to_keep=1)
     past = _Past([(layer.keys, layer.values) for layer in cache.layers], before)
 
+    def first_edit(same: Sequence[ScoreRow]) -> int:
+        return min((addition.layer for addition in same[0].additions), default=len(layers))
+
     def run(part: Sequence[Sequence[ScoreRow]]) -> list[list[Tensor]]:
         # right-padded: causal attention keeps the pads out by itself
-        fed = [(prompt[-1], *same[0].answer_ids[:-1]) for same in part]
+        order = sorted(range(len(part)), key=lambda i: first_edit(part[i]))
+        answers = [same[0].answer_ids[:-1] for same in part]
+        distinct = {answer: row for row, answer in enumerate(dict.fromkeys(answers))}
+        fed = [(prompt[-1], *answer) for answer in distinct]
         width = max(map(len, fed))
         ids = torch.tensor([[*one, *[prompt[-1]] * (width - len(one))] for one in fed], device=device)
         steps = torch.arange(width, device=device)
-        lengths = torch.tensor([len(one) for one in fed], device=device)
+        lengths = torch.tensor([1 + len(answers[i]) for i in order], device=device)
+        branches = Branches(
+            tuple(first_edit(part[i]) for i in order), tuple(distinct[answers[i]] for i in order)
+        )
         steering = Steering(layers, rows=len(part), d_model=loaded.d_model, dtype=loaded.module.dtype)
-        for index, same in enumerate(part):
-            steering.set(index, same[0].additions, len(prompt), since=before)
+        for row, i in enumerate(order):
+            steering.set(row, part[i][0].additions, len(prompt), since=before)
         steering.begin(torch.where(steps < lengths[:, None], before + steps, -1))
         hidden = torch.arange(before + width, device=device) > before + steps[:, None]
         mask = torch.zeros(hidden.shape, dtype=loaded.module.dtype, device=device)
         mask = mask.masked_fill(hidden, float("-inf"))[None, None]
+        found: dict[int, list[Tensor]] = {}
         with torch.inference_mode():
-            logits = follow(ids, mask, (before + steps)[None].expand(len(part), -1), past, steering)
-            logs = (
-                wide(own[: len(fed_row)]).log_softmax(-1) for own, fed_row in zip(logits, fed, strict=True)
-            )
-            return [
-                [read(row, log_p).clone() for row in same] for same, log_p in zip(part, logs, strict=True)
-            ]
+            logits = follow(ids, mask, (before + steps)[None], past, steering, branches)
+            for row, i in enumerate(order):
+                own = logits[branches.place(row, len(layers))]
+                log_p = wide(own[: 1 + len(answers[i])]).log_softmax(-1)
+                found[i] = [read(one, log_p).clone() for one in part[i]]
+        return [found[i] for i in range(len(part))]
 
     # answers that differ in their last token alone are one computation: it is not fed
     groups: dict[tuple[object, ...], list[int]] = {}

@@ -28,7 +28,7 @@ from steer.engines.batching import (
     refusal,
 )
 from steer.engines.cache import Prefix, SlotCache
-from steer.engines.prefill import Share, Work, prefill, share, steered
+from steer.engines.prefill import Branches, Share, Work, prefill, share, steered
 from steer.engines.rows import Fed, Row, joined, spread
 from steer.engines.schedule import Queue
 from steer.engines.support import too_long, unsupported
@@ -128,8 +128,10 @@ class SlotEngine:
                     logits_to_keep=keep,
                 ).logits
 
-        def follow(ids: Tensor, mask: Tensor, positions: Tensor, past: Any, steering: Steering) -> Tensor:
-            with steered(self._layers, steering):
+        def follow(
+            ids: Tensor, mask: Tensor, positions: Tensor, past: Any, steering: Steering, branches: Branches
+        ) -> Tensor:
+            with branches.steered(self._layers, steering):
                 return self._loaded.module(
                     input_ids=ids,
                     attention_mask=mask,
