@@ -29,8 +29,8 @@ from steer.types import Choices, Engine, LoadedModel, Option, Request, Response,
 if TYPE_CHECKING:
     from torch import Tensor
 
-TOGETHER = 256
-"""Requests scored at once: a sweep's arms of one scenario share its prompt."""
+TOGETHER = 64
+"""Requests scored between two signs of life: a sweep's arms of one scenario share its prompt."""
 
 EVERY_ORDER = 4
 """Options that are listed in every order; more stand under each letter once."""

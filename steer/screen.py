@@ -135,7 +135,7 @@ class _Ticker:
         begun = self.begun.setdefault(what, self.ticked)
         self.ticked = now
         rate = self.done[what] / max(now - begun, 1e-9)
-        shown = f"{rate:.1f} rows/s"
+        shown = f"{rate:.1f} rows/s" if rate >= 1 else f"{60 * rate:.1f} rows/min"
         if self.standing is not None and what == next(iter(self.totals)):
             shown += f", {self.standing()}"
         if self.rich is not None:

@@ -97,7 +97,7 @@ def test_few_slots_and_a_small_store_change_no_text(
     rows = sweep("last", scenarios=5, magnitudes=(1.0,))
     expected = {r.key: r.output_ids for r in SlotEngine(qwen, batch=20).generate(rows)}
     monkeypatch.setattr("steer.engines.slots.PREFIX_SHARE", 0.0)
-    monkeypatch.setattr("steer.engines.slots.PREFILL_TOKENS", 50)
+    monkeypatch.setattr("steer.engines.slots.PREFILL_TOKENS", {"cpu": 50})
     for batch in (1, 3):
         assert {r.key: r.output_ids for r in SlotEngine(qwen, batch=batch).generate(rows)} == expected
 

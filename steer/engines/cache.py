@@ -104,7 +104,9 @@ class SlotCache:
         """A row with this prompt takes a slot; rows of equal keys share one prompt."""
         if key not in self._places:
             place = len(self._places)
-            self._prompts = _room(self._prompts, prefix.banks, place + 1, max(1, prefix.length))
+            self._prompts = _room(
+                self._prompts, prefix.banks, place + 1, max(1, prefix.length), most=self._slots
+            )
             for bank, source in zip(self._prompts, prefix.banks, strict=True):
                 for store, part in zip(bank, source, strict=True):
                     store[:, place, :, : prefix.length] = part
@@ -209,10 +211,13 @@ def _mask(hidden: Tensor, dtype: torch.dtype) -> Tensor:
     return zeros.masked_fill(hidden, torch.finfo(dtype).min)
 
 
-def _room(banks: Sequence[Bank], like: Sequence[Bank], count: int, columns: int) -> list[Bank]:
+def _room(
+    banks: Sequence[Bank], like: Sequence[Bank], count: int, columns: int, *, most: int = 0
+) -> list[Bank]:
     """The banks, grown where they lack room for `count` places of `columns` columns.
 
-    like: pairs of [layer, ..., head, column, head_dim], for what a bank is of.
+    like: pairs of [layer, ..., head, column, head_dim], for what a bank is of. most: places that
+    they will ever need.
     """
     held, width = (banks[0][0].shape[1], banks[0][0].shape[3]) if banks else (0, 0)
     if count <= held and columns <= width:
@@ -221,7 +226,7 @@ def _room(banks: Sequence[Bank], like: Sequence[Bank], count: int, columns: int)
         width = max(columns, width + max(BUCKET, width // 2) if banks else 0)
         width = -(-width // BUCKET) * BUCKET
     if count > held:
-        held = max(count, 2 * held)
+        held = max(count, min(2 * held, most))
     grown: list[Bank] = []
     for i, (keys, values) in enumerate(like):
         pair: list[Tensor] = []

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 MOST_ROWS = {"cpu": 256, "cuda": 512}
-PREFILL_TOKENS = 8192
-"""Tokens of one prefill, pads included."""
+PREFILL_TOKENS = {"cpu": 2048, "cuda": 8192}
+"""Tokens of one prefill, pads included: more would only cost memory."""
 LIKE = 0.75
 """Prompts share a prefill if the shortest is at least this part of the longest."""
 AHEAD = 8
@@ -180,6 +180,7 @@ class _Run:
         self.store: dict[Share, tuple[Prefix, tuple[Applied, ...]]] = {}
         self.users = Counter(share(request) for request in queue.ahead(len(queue)))
         self.room = int(PREFIX_SHARE * free_bytes(self.device))
+        self.together = PREFILL_TOKENS.get(self.device.type, 2048)
         self.clock = 0.0  # seconds a row has had, if it was there from the start
         self.fed: Fed | None = None  # to the coming step; None when the live rows have changed
 
@@ -310,7 +311,7 @@ class _Run:
                 jobs
                 and len(jobs[-1].prompt_ids) >= LIKE * longest
                 and len(part) < self.slots  # fewer where memory was short
-                and (len(part) + 1) * longest <= PREFILL_TOKENS
+                and (len(part) + 1) * longest <= self.together
             ):
                 part.append(jobs.pop())
             for job, prefix, record in prefill(self.loaded, self.layers, part, self.work):
@@ -339,6 +340,6 @@ class _Run:
         for request in waiting:
             tokens += len(request.prompt_ids)
             fitting -= len(request.prompt_ids)
-            if tokens > PREFILL_TOKENS or fitting < 0:
+            if tokens > self.together or fitting < 0:
                 return
             yield request
