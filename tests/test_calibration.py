@@ -16,6 +16,12 @@ def test_the_reported_p_of_a_chosen_cell_is_calibrated_when_nothing_works():
     assert abs(found["mean points reported"] or 0) < 2
 
 
+def test_a_screen_on_other_scenarios_leaves_it_calibrated():
+    found = calibration.sweeps(100, points=0, r=0.5, grid=GRID, seed=15, keep=4)
+    assert (found["p < 0.05, cross-fitted"] or 0) <= 0.06
+    assert abs(found["mean points reported"] or 0) < 2
+
+
 def test_a_30_point_effect_is_found_with_76_scenarios():
     found = calibration.sweeps(25, points=30, r=0.5, grid=GRID, seed=12)
     assert (found["p < 0.05, cross-fitted"] or 0) >= 0.8
