@@ -53,7 +53,7 @@ def shared_flags(
     *,
     model: Annotated[str, typer.Option(help="Alias (`models` lists them), hub id or folder.")] = "organism",
     revision: Annotated[str | None, typer.Option(help="Commit, tag or branch of a hub model.")] = None,
-    dtype: Annotated[str, typer.Option(help="auto, float32, float64, bfloat16 or float16.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="auto, fast, float32, float64, bfloat16 or float16.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     device_map: Annotated[str | None, typer.Option(help="auto or balanced: spread over all GPUs.")] = None,
     task: Annotated[str | None, typer.Option(help="One of `tasks`, a folder, or mwe:FILE[,FILE].")] = None,

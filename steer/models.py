@@ -41,12 +41,13 @@ def load(
 ) -> LoadedModel:
     """Load a model in eval mode, downloading it where it is missing.
 
-    dtype: one of DTYPES; "auto" is float32 on a CPU and bfloat16 on a GPU that has it.
+    dtype: one of DTYPES; "auto" is float32 on a CPU and bfloat16 on a GPU that has it, "fast" bfloat16 on a
+    CPU that multiplies in it too.
     device: "cpu", "cuda", "cuda:N" or "mps"; "auto" is the GPU where there is one.
     device_map: one of DEVICE_MAPS, to spread a model over several GPUs; None keeps it on one.
     Raises UserError.
     """
-    choose(dtype, ("auto", *DTYPES), what="dtype")
+    choose(dtype, ("auto", "fast", *DTYPES), what="dtype")
     if device_map is not None:
         choose(device_map, DEVICE_MAPS, what="device map")
     resolved = resolve(spec, revision=revision)
@@ -149,8 +150,13 @@ def _dtype(dtype: str, device: str) -> tuple[str, str]:
 
     if dtype == "float64" and device == "mps":
         raise UserError("dtype 'float64' does not exist on mps: use float32, or device cpu")
-    if dtype != "auto":
+    if dtype not in ("auto", "fast"):
         return dtype, f"dtype {dtype}: as asked"
+    if dtype == "fast" and device == "cpu":
+        able = torch.cpu.get_capabilities()
+        if able.get("avx512_bf16") or able.get("amx_bf16"):
+            return "bfloat16", "dtype bfloat16: the CPU multiplies in it; texts are other than float32's"
+        return "float32", "dtype float32: the CPU does not multiply in bfloat16, so that nothing is faster"
     if not device.startswith("cuda"):
         return "float32", f"dtype float32: on {device} it makes texts repeatable"
     if torch.cuda.is_bf16_supported(including_emulation=False):

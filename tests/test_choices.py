@@ -349,6 +349,7 @@ def test_a_judge_of_answers_is_refused_for_a_task_of_options_alone() -> None:
         judges.make("hf:somewhere", task.load("tone").record)
 
 
+@pytest.mark.slow
 def test_a_comparison_of_choices_tells_propensities_beside_rates(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -370,6 +370,16 @@ def test_only_stop_ids_are_taken_from_the_generation_config(tiny: Path, copy: Pa
     assert load(str(copy)).stop_ids == (2,)  # the tokenizer's <|im_end|>
 
 
+@pytest.mark.parametrize(("held", "dtype"), [("avx512_bf16", "bfloat16"), ("avx2", "float32")])
+def test_fast_is_bfloat16_where_the_cpu_multiplies_in_it(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, held: str, dtype: str
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {held: True})
+    model = load(str(tiny), dtype="fast", device="cpu")
+    assert model.dtype == dtype
+    assert model.reasons[1].startswith(f"dtype {dtype}: the CPU")
+
+
 @pytest.mark.parametrize("dtype", ["bfloat16", "float64"])
 def test_the_asked_dtype_is_loaded(tiny: Path, dtype: str) -> None:
     model = load(str(tiny), dtype=dtype, device="cpu")
@@ -456,7 +466,7 @@ def test_damaged_weights_are_one_line(tmp_path: Path, content: bytes) -> None:
     [
         (
             {"dtype": "float8"},
-            "unknown dtype 'float8': allowed are auto, float32, bfloat16, float16, float64",
+            "unknown dtype 'float8': allowed are auto, fast, float32, bfloat16, float16, float64",
         ),
         ({"device": "gpu"}, "unknown device 'gpu': allowed are auto, cpu, cuda, cuda:N and mps"),
         ({"device": "cuda:99"}, "device 'cuda:99' is not there ("),
