@@ -25,6 +25,8 @@ from steer.engines import bare_engine
 from steer.errors import UserError
 from steer.models import load
 from steer.plan import plan
+from steer.show import page, view
+from steer.show.figures import figures_of
 from steer.store import RunStore
 from steer.types import SPANS, Addition, Arm, Choices, Limits, LoadedModel, Option, Outcome, Scenario
 from tests.tiny import LAYERS, WIDTH, checkpoint
@@ -317,6 +319,12 @@ def test_a_suffix_run_of_choices_keeps_them_with_their_propensities(
     assert summary["propensity"]["steerability"]["suffix"]["slope"] == pytest.approx(
         (np.mean(pro) - np.mean(anti)) / 2
     )
+    shown = view.load(tmp_path / "run", budget=0)
+    marks = figures_of(shown.summary)["propensity"].drawing.data["marks"]
+    assert {mark["arm"]: mark["value"] for mark in marks}["pro"] == pytest.approx(np.mean(pro))
+    named = {row[0]: row[1] for row in shown.tables["propensity"].rows}
+    assert float(named["pro"].split()[0].replace("−", "-")) == pytest.approx(np.mean(pro), abs=0.005)
+    assert page.render([shown]).count("<h2>Propensity</h2>") == 1
     assert run(monkeypatch, *command) == 0  # nothing is left to do
     assert "24 of 24 rows are already" in capsys.readouterr().err
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from steer.judges import agreement
 from steer.screen import plain
-from steer.show import comparison, emergent, words
+from steer.show import comparison, emergent, propensity, words
 from steer.show.table import Table
 from steer.types import Outcome
 
@@ -29,6 +29,8 @@ def all_tables(
     tables = {"arms": arm_table(summary, main), "gaps": gap_table(summary["gaps"])}
     if len(main) < len(names):
         tables["all_arms"] = arm_table(summary, names)
+    if "propensity" in summary:
+        tables["propensity"] = propensity.propensity_table(summary)
     if summary.get("cells"):
         tables["cells"] = cell_table(summary)
     if summary.get("controls_out_of_fold"):

@@ -21,6 +21,7 @@ from steer.show.figures.estimates import (
     controls_figure,
     gaps_figure,
     models_figure,
+    propensity_figure,
     sides_figure,
     together_figure,
 )
@@ -39,6 +40,8 @@ def _figures(summary: Mapping[str, Any]) -> Iterator[tuple[str, Figure | None]]:
     tug: Mapping[str, Any] = summary.get("tug", {})
     main = [arm for arm in arms.values() if arm.main]
     yield "arms", arms_figure([arm for arm in main if not (tug and arm.kind == "both")], noun)
+    if "propensity" in summary:
+        yield "propensity", propensity_figure(summary["propensity"]["arms"], main)
     yield "gaps", gaps_figure(summary["gaps"], arms, noun)
     if "side_by_side" in summary:
         yield "sides", sides_figure(summary["side_by_side"], noun)

@@ -10,6 +10,7 @@ from steer.show.figures.arms import Arm, rate, says
 from steer.show.figures.figure import Figure
 from steer.show.figures.look import CONTROL, LOOKS, Look, short
 from steer.show.figures.rows import PERCENT, POINTS, Mark, chart
+from steer.show.propensity import nats
 
 BOTH = "Filled: of all answers; hollow: of valid answers."
 ARMS, TOGETHER, COMPARED = 60, 40, 8
@@ -40,6 +41,23 @@ def arms_figure(arms: Sequence[Arm], noun: str) -> Figure:
         34 + 34 * len(shown),
         f"{words.capital(noun)} of each arm on both denominators",
         f"{words.capital(noun)}, %. {BOTH}",
+    )
+
+
+def propensity_figure(found: Mapping[str, Any], arms: Sequence[Arm]) -> Figure:
+    """Mean propensity of `arms`; found: by arm, as `steer.propensity` averages it."""
+    shown = arms[:ARMS]
+    marks: list[Mark] = []
+    for row, arm in enumerate(shown):
+        one = found[arm.name]
+        said = f"{short(arm.name)}\n{nats(one)} nats"
+        marks.append(Mark(row, one["nats"], one["ci"], arm.look, said, arm.name))
+    baseline = next((found[arm.name]["nats"] for arm in shown if arm.kind == "baseline"), None)
+    return Figure(
+        chart([arm.name for arm in shown], marks, "nats", across=baseline),
+        52 + 34 * len(shown),
+        "Propensity of each arm",
+        "Log-probability of the likeliest hit less that of the likeliest other option, in nats.",
     )
 
 
