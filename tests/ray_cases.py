@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import psutil
 
+from steer.engines import worker
 from steer.engines.worker import ModelSource
 from steer.types import LoadedModel, Request, Response
 
@@ -26,6 +27,14 @@ RAY: dict[str, Any] = {
     "log_to_driver": False,
     "logging_level": "CRITICAL",
 }
+
+
+class Soon(ModelSource):
+    """A model whose worker gives each row as it ends, so that its death finds rows which had not come."""
+
+    def open(self, say: Callable[[str], None]) -> tuple[LoadedModel, Any]:
+        worker.HOLD_SECONDS = 0.0
+        return super().open(say)
 
 
 @dataclass(frozen=True)
@@ -72,20 +81,27 @@ STOPPED = """
 import os, signal, sys
 import cli
 from steer import pipeline
+from steer.engines import replicas
 from steer.store import RunStore
+from tests import ray_cases
 pipeline.FLUSH_ROWS = 4
+replicas.ModelSource = ray_cases.Soon
 how, at = sys.argv[1], int(sys.argv[2])
-plain = RunStore.add_responses
+plain, killed = RunStore.add_responses, []
 def stops(self, *arguments):
     plain(self, *arguments)
-    if len(self.done()) >= at:
-        group = os.getpgid(0) if how == "SIGINT" else 0
-        os.killpg(group, signal.SIGINT) if group else os.kill(os.getpid(), signal.SIGKILL)
+    done = len(self.done())
+    if how == "BOTH" and done >= at // 2 and not killed:
+        killed.append(ray_cases.workers()[0])
+        os.kill(killed[0], signal.SIGKILL)
+    if done >= at:
+        os.killpg(0, signal.SIGINT) if how == "SIGINT" else os.kill(os.getpid(), signal.SIGKILL)
 RunStore.add_responses = stops
 sys.argv = ["cli.py", *sys.argv[3:]]
 sys.exit(cli.main())
 """
-"""A command that stops, as by Ctrl-C (SIGINT to its whole group) or by SIGKILL, once it has so many rows."""
+"""A command that stops once it has so many rows: as by Ctrl-C (SIGINT to its whole group), by SIGKILL, or by
+that after a worker's at half as many rows (BOTH)."""
 
 
 @contextmanager
