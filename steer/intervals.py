@@ -44,8 +44,10 @@ def score(successes: ArrayLike, trials: ArrayLike) -> tuple[Array, Array]:
     90-92 % at n = 12 near 5, 25 and 75 %, and with half of 12 rows valid.
     """
     lower, upper = wilson(successes, trials)
-    low, high = exact(successes, trials)
     few = np.broadcast_to(np.asarray(trials, float) < FEW, lower.shape)
+    if not few.any():
+        return lower, upper
+    low, high = exact(successes, trials)
     return np.where(few, np.minimum(lower, low), lower), np.where(few, np.maximum(upper, high), upper)
 
 
@@ -123,12 +125,12 @@ def bonett_price(only_first: ArrayLike, only_second: ArrayLike, pairs: int) -> t
 
 def exact(successes: ArrayLike, trials: ArrayLike) -> tuple[Array, Array]:
     """Clopper and Pearson (1934) limits, as beta quantiles; trials may be fractional, never 0."""
-    from scipy.stats import beta
+    from scipy.special import betaincinv  # scipy.stats.beta.ppf is this, in 150 times the time
 
     x, n = np.broadcast_arrays(np.asarray(successes, float), np.asarray(trials, float))
     some, rest = x > EDGE, n - x > EDGE
-    lower = beta.ppf(TAIL, np.where(some, x, 1.0), n - x + 1)
-    upper = beta.ppf(1 - TAIL, x + 1, np.where(rest, n - x, 1.0))
+    lower = betaincinv(np.where(some, x, 1.0), n - x + 1, TAIL)
+    upper = betaincinv(x + 1, np.where(rest, n - x, 1.0), 1 - TAIL)
     return np.where(some, lower, 0.0), np.where(rest, upper, 1.0)
 
 

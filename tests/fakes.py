@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -142,6 +141,7 @@ def run(folder: Path, *, kill_at: int = -1, kill_in: str = "") -> None:
         pipeline.run(store, plan, loaded(), FakeEngine(), FakeJudge(), tick=lambda *_: None)
 
 
-if __name__ == "__main__":
+def run_in_fives(folder: Path, kill_at: int, kill_in: str) -> None:
+    """`run`, five rows a transaction."""
     pipeline.FLUSH_ROWS = 5
-    run(Path(sys.argv[1]), kill_at=int(sys.argv[2]), kill_in=sys.argv[3])
+    run(folder, kill_at=kill_at, kill_in=kill_in)

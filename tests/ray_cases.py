@@ -37,6 +37,10 @@ class Soon(ModelSource):
         return super().open(say)
 
 
+PATIENCE = 600
+"""Seconds until a process counts as hung: a busy machine may take long to start one."""
+
+
 @dataclass(frozen=True)
 class Rigged:
     """A model whose engine does something to its process when it is given a certain row."""
@@ -139,6 +143,6 @@ def processes_of(folder: Path) -> list[psutil.Process]:
     return found
 
 
-def left_of(folder: Path, *, seconds: float = 60) -> Sequence[psutil.Process]:
+def left_of(folder: Path) -> Sequence[psutil.Process]:
     """Those that do not end by themselves."""
-    return psutil.wait_procs(processes_of(folder), timeout=seconds)[1]
+    return psutil.wait_procs(processes_of(folder), timeout=PATIENCE)[1]

@@ -28,7 +28,7 @@ from steer.errors import UserError
 from steer.store import RunStore
 from steer.types import Arm, LoadedModel, Request, Response, Scenario, ScoreRow
 from tests import engine_cases
-from tests.ray_cases import RAY, STOPPED, left_of, own_ray, workers
+from tests.ray_cases import PATIENCE, RAY, STOPPED, left_of, own_ray, workers
 from tests.tiny import WIDTH, checkpoint
 from vectors.activations import cached_capture
 from vectors.capture import AnsweredRow, Row, span_statistics
@@ -303,7 +303,7 @@ def test_a_command_interrupted_leaves_no_process_and_goes_on_with_one_alone(
             text=True,
             start_new_session=True,
         )
-        said = driver.communicate(timeout=240)[1]
+        said = driver.communicate(timeout=PATIENCE)[1]
         assert driver.returncode == 130, said
         assert "the same command continues" in said
         assert not left_of(place)

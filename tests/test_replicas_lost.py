@@ -22,7 +22,7 @@ from steer.engines.worker import ModelSource
 from steer.errors import UserError
 from steer.store import RunStore
 from steer.types import Request, Response
-from tests.ray_cases import RAY, STOPPED, Rigged, Soon, left_of, own_ray
+from tests.ray_cases import PATIENCE, RAY, STOPPED, Rigged, Soon, left_of, own_ray
 from tests.test_replicas import killed_at, mix, rows_of, same, scenarios_at, summary_of, told
 from tests.tiny import checkpoint
 
@@ -160,7 +160,7 @@ def test_a_killed_driver_leaves_no_process_and_the_same_command_goes_on(
         driver = subprocess.Popen(
             [*command, "--workers", "2"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL
         )
-        assert driver.wait(timeout=240) == -signal.SIGKILL
+        assert driver.wait(timeout=PATIENCE) == -signal.SIGKILL
         assert not left_of(place)  # and so no port
     with RunStore(tmp_path / "run", writable=False) as store:
         assert len(store.done()) >= at

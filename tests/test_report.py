@@ -171,7 +171,14 @@ def test_page_and_terminal_say_the_same_of_the_controls(
 ) -> None:
     """The page once took its bound of single arms on all scenarios, the terminal out of fold. Of 19
     directions the 95th percentile is the largest; three have none, and nothing is drawn for it."""
-    run = synthetic.sweep_run(tmp_path / "run", n=12, command="compare", randoms=randoms)
+    run = synthetic.sweep_run(
+        tmp_path / "run",
+        n=12,
+        layers=(12, 14, 16),
+        magnitudes=(-0.2, 0.2),
+        command="compare",
+        randoms=randoms,
+    )
     opened = Opened(chromium, write([run]).path)
     summary = view.read_summary(run)
     sweep_tables.print_controls(Screen(), summary)

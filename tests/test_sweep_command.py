@@ -184,9 +184,9 @@ def test_the_same_seed_gives_the_same_summary_in_any_order(
     monkeypatch: pytest.MonkeyPatch, sweep: Path, tmp_path: Path
 ) -> None:
     turned = ["--layers", "2,1", "--magnitudes=0.3,-0.6,0.6,-0.3", *SWEEP[3:]]
-    for name, options in (("again", {}), ("turned", {"scenarios": "turned", "more": turned})):
-        assert run(monkeypatch, *flags("vector-sweep", tmp_path / name, **options), "--json") == 0
-        assert summary_of(tmp_path / name) == summary_of(sweep)
+    again = flags("vector-sweep", tmp_path / "again", scenarios="turned", more=turned)
+    assert run(monkeypatch, *again, "--json") == 0
+    assert summary_of(tmp_path / "again") == summary_of(sweep)
 
 
 KILLED = """
@@ -209,7 +209,7 @@ sys.exit(cli.main())
 """
 
 
-@pytest.mark.parametrize("stage", ["grid", "controls"])
+@pytest.mark.parametrize("stage", [pytest.param("grid", marks=pytest.mark.slow), "controls"])
 def test_a_sweep_killed_at_k_rows_and_resumed_is_the_undisturbed_one(
     monkeypatch: pytest.MonkeyPatch, home: Path, sweep: Path, tmp_path: Path, stage: str
 ) -> None:
@@ -247,7 +247,7 @@ def test_a_sweep_whose_judge_runs_out_of_calls_stores_no_over_refusal_of_part_of
             for item in items:
                 if item.scenario.category == "harmless":
                     harmless += 1
-                    if harmless > 90:
+                    if harmless > 200:
                         return
                 account.calls += 1
                 calls[item.scenario.category, item.scenario.user, item.answer] += 1
