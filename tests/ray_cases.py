@@ -91,6 +91,7 @@ from tests import ray_cases
 pipeline.FLUSH_ROWS = 4
 replicas.ModelSource = ray_cases.Soon
 how, at = sys.argv[1], int(sys.argv[2])
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has what it starts with & ignore it
 plain, killed = RunStore.add_responses, []
 def stops(self, *arguments):
     plain(self, *arguments)

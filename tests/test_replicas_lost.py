@@ -157,10 +157,15 @@ def test_a_killed_driver_leaves_no_process_and_the_same_command_goes_on(
     at = random.Random(seed).randrange(4, 92)
     with own_ray() as (place, environment):
         command = [sys.executable, "-c", STOPPED, how, str(at), *asked, str(tmp_path / "run")]
-        driver = subprocess.Popen(
-            [*command, "--workers", "2"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL
+        driver = subprocess.run(
+            [*command, "--workers", "2"],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
         )
-        assert driver.wait(timeout=PATIENCE) == -signal.SIGKILL
+        assert driver.returncode == -signal.SIGKILL, driver.stderr
         assert not left_of(place)  # and so no port
     with RunStore(tmp_path / "run", writable=False) as store:
         assert len(store.done()) >= at

@@ -247,7 +247,7 @@ def test_a_sweep_whose_judge_runs_out_of_calls_stores_no_over_refusal_of_part_of
             for item in items:
                 if item.scenario.category == "harmless":
                     harmless += 1
-                    if harmless > 200:
+                    if harmless > 120:
                         return
                 account.calls += 1
                 calls[item.scenario.category, item.scenario.user, item.answer] += 1

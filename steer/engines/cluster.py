@@ -17,6 +17,9 @@ from steer.errors import UserError
 ANSWER_SECONDS = 15
 """So long a cluster has to answer at its address."""
 
+STARTS = 4
+"""Ray is started here so often before that is an error."""
+
 STORE_BYTES = 256 * 2**20
 """Of Ray's shared memory on this machine: what travels is small, and what does not fit goes to disk."""
 
@@ -72,14 +75,7 @@ def _connect(address: str | None) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "CRITICAL"}
     try:
         if address is None:
-            ray.init(
-                "local",
-                num_cpus=torch.get_num_threads(),
-                include_dashboard=False,
-                object_store_memory=STORE_BYTES,
-                _system_config={"worker_niceness": 0},  # they are the run: nothing here goes before them
-                **quiet,
-            )
+            _start(torch.get_num_threads(), quiet)
         else:
             _answers(address)
             ray.init(address, **quiet)
@@ -88,6 +84,27 @@ def _connect(address: str | None) -> None:
     except Exception as error:  # of many kinds: versions that differ, no node on this machine, no ports
         said = " ".join(str(error).split())[:300] or type(error).__name__
         raise UserError(f"Ray at {address or 'this machine'} cannot be used: {said}") from error
+
+
+def _start(cores: int, quiet: dict[str, Any]) -> None:
+    """Start Ray here. It gives its own node 30 seconds, too few on a busy machine: it is tried again."""
+    import ray
+
+    for left in reversed(range(STARTS)):
+        try:
+            ray.init(
+                "local",
+                num_cpus=cores,
+                include_dashboard=False,
+                object_store_memory=STORE_BYTES,
+                _system_config={"worker_niceness": 0},  # they are the run: nothing here goes before them
+                **quiet,
+            )
+            return
+        except Exception as error:
+            if not left or "timed out during startup" not in str(error):
+                raise
+            ray.shutdown()
 
 
 def _answers(address: str) -> None:
