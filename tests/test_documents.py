@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 
 import cli
 from experiments import measures
@@ -72,7 +73,7 @@ NOT_RUN = {
     "python cli.py vector-sweep --model qwen3-4b --workers auto": "needs GPUs",
     "python cli.py vector-sweep --model qwen3-30b-a3b --workers 4 --gpus-per-worker 2": "the same",
     "python cli.py suffix --workers 2": "tests/test_replicas.py runs workers",
-    "python cli.py compare --model qwen3-4b --workers auto --ray-address HEAD:6379": "needs a cluster; "
+    "python cli.py compare --model qwen3-4b --workers auto --ray-address auto": "needs a cluster; "
     "tests/test_replicas_lost.py has one",
     "inspect view --log-dir FOLDER": "serves until it is stopped",
     "inspect eval inspect_evals/xstest --model steergap/qwen3-4b -M suffix=pro": "needs a network and a GPU",
@@ -264,6 +265,14 @@ def test_the_published_table_is_what_the_metrics_give(page: Path) -> None:
             assert re.findall(r"[\d.]+", cell) == [f"{100 * arm.rate_valid:.2f}", f"{100 * arm.rate_all:.1f}"]
             nonsense.append(str(arm.broken))
         assert cells[-1] == ", ".join(nonsense)
+
+
+def test_the_file_for_rays_launcher_is_one() -> None:
+    ray = pytest.importorskip("ray")
+    jsonschema = pytest.importorskip("jsonschema")
+    (text,) = blocks(ROOT / "docs/scaling.md", "yaml")
+    schema = json.loads((Path(ray.__file__).parent / "autoscaler/ray-schema.json").read_text())
+    jsonschema.validate(yaml.safe_load(text), schema)
 
 
 def test_links_and_pictures_are_there() -> None:
