@@ -124,6 +124,12 @@ def test_slots_by_default_come_from_free_memory(qwen: LoadedModel, monkeypatch: 
         monkeypatch.setattr("steer.engines.slots.free_bytes", lambda _device, free=free: free)
         list(SlotEngine(qwen).generate(rows))
         assert max(widest) == expected
+    monkeypatch.setattr("steer.engines.slots.FEW_ROWS", 3)
+    for enough, expected in ((row * 5, 5), (row, 3)):
+        widest.clear()
+        monkeypatch.setattr("steer.engines.slots.ENOUGH", enough)
+        list(SlotEngine(qwen).generate(rows[:6]))
+        assert max(widest) == expected
 
 
 def test_the_longest_expected_enters_first() -> None:

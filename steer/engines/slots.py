@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 MOST_ROWS = {"cpu": 256, "cuda": 512}
 PREFILL_TOKENS = {"cpu": 2048, "cuda": 8192}
 """Tokens of one prefill, pads included: more would only cost memory."""
+FEW_ROWS, ENOUGH = 32, 2**30
+"""Rows, and bytes of rows, past which more of them at once hardly make a CPU faster."""
 LIKE = 0.75
 """Prompts share a prefill if the shortest is at least this part of the longest."""
 AHEAD = 8
@@ -154,7 +156,10 @@ class SlotEngine:
             return 1
         device = input_device(self._loaded)
         row = max(map(self._row_bytes, requests))
-        return max(1, min(int(MEMORY_SHARE * free_bytes(device)) // row, MOST_ROWS.get(device.type, 64)))
+        fitting = min(int(MEMORY_SHARE * free_bytes(device)) // row, MOST_ROWS.get(device.type, 64))
+        if device.type == "cpu":
+            fitting = min(fitting, max(FEW_ROWS, ENOUGH // row))
+        return max(1, fitting)
 
     def _too_small(self, rows: Sequence[Request], message: str) -> str:
         need = max((self._row_bytes(row) for row in rows), default=0) / 2**20
