@@ -204,14 +204,18 @@ def test_bad_input_is_one_line(
 
 
 def test_without_ray_the_extra_is_named_and_an_address_has_some_seconds_to_answer(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, started: None
 ) -> None:
     with socket.socket() as mute:  # it listens, and says nothing
         mute.bind(("127.0.0.1", 0))
         mute.listen()
-        monkeypatch.setattr(cluster, "ANSWER_SECONDS", 3)
-        with pytest.raises(UserError, match="no cluster answers there"):
-            cluster._connect(f"127.0.0.1:{mute.getsockname()[1]}")
+        with monkeypatch.context() as hasty:
+            hasty.setattr(cluster, "ANSWER_SECONDS", 3)
+            with pytest.raises(UserError, match="no cluster answers there"):
+                cluster._connect(f"127.0.0.1:{mute.getsockname()[1]}")
+    monkeypatch.delenv("RAY_AUTH_MODE")  # which Ray sets where it starts itself
+    with pytest.raises(UserError, match="asks for a token: set RAY_AUTH_MODE=token"):
+        cluster._answers(ray.get_runtime_context().gcs_address)
     monkeypatch.setattr(cluster, "find_spec", lambda _: None)
     with pytest.raises(UserError, match=r"pip install 'steergap\[cluster\]'"):
         make_replicas("auto", "organism", workers="2")

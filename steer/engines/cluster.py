@@ -111,11 +111,17 @@ def _answers(address: str) -> None:
     """Raise UserError unless a cluster answers at the address. Ray itself would wait for minutes."""
     if address == "auto":
         return
-    asked = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
+    command = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
     try:
-        answered = subprocess.run(asked, capture_output=True, timeout=ANSWER_SECONDS).returncode == 0
+        asked = subprocess.run(command, capture_output=True, timeout=ANSWER_SECONDS)
+        answered, said = asked.returncode == 0, asked.stderr
     except subprocess.TimeoutExpired:
-        answered = False
+        answered, said = False, b""
+    if b"InvalidAuthToken" in said:
+        raise UserError(
+            f"--ray-address {address!r}: this cluster asks for a token: set RAY_AUTH_MODE=token, with "
+            "the token in ~/.ray/auth_token or RAY_AUTH_TOKEN"
+        )
     if not answered:
         raise UserError(
             f"--ray-address {address!r}: no cluster answers there; give HOST:PORT of its head (port 6379 "
