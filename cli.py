@@ -3,18 +3,21 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from experiments.flags import experiment, recipe, refuse_all_but, said, vector_choice
+from experiments.flags import experiment, recipe, refuse_all_but, said
 from experiments.grid import COARSE_LAYERS, COARSE_MAGNITUDES, DEFAULT_MAGNITUDES
-from experiments.options import Api, JudgeSees, Options
+from experiments.options import Api, JudgeSees, Options, VectorChoice
 from steer.errors import UserError
 from steer.finite import finite
 from steer.judges import TIMEOUT
 from steer.paper import SCENARIOS
 from steer.screen import plain
+
+if TYPE_CHECKING:
+    from steer.results.record import Record
 
 INTERRUPTED = 130
 """What a shell calls a process that Ctrl-C ended; typer returns it instead of raising."""
@@ -40,7 +43,7 @@ app = typer.Typer(
 
 
 def conclude(
-    ctx: typer.Context, options: Options, summary: dict[str, Any], made: Path | dict[str, Path] | None
+    ctx: typer.Context, options: Options, found: "Record", made: Path | dict[str, Path] | None
 ) -> None:
     """Beside the results: run.yaml, to repeat the run, and its report. JSON alone if asked.
 
@@ -58,7 +61,7 @@ def conclude(
 
         write_report(list(folders.values()), screen=Screen(quiet=options.quiet))
     if options.quiet:
-        print(json.dumps(finite(summary), indent=1, allow_nan=False))
+        print(json.dumps(found.json_values(), indent=1, allow_nan=False))
 
 
 @app.command(
@@ -76,11 +79,11 @@ def suffix(ctx: typer.Context, options: Options) -> None:
     epilog="Examples: python cli.py vector-sweep --layers 10-20  |  "
     "python cli.py vector-sweep --model qwen3-4b --layers 10-20 --magnitudes -0.3:0.3:0.1"
 )
-@experiment(vector_choice)
+@experiment(VectorChoice)
 def vector_sweep(
     ctx: typer.Context,
     options: Options,
-    chosen: dict[str, Any],
+    chosen: VectorChoice,
     layers: Annotated[str, typer.Option(help="As 10-20, 10,12,14 or all.")] = "10-20",
     magnitudes: Annotated[
         str, typer.Option(help="Numbers or START:STOP:STEP, both signs; 0 is the baseline.")
@@ -94,7 +97,6 @@ def vector_sweep(
     """What a vector does at every layer and magnitude, fairly chosen, beside its controls."""
     from experiments.choice import Cap
     from experiments.sweep_choice import SweepChoice
-    from experiments.vector_source import VectorChoice
     from experiments.vector_sweep import vector_sweep as run
 
     if screen == 0:
@@ -103,18 +105,18 @@ def vector_sweep(
         screen=screen or 0,
         layers=layers,
         magnitudes=magnitudes,
-        vector=VectorChoice(**chosen),
+        vector=chosen,
         cap=Cap(nonsense=cap_nonsense, drift=cap_drift),
     )
     conclude(ctx, options, *run(options, choice))
 
 
 @app.command(epilog="Examples: python cli.py compare  |  python cli.py compare --model qwen3-4b --transfer")
-@experiment(vector_choice)
+@experiment(VectorChoice)
 def compare(
     ctx: typer.Context,
     options: Options,
-    chosen: dict[str, Any],
+    chosen: VectorChoice,
     runs: Annotated[list[Path] | None, typer.Argument(help="Finished runs to compare instead.")] = None,
     layers: Annotated[str, typer.Option(help="The grid to choose from.")] = COARSE_LAYERS,
     magnitudes: Annotated[str, typer.Option(help="The grid to choose from.")] = COARSE_MAGNITUDES,
@@ -127,7 +129,6 @@ def compare(
     from experiments.choice import Cap
     from experiments.compare import CompareChoice
     from experiments.compare import compare as run
-    from experiments.vector_source import VectorChoice
 
     if runs:
         from experiments.compare_runs import compare_runs
@@ -138,7 +139,7 @@ def compare(
     choice = CompareChoice(
         layers=layers,
         magnitudes=magnitudes,
-        vector=VectorChoice(**chosen),
+        vector=chosen,
         cap=Cap(nonsense=cap_nonsense, drift=cap_drift),
         transfer=transfer,
     )
@@ -262,7 +263,8 @@ def extract(
         draws=draws,
         check=check,
     )
-    conclude(ctx, options, found, None)
+    if options.quiet:
+        print(json.dumps(finite(found), indent=1, allow_nan=False))
 
 
 POSITION = typer.Option(help="Of a refusal_direction file; else direction_metadata.json beside it says it.")
@@ -403,7 +405,7 @@ def agreement(
 
     found = run_agreement(run, reference=reference, screen=Screen(quiet=json_only))
     if json_only:
-        print(json.dumps(finite(found), indent=1, allow_nan=False))
+        print(json.dumps(found.json_values(), indent=1, allow_nan=False))
 
 
 @app.command(epilog="Example: python cli.py import-paper FOLDER --out runs/paper")

@@ -21,7 +21,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from steer import summary
+from steer import results
+from steer.metrics import gaps
+from steer.results.record import updated
+from steer.results.sweep import CapUsed, CellResult, Choice, Sweep
+from steer.store import RunStore
 from tests import synthetic
 
 LAYERS = range(8, 21)
@@ -48,26 +52,26 @@ def build(folder: Path, samples: int) -> int:
     config = synthetic.config_of("vector-sweep", contents, SCENARIOS)
     items = synthetic.scenarios(SCENARIOS)
     synthetic.write_store(folder, items, arms, config, length=ANSWER, samples=samples)
-    found = synthetic.base_summary(folder, summary.GAPS)
-    found["arm_kinds"] = {name: "cell" if name in cells else "suffix" for name in arms}
-    found["arm_kinds"]["baseline"] = "baseline"
-    found["choice"] = {"none": "nothing was chosen", "chosen_arms": list(cells)[64:66]}
-    found["cells"] = [
-        {
-            "arm": name,
-            "layer": added["layer"],
-            "magnitude": added["magnitude"],
-            "span": "last",
-            "operation": "add",
-            "vector": added["vector"],
-            "role": "selection",
-            "points_all": 100 * (found["arms"][name]["rate_all"] - found["arms"]["baseline"]["rate_all"]),
-            "ci_all": None,
-            "p_holm": None,
-        }
-        for name, (_, added) in cells.items()
-    ]
-    summary.write(folder, found)
+    with RunStore(folder, writable=False) as store:
+        against = gaps(store.outcomes(synthetic.JUDGE), [(name, "baseline") for name in cells])
+    measured = tuple(
+        CellResult(
+            arm=name,
+            layer=added["layer"],
+            magnitude=added["magnitude"],
+            span="last",
+            operation="add",
+            vector=added["vector"],
+            chosen_on=(),
+            gap=gap,
+        )
+        for (name, (_, added)), gap in zip(cells.items(), against, strict=True)
+    )
+    cap = CapUsed(nonsense=0.1, drift=None)
+    choice = Choice(cap=cap, none="nothing was chosen", chosen_arms=tuple(list(cells)[64:66]))
+    sweep = Sweep(cells=measured, halves={}, choice=choice)
+    found = updated(synthetic.base_result(folder, dict.fromkeys(cells, "cell")), sweep=sweep)
+    results.write(folder, found)
     return len(arms) * SCENARIOS * samples
 
 

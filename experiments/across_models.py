@@ -8,32 +8,14 @@ that do not differ seem to.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, cast
 
 from steer.gaps import gaps
-from steer.intervals import Interval
+from steer.results.estimates import RateDifference, Trend
 from steer.scenarios import identity
 from steer.store import RunStore
 from steer.types import Outcome
-
-
-@dataclass(frozen=True, slots=True)
-class RateDifference:
-    """First minus second rate of all answers, in points, over the `pairs` (scenario, sample) of both models.
-
-    p: exact, McNemar's or (several samples) the sign-flip test of the scenarios; p_holm: over all pairs
-    of models compared together. None where the models share no scenario.
-    """
-
-    first: str
-    second: str
-    pairs: int
-    points: float | None
-    ci: Interval | None
-    p: float | None
-    p_holm: float | None
 
 
 def answered(store: RunStore, judge: str) -> list[Outcome]:
@@ -53,19 +35,6 @@ def rate_differences(models: Mapping[str, Sequence[Outcome]], arm: str) -> list[
     have = {row.arm for row in rows}
     found = gaps(rows, list(combinations([model for model in models if model in have], 2)))
     return [RateDifference(g.first, g.second, g.pairs, g.points_all, g.ci_all, g.p, g.p_holm) for g in found]
-
-
-@dataclass(frozen=True, slots=True)
-class Trend:
-    """Points of steerability per unit of capability, by least squares over models; t interval.
-
-    It says how well a line over *these models, as a sample of models,* is known: with three of them, hardly.
-    """
-
-    models: int
-    slope: float
-    ci: Interval
-    p: float
 
 
 def trend(capability: Sequence[float], steerability: Sequence[float]) -> Trend | None:

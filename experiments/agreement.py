@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 
 import numpy as np
@@ -13,7 +13,9 @@ from experiments.agreement_tables import print_agreement
 from steer import judges
 from steer.echoes import Key, echoes, gap_without
 from steer.errors import UserError, choose
+from steer.intervals import Interval
 from steer.judges import agreement as stats
+from steer.results.agreement import Agreement, GapAgreement, JudgeAgreement, Scores
 from steer.screen import Screen
 from steer.store import RunStore, Setting
 from steer.summary import GAPS, spoken_of
@@ -30,10 +32,11 @@ FIGURES: dict[str, Callable[[stats.Array], stats.Array]] = {
     "rate_error_points": lambda counts: 100 * stats.rate_error(counts),
 }
 """Figures of counts [..., 4, 4]."""
+NO_INTERVALS: Mapping[str, Interval | None] = MappingProxyType({})
 Given = dict[Key, Status]
 
 
-def agreement(folder: Path, *, reference: str | None = None, screen: Screen) -> dict[str, Any]:
+def agreement(folder: Path, *, reference: str | None = None, screen: Screen) -> Agreement:
     """Compare every judge of a run with `reference`, print the tables and return the figures.
 
     reference: default the organism's truth, else a person, published labels, an endpoint, a panel, an
@@ -57,27 +60,25 @@ def agreement(folder: Path, *, reference: str | None = None, screen: Screen) -> 
     rows = outcomes[chosen]
     others = [name for name in names if name != chosen and "~" not in name]  # a repetition is its own table
     pairs = _gap_pairs(settings)
-    found: dict[str, Any] = {
-        "reference": chosen,
-        "task": task,
-        "judges": {
-            name: _compare(given[name], given[chosen], rows, list(settings), pairs) for name in others
-        },
-        "known_errors": {name: known for name in [chosen, *others] if (known := judges.known_error(name))},
-        "echo": echoed.shares,
-        "gaps_without_echo": {
-            name: {f"{a}-{b}": asdict(gap_without(outcomes[name], echoed, a, b)) for a, b in pairs}
+    found = Agreement(
+        reference=chosen,
+        task=task,
+        judges={name: _compare(given[name], given[chosen], rows, list(settings), pairs) for name in others},
+        known_errors={name: known for name in [chosen, *others] if (known := judges.known_error(name))},
+        echo=echoed.shares,
+        gaps_without_echo={
+            name: {f"{a}-{b}": gap_without(outcomes[name], echoed, a, b) for a, b in pairs}
             for name in [chosen, *others]
         },
-        "alpha": stats.alpha(_units(given, [chosen, *others])),
-        "retest": {
+        alpha=stats.alpha(_units(given, [chosen, *others])),
+        retest={
             f"{name.partition('~')[0]} ~ {name.partition('~')[2]}": _scores(
                 *_both(given[name], given[name.partition("~")[0]])
             )
             for name in names
             if "~" in name and name.partition("~")[0] in names
         },
-    }
+    )
     if not screen.quiet:
         print_agreement(found, screen)
     return found
@@ -122,15 +123,15 @@ def _units(given: Mapping[str, Given], names: Sequence[str]) -> list[list[Judged
     return [[_label(given[name].get(key)) for name in names] for key in keys]
 
 
-def _scores(reference: Sequence[Judged], judge: Sequence[Judged], _: Sequence[Key] = ()) -> dict[str, Any]:
+def _scores(
+    reference: Sequence[Judged],
+    judge: Sequence[Judged],
+    _: Sequence[Key] = (),
+    ci: Mapping[str, Interval | None] = NO_INTERVALS,
+) -> Scores:
     counts = stats.confusion(reference, judge)
-    return {"n": len(reference)} | {name: _number(figure(counts)) for name, figure in FIGURES.items()}
-
-
-def _rate_error(counts: stats.Array | None) -> dict[str, Any]:
-    if counts is None:
-        return {}
-    return {"rate_error_points_ci": stats.interval(counts, FIGURES["rate_error_points"])}
+    figures = {name: _number(figure(counts)) for name, figure in FIGURES.items()}
+    return Scores(n=len(reference), figures=figures, ci=dict(ci))
 
 
 def _number(value: Any) -> float | None:
@@ -139,28 +140,35 @@ def _number(value: Any) -> float | None:
 
 def _compare(
     judge: Given, reference: Given, rows: Sequence[Outcome], arms: Sequence[str], pairs: list[tuple[str, str]]
-) -> dict[str, Any]:
+) -> JudgeAgreement | None:
+    """None where the two labelled no answer in common."""
     first, second, keys = _both(judge, reference)
     if not keys:
-        return {"n": 0}
+        return None
     category = {o.scenario: o.category for o in rows}
     by_arm = _tables(first, second, keys)
     counts = np.sum(list(by_arm.values()), axis=0)
-    by: Callable[[int, str], dict[str, Any]] = lambda place, name: _scores(  # noqa: E731
-        [a for a, k in zip(first, keys, strict=True) if (k[0], category[k[1]])[place] == name],
-        [b for b, k in zip(second, keys, strict=True) if (k[0], category[k[1]])[place] == name],
-    )
-    return _scores(first, second) | {
-        "confusion": {
+
+    def by(place: int, name: str, ci: Mapping[str, Interval | None] = NO_INTERVALS) -> Scores:
+        own = [i for i, k in enumerate(keys) if (k[0], category[k[1]])[place] == name]
+        return _scores([first[i] for i in own], [second[i] for i in own], ci=ci)
+
+    def rate_error(arm: str) -> dict[str, Interval | None]:
+        name = "rate_error_points"
+        return {name: stats.interval(by_arm[arm], FIGURES[name])} if arm in by_arm else {}
+
+    every = {name: stats.interval(counts, figure) for name, figure in FIGURES.items()}
+    return JudgeAgreement(
+        scores=_scores(first, second, ci=every),
+        confusion={
             a: {b: int(n) for b, n in zip(stats.KINDS, line, strict=True)}
             for a, line in zip(stats.KINDS, stats.confusion(first, second), strict=True)
         },
-        **{f"{name}_ci": stats.interval(counts, figure) for name, figure in FIGURES.items()},
-        "unusable": sum(s == "invalid" for s in judge.values()),
-        "arms": {arm: by(0, arm) | _rate_error(by_arm.get(arm)) for arm in arms},
-        "categories": {c: by(1, c) for c in dict.fromkeys(category.values())},
-        "gaps": {f"{a}-{b}": found for a, b in pairs if (found := _gap(judge, reference, a, b, category))},
-    }
+        unusable=sum(s == "invalid" for s in judge.values()),
+        arms={arm: by(0, arm, rate_error(arm)) for arm in arms},
+        categories={c: by(1, c) for c in dict.fromkeys(category.values())},
+        gaps={f"{a}-{b}": found for a, b in pairs if (found := _gap(judge, reference, a, b, category))},
+    )
 
 
 def _tables(
@@ -176,8 +184,8 @@ def _tables(
 
 def _gap(
     judge: Given, reference: Given, first: str, second: str, category: Mapping[str, str]
-) -> dict[str, Any] | None:
-    """The gap by both judges on the rows both labelled in both arms, its error, and the corrected gap."""
+) -> GapAgreement | None:
+    """None where there is neither a row that both labelled in both arms nor anything to correct by."""
     known = [
         (arm, s, n)
         for arm, s, n in reference
@@ -185,24 +193,25 @@ def _gap(
     ]
     rows = {arm: {(s, n) for a, s, n in known if a == arm} for arm in (first, second)}
     shared = sorted(rows[first] & rows[second])
-    found: dict[str, Any] = {"n": len(shared)}
     said, true = ((_hits(given, first), _hits(given, second)) for given in (judge, reference))
-    if shared:
-        found |= {"judge": _points(judge, first, second, shared)}
-        found |= {"reference": _points(reference, first, second, shared)}
-        here = [[{row: arm[row] for row in shared} for arm in arms] for arms in (said, true)]
-        found["error"], found["error_ci"] = stats.gap_error(
-            (here[0][0], here[0][1]), (here[1][0], here[1][1])
-        )
-        found["categories"] = {
+    corrected = stats.corrected_gap(said, true)
+    if not shared:
+        return GapAgreement(n=0, corrected=corrected) if corrected else None
+    here = [[{row: arm[row] for row in shared} for arm in arms] for arms in (said, true)]
+    error, error_ci = stats.gap_error((here[0][0], here[0][1]), (here[1][0], here[1][1]))
+    return GapAgreement(
+        n=len(shared),
+        judge=_points(judge, first, second, shared),
+        reference=_points(reference, first, second, shared),
+        error=error,
+        error_ci=error_ci,
+        categories={
             c: _points(judge, first, second, own) - _points(reference, first, second, own)
             for c in dict.fromkeys(category.values())
             if (own := [row for row in shared if category[row[0]] == c])
-        }
-    corrected = stats.corrected_gap(said, true)
-    if corrected is not None:
-        found["corrected"] = asdict(corrected)
-    return found if shared or corrected else None
+        },
+        corrected=corrected,
+    )
 
 
 def _points(given: Given, first: str, second: str, rows: Sequence[tuple[str, int]]) -> float:

@@ -184,6 +184,13 @@ def _pair(plus: MeasuredCell, minus: MeasuredCell) -> Candidate:
     )
 
 
+def placed(candidate: Candidate) -> tuple[int, float]:
+    """Layer and |magnitude| of a symmetric candidate; ValueError for another."""
+    if candidate.layer is None or candidate.magnitude is None:
+        raise ValueError(f"{candidate.plus} and {candidate.minus} are not one layer at plus and minus")
+    return candidate.layer, candidate.magnitude
+
+
 def choose(
     outcomes: Sequence[Outcome], candidates: Sequence[Candidate], scenarios: set[str], cap: Cap
 ) -> Chosen | NothingChosen:

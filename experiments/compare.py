@@ -7,28 +7,26 @@ tug of war. `experiments.comparing` computes what is said of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from experiments.choice import Cap, CrossFit, NothingChosen, halves
-from experiments.compare_tables import print_comparison
 from experiments.comparing import (
     Side,
     both_name,
-    builder_tug,
     exchange,
     frontier,
     side_by_side,
     sides,
     tug,
     tune_suffix,
+    verdict,
 )
 from experiments.exchange import MATCHED
 from experiments.grid import COARSE_LAYERS, COARSE_MAGNITUDES, Cell, cells
 from experiments.measures import mass_kept, measure_answers, measure_drift, measure_probes
-from experiments.options import Options
+from experiments.options import Options, VectorChoice
 from experiments.out_of_fold import Composite, described
 from experiments.running import add_arms, run_arms
 from experiments.session import Session, open_session
@@ -41,7 +39,6 @@ from experiments.transfer import transfer_answers, transfer_arms
 from experiments.tug_arms import COLUMNS, ROWS, TUGS, TugPlan, at_layer, kind_of, plan_tug
 from experiments.vector_source import (
     Control,
-    VectorChoice,
     control_ids,
     controls_for,
     extraction_answers,
@@ -49,8 +46,13 @@ from experiments.vector_source import (
 )
 from experiments.vector_sweep import choose_cells, chosen_arms, run_controls, sweep_magnitudes
 from experiments.vector_sweep import summarise as summarise_sweep
-from steer import judges
-from steer import summary as summaries
+from steer import judges, results
+from steer.results.comparison import Comparison, Cost, Together
+from steer.results.estimates import ArmResult
+from steer.results.record import Plan, updated
+from steer.results.result import Result
+from steer.results.sweep import Sweep
+from steer.show.terminal import print_result
 from steer.store import RunStore
 from steer.suffixes import SuffixSet
 from steer.types import Arm, Outcome
@@ -73,7 +75,7 @@ class CompareChoice:
         return SweepChoice(layers=self.layers, magnitudes=self.magnitudes, vector=self.vector, cap=self.cap)
 
 
-def compare(options: Options, choice: CompareChoice) -> tuple[dict[str, Any], Path | None]:
+def compare(options: Options, choice: CompareChoice) -> tuple[Result | Plan, Path | None]:
     """Open a session and run the comparison: see `run_compare`."""
     sweep_magnitudes(options, choice.sweep)  # a mistyped grid is answered before a model is loaded
     if choice.transfer:
@@ -82,8 +84,8 @@ def compare(options: Options, choice: CompareChoice) -> tuple[dict[str, Any], Pa
         return run_compare(session, choice)
 
 
-def run_compare(session: Session, choice: CompareChoice) -> tuple[dict[str, Any], Path | None]:
-    """Run the comparison; its summary, and the folder that holds everything (None for a dry run)."""
+def run_compare(session: Session, choice: CompareChoice) -> tuple[Result | Plan, Path | None]:
+    """Run the comparison; its result, and the folder that holds everything (None for a dry run)."""
     options = session.options
     magnitudes = sweep_magnitudes(options, choice.sweep)
     layers = parse_layers(choice.layers, session.loaded.n_layers)
@@ -100,7 +102,7 @@ def run_compare(session: Session, choice: CompareChoice) -> tuple[dict[str, Any]
         together=_most_together(len(magnitudes)) + (transfer_arms(session) if choice.transfer else 0),
     )
     if options.dry_run:
-        return {"plan": numbers}, None
+        return Plan(plan=numbers), None
     before = judges.usage(session.judge)
     vector = vector_for(session, choice.vector, layers)
     grid = cells(vector, layers, magnitudes, span=choice.vector.span, operation=choice.vector.operation)
@@ -110,10 +112,10 @@ def run_compare(session: Session, choice: CompareChoice) -> tuple[dict[str, Any]
     folder, store = run_arms(session, "compare", arms, before=before, **config, transfer=choice.transfer)
     with store:
         found = _compared(session, store, choice, vector, beside, grid, suffixes)
-        found["vector_flags"] = flagged(vector, layers)
-        summaries.write(folder, found)
+        found = updated(found, sweep=updated(_sweep(found), vector_flags=tuple(flagged(vector, layers))))
+        results.write(folder, found)
     if not options.quiet:
-        print_comparison(session.screen, found, folder)
+        print_result(session.screen, found, folder)
     return found, folder
 
 
@@ -144,7 +146,7 @@ def _compared(
     beside: Sequence[Control],
     grid: Sequence[Cell],
     suffixes: Sequence[Arm],
-) -> dict[str, Any]:
+) -> Result:
     judge = session.judge.name
     drift = measure_drift(session, store, [*suffixes, *(cell.arm for cell in grid)])
     chosen = choose_cells(
@@ -170,35 +172,36 @@ def _compared(
     measure_probes(session, store, [arm for arm in every if arm.name in best or arm in suffixes])
     measure_answers(session, store)
 
-    found = summarise_sweep(session, store, grid, chosen, controls, choice.sweep)
-    found["arm_kinds"] |= {arm.name: "suffix" for arm in suffixes[1:]}
-    found["arm_kinds"] |= {arm.name: kind_of(arm) for arm in tug_arms}
+    kinds = {arm.name: kind_of(arm) for arm in tug_arms}
+    found = summarise_sweep(session, store, grid, chosen, controls, choice.sweep, kinds)
     outcomes = store.outcomes(judge)
-    tuned = tune_suffix(outcomes, suffix_pairs(session.suffixes), chosen.half, choice.cap)
-    if isinstance(tuned, CrossFit):
-        found["out_of_fold"] |= described(_tuned(tuned), outcomes, chosen.half, found["arms"])
-    found["out_of_fold"] |= described(_opposed(pulled), outcomes, chosen.half, found["arms"])
-    found["side_by_side"] = side_by_side(
-        outcomes, chosen.fit, tuned, suffix_pairs(session.suffixes), noun=session.task.record.words.noun
+    pairs = suffix_pairs(session.suffixes)
+    tuned = tune_suffix(outcomes, pairs, chosen.half, choice.cap)
+    beside_vector = [*(_tuned(tuned) if isinstance(tuned, CrossFit) else ()), *_opposed(pulled)]
+    folded = described(beside_vector, outcomes, chosen.half, found.arms)
+    sweep = _sweep(found)
+    found = updated(found, sweep=updated(sweep, out_of_fold=sweep.out_of_fold | folded))
+    gaps = side_by_side(outcomes, chosen.fit, tuned, pairs)
+    by_builder = _by_builder(pulled, outcomes, chosen.half)
+    comparison = Comparison(
+        verdict=verdict(gaps, session.task.record.words.noun),
+        sides=gaps,
+        exchange=exchange(outcomes, two, found.arms),
+        tug=tug(outcomes, two, combine(outcomes, grid, chosen.fit, chosen.half, two), by_builder),
+        together=tuple(arm.name for arm in tug_arms),
+        square=tug_square(pulled, outcomes, chosen.half, found.arms),
+        frontier=frontier(
+            outcomes, found.arms, [*(a.name for a in suffixes[1:]), *(c.arm.name for c in grid)]
+        ),
+        transfer=None if transferred is None else transferred(store.outcomes(judge)),
+        costs=costs(found, vector, len(grid), len(pairs)),
     )
-    found["exchange"] = exchange(outcomes, two, found["arms"])
-    combined = combine(outcomes, grid, chosen.fit, chosen.half, two)
-    found["tug"] = tug(outcomes, two, combined)
-    for name, extra in builder_tug(outcomes, two, _by_builder(pulled, outcomes, chosen.half)).items():
-        found["tug"][name] |= extra
-    found["tug"]["table"] = [{"arm": a.name} | _rates(found["arms"][a.name]) for a in tug_arms]
-    found["tug_square"] = tug_square(pulled, outcomes, chosen.half, found["arms"])
-    found["frontier"] = [
-        point | {"role": "selection" if found["arm_kinds"][point["arm"]] == "cell" else "report"}
-        for point in frontier(
-            outcomes, found["arms"], [*(a.name for a in suffixes[1:]), *(c.arm.name for c in grid)]
-        )
-    ]
-    if transferred is not None:
-        found["transfer"] = transferred(store.outcomes(judge))
-    found["costs"] = costs(found, vector, len(grid), len(suffix_pairs(session.suffixes)))
-    found["verdict"] = found["side_by_side"]["verdict"]
-    return found
+    return updated(found, comparison=comparison)
+
+
+def _sweep(found: Result) -> Sweep:
+    assert found.sweep is not None, "summarise_sweep gives every result one"
+    return found.sweep
 
 
 def _opposed(pulled: TugPlan) -> list[Composite]:
@@ -230,19 +233,16 @@ def _by_builder(
 
 
 def tug_square(
-    pulled: TugPlan,
-    outcomes: Sequence[Outcome],
-    half: Mapping[str, int],
-    arms: Mapping[str, Mapping[str, Any]],
-) -> list[dict[str, Any]]:
+    pulled: TugPlan, outcomes: Sequence[Outcome], half: Mapping[str, int], arms: Mapping[str, ArmResult]
+) -> tuple[Together, ...]:
     """Every suffix with every vector at matched solo effect, row by row (report)."""
     found = described(pulled.square.values(), outcomes, half, arms)
-    return [
-        {"suffix": row, "vector": column} | found[composite.name]
+    return tuple(
+        Together(suffix=row, vector=column, arm=found[composite.name])
         for (row, column), composite in sorted(
             pulled.square.items(), key=lambda item: (ROWS.index(item[0][0]), COLUMNS.index(item[0][1]))
         )
-    ]
+    )
 
 
 def combine(
@@ -270,42 +270,33 @@ def combine(
     return found
 
 
-def costs(
-    found: Mapping[str, Any], vector: SteeringVector, n_cells: int, n_pairs: int
-) -> dict[str, dict[str, Any]]:
+def costs(found: Result, vector: SteeringVector, n_cells: int, n_pairs: int) -> dict[str, Cost]:
     """What either way of steering costs: a steered answer, and what it took to get there."""
-    arms = found["arms"]
-    base = arms["baseline"]
-    scenarios = base["n"]
+    arms = found.arms
+    scenarios = arms["baseline"].n
     details = vector.provenance.details
     own, suffixed = details.get("own answers", []), details.get("answers", 0)
     generations = sum(int(line.rpartition(": ")[2]) for line in own) if isinstance(own, list) else 0
     generations += suffixed if isinstance(suffixed, int) else 0
 
-    def each(names: Sequence[str], key: str) -> float:
-        return sum(arms[name][key] for name in names) / max(1, sum(arms[name]["n"] for name in names))
+    def each(names: Sequence[str], spent: Callable[[ArmResult], float]) -> float:
+        return sum(spent(arms[name]) for name in names) / max(1, sum(arms[name].n for name in names))
 
-    def way(names: Sequence[str], tuned_over: int, generations: int, pairs: int) -> dict[str, Any]:
-        return {
-            "prompt_tokens_more_an_answer": round(
-                each(names, "prompt_tokens") - each(["baseline"], "prompt_tokens"), 1
-            ),
-            "seconds_an_answer": round(each(names, "seconds"), 4),
-            "seconds_a_baseline_answer": round(each(["baseline"], "seconds"), 4),
-            "extraction_generations": generations,
-            "extraction_pairs": pairs,
-            "arms_tuned_over": tuned_over,
-            "judge_calls_to_choose": tuned_over * scenarios,
-            "judge_calls_to_report": 2 * scenarios,
-        }
+    def way(names: Sequence[str], tuned_over: int, generations: int, pairs: int) -> Cost:
+        tokens, plain_tokens = (each(some, lambda arm: arm.prompt_tokens) for some in (names, ["baseline"]))
+        seconds, plain_seconds = (each(some, lambda arm: arm.seconds) for some in (names, ["baseline"]))
+        return Cost(
+            prompt_tokens_more_an_answer=round(tokens - plain_tokens, 1),
+            seconds_an_answer=round(seconds, 4),
+            seconds_a_baseline_answer=round(plain_seconds, 4),
+            extraction_generations=generations,
+            extraction_pairs=pairs,
+            arms_tuned_over=tuned_over,
+            judge_calls_to_choose=tuned_over * scenarios,
+            judge_calls_to_report=2 * scenarios,
+        )
 
-    chosen = found["choice"]["chosen_arms"]
     return {
         "suffix": way(["pro", "anti"], 2 * n_pairs, 0, 0),
-        "vector": way(chosen, n_cells, generations, vector.provenance.pairs),
+        "vector": way(_sweep(found).choice.chosen_arms, n_cells, generations, vector.provenance.pairs),
     }
-
-
-def _rates(arm: Mapping[str, Any]) -> dict[str, Any]:
-    names = ("rate_all", "rate_all_ci", "rate_valid", "broken_all", "refusal_valid")
-    return {name: arm[name] for name in names}

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from experiments.across_models import answered, rate_differences, trend
 from experiments.compare import CompareChoice, compare
 from experiments.options import Options
-from experiments.tables import print_judge
 from experiments.verdicts import claim
 from steer.errors import UserError
-from steer.screen import Screen, interval, percent
+from steer.metrics import rates_alone
+from steer.results import Result
+from steer.results.across import ModelRow, Models
+from steer.results.estimates import Trend
+from steer.results.record import Plan
+from steer.screen import Screen
+from steer.show import words
+from steer.show.terminal import print_judge
 from steer.store import RunStore
 from steer.types import Outcome
 
@@ -22,102 +27,103 @@ RATES = ("baseline", "pro", "anti")
 
 def compare_models(
     models: Sequence[str], options: Options, choice: CompareChoice
-) -> tuple[dict[str, Any], dict[str, Path]]:
+) -> tuple[Models, dict[str, Path]]:
     """Run the comparison on every model in turn; what was found, and each model's folder."""
     names = [name.strip() for name in models if name.strip()]
     if len(set(names)) < 2 or len(set(names)) < len(names):
         raise UserError(f"--models {','.join(models)}: give two different models or more, as a,b")
-    rows: dict[str, dict[str, Any]] = {}
+    rows: dict[str, ModelRow] = {}
     folders: dict[str, Path] = {}
     outcomes: dict[str, list[Outcome]] = {}
-    judge: dict[str, Any] = {}
-    task: dict[str, Any] = {}
+    last: Result | None = None
     for name in names:
         out = None if options.out is None else options.out / name.replace("/", "--")
-        summary, folder = compare(replace(options, model=name, out=out), choice)
-        rows[name] = model_row(summary, folder)
-        if folder is not None:
-            folders[name] = folder
-            with RunStore(folder, writable=False) as store:
-                outcomes[name] = answered(store, summary["judge"]["name"])
-        judge, task = summary.get("judge", {}), summary.get("task", {})
-    found: dict[str, Any] = {"models": rows}
-    if not options.dry_run:
-        found |= across(rows, outcomes, task["words"]["noun"]) | {"judge": judge, "task": task}
-        if not options.quiet:
-            print_models(Screen(), found)
-            print_judge(Screen(), found)
-    return found, folders
+        found, folder = compare(replace(options, model=name, out=out), choice)
+        if isinstance(found, Plan) or folder is None:
+            rows[name] = ModelRow(folder="", plan=None if isinstance(found, Result) else found.plan)
+            continue
+        rows[name], folders[name], last = model_row(found, folder), folder, found
+        with RunStore(folder, writable=False) as store:
+            outcomes[name] = answered(store, found.judge.name)
+    if last is None:
+        return Models(models=rows), folders
+    together = across(rows, outcomes, last)
+    if not options.quiet:
+        print_models(Screen(), together)
+        print_judge(Screen(), last.judge)
+    return together, folders
 
 
-def model_row(summary: dict[str, Any], folder: Path | None) -> dict[str, Any]:
+def model_row(found: Result, folder: Path) -> ModelRow:
     """What is known of a model from its comparison, or from any finished run with suffix arms."""
-    arms = summary.get("arms", {})
-    beside = summary.get("side_by_side", {})
-    counts = {name: (arms[name]["hit"], arms[name]["n"]) for name in RATES if name in arms}
-    return {
-        "folder": str(folder),
-        "counts": counts,
-        "capability": arms.get("baseline", {}).get("capability"),
-        "rates": {name: _rate(arms[name]) for name in RATES if name in arms},
-        "suffix": beside.get("suffix") or summary.get("gaps", {}).get("pro-anti"),
-        "vector": beside.get("vector"),
-        "difference": beside.get("difference"),
-        "plan": summary.get("plan"),
-    }
+    arms = found.arms
+    gaps = found.comparison.sides.gaps if found.comparison else {}
+    return ModelRow(
+        folder=str(folder),
+        arms={name: rates_alone(arms[name]) for name in RATES if name in arms},
+        capability=arms["baseline"].measures.get("capability") if "baseline" in arms else None,
+        suffix=gaps.get("suffix") or found.gaps.get("pro-anti"),
+        vector=gaps.get("vector"),
+        difference=found.comparison and found.comparison.sides.differences["difference"],
+    )
 
 
 def across(
-    rows: Mapping[str, dict[str, Any]], outcomes: Mapping[str, Sequence[Outcome]], noun: str
-) -> dict[str, Any]:
+    rows: Mapping[str, ModelRow], outcomes: Mapping[str, Sequence[Outcome]], one: Result, evidence: str = ""
+) -> Models:
     """Pairwise differences of each arm's rate, and the trend of steerability over capability.
 
-    outcomes: by model, as `answered` gives them. noun: what the rates count, in the task's word.
+    outcomes: by model, as `answered` gives them. one: of any of the models, for task and judge.
     """
-    result: dict[str, Any] = {"pairwise": {}, "trend": {}, "verdicts": []}
-    for arm in RATES:
-        differences = rate_differences(outcomes, arm)
-        result["pairwise"][arm] = [asdict(one) for one in differences]
-        result["verdicts"] += [
-            claim(
-                f"more {noun} in {d.first} than in {d.second} under {arm}",
-                d.points,
-                d.ci,
-                d.p_holm,
-                expected=1,
-            )
-            for d in differences
-        ]
+    pairwise = {arm: tuple(rate_differences(outcomes, arm)) for arm in RATES}
+    noun = one.task.words.noun
+    verdicts = [
+        claim(
+            f"more {noun} in {d.first} than in {d.second} under {arm}", d.points, d.ci, d.p_holm, expected=1
+        )
+        for arm, differences in pairwise.items()
+        for d in differences
+    ]
+    trends: dict[str, Trend | None] = {}
     for way in ("suffix", "vector"):
-        known = [row for row in rows.values() if row["capability"] is not None and row[way] is not None]
-        found = trend([r["capability"] for r in known], [r[way]["points_all"] for r in known])
-        result["trend"][way] = found and asdict(found)
-    return result
+        known = [
+            (row.capability, gap.points_all)
+            for row in rows.values()
+            if (gap := row.suffix if way == "suffix" else row.vector) is not None
+            and row.capability is not None
+            and gap.points_all is not None
+        ]
+        trends[way] = trend([x for x, _ in known], [y for _, y in known])
+    return Models(
+        models=dict(rows),
+        pairwise=pairwise,
+        trend=trends,
+        verdicts=tuple(verdicts),
+        judge=one.judge,
+        task=one.task,
+        evidence=evidence,
+    )
 
 
-def _rate(arm: dict[str, Any]) -> dict[str, Any]:
-    return {name: arm[name] for name in ("rate_all", "rate_all_ci", "rate_valid", "rate_valid_ci")}
-
-
-def print_models(screen: Screen, found: dict[str, Any]) -> None:
+def print_models(screen: Screen, found: Models) -> None:
+    """A row a model, what may be said of each pair, and the trend."""
     rows = [
         [
             name,
-            percent(row["capability"]),
-            *("–" if row[way] is None else _gap(row[way]) for way in ("suffix", "vector")),
+            words.percent(row.capability),
+            *(
+                words.NONE if gap is None else words.with_limits(gap.points_all, gap.ci_all)
+                for gap in (row.suffix, row.vector)
+            ),
         ]
-        for name, row in found["models"].items()
+        for name, row in found.models.items()
     ]
     screen.table("Steerability gaps by model", ["model", "capability %", "suffix, points", "vector"], rows)
-    for sentence in found["verdicts"]:
+    for sentence in found.verdicts:
         screen.line(sentence)
-    for way, line in found["trend"].items():
+    for way, line in found.trend.items():
         if line is not None:
-            slope = f"{line['slope']:+.1f} {interval(line['ci'])}"
+            slope = words.with_limits(line.slope, line.ci)
             screen.line(
-                f"trend of the {way} gap over capability: {slope} points per unit ({line['models']} models)"
+                f"trend of the {way} gap over capability: {slope} points per unit ({line.models} models)"
             )
-
-
-def _gap(gap: dict[str, Any]) -> str:
-    return f"{gap['points_all']:+.1f} {interval(gap['ci_all'])}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +16,21 @@ from experiments.across_models import answered
 from experiments.across_tables import print_differences, print_rates
 from experiments.choice import Cap, MeasuredCell, NothingChosen, cross_fit, halves, symmetric
 from experiments.compare_models import across, model_row
-from experiments.compare_tables import print_exchange, print_side_by_side
-from experiments.comparing import exchange, side_by_side, sides, tune_suffix
+from experiments.comparing import exchange, side_by_side, sides, tune_suffix, verdict
 from experiments.options import Options
-from experiments.sweep_tables import print_choice
-from experiments.tables import print_arms, print_evidence, print_footer, print_gaps, print_judge
 from experiments.vector_sweep import Chosen, describe_choice
-from steer import judges, metrics
+from steer import metrics
 from steer.errors import UserError
+from steer.results.across import ModelRow, Models
+from steer.results.comparison import Comparison
+from steer.results.estimates import ArmResult
+from steer.results.record import updated
+from steer.results.result import JudgeUsed, Result
+from steer.results.sweep import Sweep
 from steer.screen import Screen
+from steer.show.terminal import print_evidence, print_judge, print_result
 from steer.store import RunStore
-from steer.summary import GAPS, determinism, spoken_of, summarise
+from steer.summary import GAPS, summarise
 from steer.types import Outcome
 
 SAME = ("model", "scenarios", "judge", "sampling", "limits", "thinking")
@@ -44,14 +48,15 @@ class Pool:
     """
 
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
-    arms: dict[str, Any] = field(default_factory=dict[str, Any])
+    arms: dict[str, ArmResult] = field(default_factory=dict[str, ArmResult])
+    one: Result | None = None
     contents: dict[str, Any] = field(default_factory=dict[str, Any])
     first: dict[str, Any] = field(default_factory=dict[str, Any])
     sweep: dict[str, Any] = field(default_factory=dict[str, Any])
     paraphrases: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
 
 
-def compare_runs(folders: Sequence[Path], options: Options) -> dict[str, Any]:
+def compare_runs(folders: Sequence[Path], options: Options) -> Result | Models:
     """Finished runs side by side: of one model their arms, paired; of several models one row a model."""
     configs = [_config(folder) for folder in folders]
     models = [config["model"] for config in configs]
@@ -64,36 +69,33 @@ def compare_runs(folders: Sequence[Path], options: Options) -> dict[str, Any]:
     return _across(folders, configs, options)
 
 
-def _across(folders: Sequence[Path], configs: Sequence[dict[str, Any]], options: Options) -> dict[str, Any]:
+def _across(folders: Sequence[Path], configs: Sequence[dict[str, Any]], options: Options) -> Models:
     """Each model's rates and steerability gap; rates of models are compared scenario by scenario."""
-    rows: dict[str, dict[str, Any]] = {}
+    rows: dict[str, ModelRow] = {}
     outcomes: dict[str, list[Outcome]] = {}
     evidence: list[str] = []
-    task: dict[str, Any] = {}
+    one: Result | None = None
     for folder, config in zip(folders, configs, strict=True):
         _require_same(configs[0] | {"folder": str(folders[0])}, config, folder, SAME_ACROSS)
         name = str(config["model"]["name"])
         name = name if name not in rows else str(folder)
         with RunStore(folder, writable=False) as store:
-            found = summarise(store, config["judge"]["name"])
+            one = summarise(store, config["judge"]["name"])
             outcomes[name] = answered(store, config["judge"]["name"])
-        rows[name] = model_row(found, folder)
-        evidence.append(found["evidence"])
-        task = found["task"]
-    judge = configs[0]["judge"]["name"]
-    result: dict[str, Any] = {"models": rows, **across(rows, outcomes, task["words"]["noun"]), "task": task}
-    result["judge"] = {"name": judge, "known_error": judges.known_error(judge)}
-    result["evidence"] = "; ".join(dict.fromkeys(one for one in evidence if one))
+        rows[name] = model_row(one, folder)
+        evidence.append(one.evidence)
+    assert one is not None, "there is at least one folder"
+    found = across(rows, outcomes, one, "; ".join(dict.fromkeys(text for text in evidence if text)))
     if not options.quiet:
         screen = Screen()
-        print_rates(screen, result)
-        print_differences(screen, result)
-        print_judge(screen, result)
-        print_evidence(screen, result)
-    return result
+        print_rates(screen, found, one.task.words.noun)
+        print_differences(screen, found)
+        print_judge(screen, one.judge)
+        print_evidence(screen, found.evidence)
+    return found
 
 
-def _pooled(folders: Sequence[Path], options: Options) -> dict[str, Any]:
+def _pooled(folders: Sequence[Path], options: Options) -> Result:
     """Pool the arms of runs on the same scenarios, model and judge; UserError says which field differs.
 
     An arm that several runs have by the same name and content counts once; one of the same name and
@@ -103,36 +105,28 @@ def _pooled(folders: Sequence[Path], options: Options) -> dict[str, Any]:
     pool = Pool()
     for folder in folders:
         _add(pool, folder, options.judge)
-    arms, first = pool.arms, pool.first
+    assert pool.one is not None, "there is at least one folder"
+    arms, one = pool.arms, pool.one
     pairs = [(a, b) for a, b in GAPS if a in arms and b in arms]
     named = {name for pair in pairs for name in pair}
     pairs += [(name, "baseline") for name in arms if "baseline" in arms and name not in named | {"baseline"}]
-    name = first["judge"]["name"]
-    summary: dict[str, Any] = {
-        "arms": arms,
-        "gaps": {f"{g.first}-{g.second}": asdict(g) for g in metrics.gaps(pool.outcomes, pairs)},
-        "judge": {"name": name, "known_error": judges.known_error(name)},
-        "config": {"command": "compare", "runs": [str(folder) for folder in folders]},
-        "determinism": determinism(first["model"]["dtype"]),
-        "evidence": first["evidence"],
-        "task": first["task"],
-    }
-    summary |= suffix_and_vector(pool)
+    found = Result(
+        arms=arms,
+        gaps={f"{g.first}-{g.second}": g for g in metrics.gaps(pool.outcomes, pairs)},
+        judge=JudgeUsed(name=one.judge.name, known_error=one.judge.known_error),
+        config={"command": "compare", "runs": [str(folder) for folder in folders]},
+        determinism=one.determinism,
+        evidence=one.evidence,
+        task=one.task,
+    )
+    found = suffix_and_vector(pool, found)
     if not options.quiet:
         screen = Screen()
-        if "side_by_side" in summary:
-            screen.line(summary["side_by_side"]["verdict"])
-            print_side_by_side(screen, summary)
-            print_exchange(screen, summary)
-        if summary.get("left_out"):
-            names = ", ".join(summary["left_out"])
+        if found.sweep is not None and found.sweep.left_out:
+            names = ", ".join(found.sweep.left_out)
             screen.note(f"not among the cells, for their span or operation is not the sweep's: {names}")
-        if "choice" in summary:
-            print_choice(screen, summary)
-        print_arms(screen, summary)
-        print_gaps(screen, summary)
-        print_footer(screen, summary, ", ".join(str(folder) for folder in folders))
-    return summary
+        print_result(screen, found, ", ".join(str(folder) for folder in folders))
+    return found
 
 
 def _add(pool: Pool, folder: Path, asked: str) -> None:
@@ -141,64 +135,57 @@ def _add(pool: Pool, folder: Path, asked: str) -> None:
         config["judge"] = _judge(store, config, folder, asked)
         judge = config["judge"]["name"]
         if not pool.first:
-            pool.first = config | {
-                "folder": str(folder),
-                "evidence": store.meta("evidence") or "",
-                "task": spoken_of(store.task()),
-            }
+            pool.first = config | {"folder": str(folder)}
         _require_same(pool.first, config, folder, SAME)
         if "cap" in config and not pool.sweep:
             pool.sweep = config
         found = summarise(store, judge)
+        pool.one = pool.one or found
         renamed: dict[str, str] = {}
-        for name in found["arms"]:
+        for name in found.arms:
             content = config["arms"].get(name)
             if name in pool.contents and pool.contents[name] == content:
-                _complete(pool.arms[name], found["arms"][name])
+                pool.arms[name] = _completed(pool.arms[name], found.arms[name])
                 continue
             renamed[name] = name if name not in pool.contents else f"{folder.name}:{name}"
             pool.contents[renamed[name]] = content
-            pool.arms[renamed[name]] = found["arms"][name]
+            pool.arms[renamed[name]] = found.arms[name]
         if all(config["arms"].get(side) == pool.contents.get(side) for side in ("pro", "anti")):
-            every = [(f"pro paraphrase-{i}", f"anti paraphrase-{i}") for i in range(1, len(found["arms"]))]
+            every = [(f"pro paraphrase-{i}", f"anti paraphrase-{i}") for i in range(1, len(found.arms))]
             here = [pair for pair in every if all(renamed.get(name, name) == name for name in pair)]
-            known = [pair for pair in here if pool.arms.keys() >= set(pair) <= found["arms"].keys()]
+            known = [pair for pair in here if pool.arms.keys() >= set(pair) <= found.arms.keys()]
             pool.paraphrases += [pair for pair in known if pair not in pool.paraphrases]
-        pool.outcomes += [
-            Outcome(renamed[o.arm], o.scenario, o.category, o.sample, o.status)
-            for o in store.outcomes(judge)
-            if o.arm in renamed
-        ]
+        pool.outcomes += [replace(o, arm=renamed[o.arm]) for o in store.outcomes(judge) if o.arm in renamed]
 
 
-def _complete(known: dict[str, Any], other: Mapping[str, Any]) -> None:
-    """Side effects that another run has measured of the same arm."""
-    known |= {name: value for name, value in other.items() if name not in known}
+def _completed(known: ArmResult, other: ArmResult) -> ArmResult:
+    """With the side effects that another run has measured of the same arm."""
+    return replace(known, measures=other.measures | known.measures, lost=other.lost | known.lost)
 
 
-def suffix_and_vector(pool: Pool) -> dict[str, Any]:
-    """The choice, the gaps side by side, the exchange rate; nothing where the runs lack an arm for them."""
+def suffix_and_vector(pool: Pool, found: Result) -> Result:
+    """With the choice, the gaps side by side, the exchange rate; as it is where runs lack an arm for them."""
     cells, left_out = _cells(pool)
     if not symmetric(cells) or not {"baseline", "pro", "anti"} <= pool.arms.keys():
-        return {}
+        return found
     cap = Cap(**pool.sweep["cap"])
     seed = pool.sweep["sampling"]["seed"]
     half = halves({o.scenario: o.category for o in pool.outcomes}, seed=seed)
     fit = cross_fit(pool.outcomes, symmetric(cells), half, cap, plus="vector +", minus="vector -")
-    chosen = Chosen(half, tuple(cells), fit, fit)
-    found: dict[str, Any] = {"choice": describe_choice(pool.outcomes, chosen, cap), "left_out": left_out}
+    choice = describe_choice(pool.outcomes, Chosen(half, tuple(cells), fit, fit), cap)
+    sweep = Sweep(cells=(), halves=half, choice=updated(choice, asymmetric=None), left_out=tuple(left_out))
     if isinstance(fit, NothingChosen):
-        return found
-    found["choice"].pop("asymmetric")
+        return updated(found, sweep=sweep)
     pairs = [("pro", "anti"), *pool.paraphrases]
     tuned = tune_suffix(pool.outcomes, pairs, half, cap)
     two = sides(pool.outcomes, cells, fit, half, cap)
-    return found | {
-        "side_by_side": side_by_side(
-            pool.outcomes, fit, tuned, pairs, noun=pool.first["task"]["words"]["noun"]
-        ),
-        "exchange": exchange(pool.outcomes, two, pool.arms),
-    }
+    gaps = side_by_side(pool.outcomes, fit, tuned, pairs)
+    comparison = Comparison(
+        verdict=verdict(gaps, found.task.words.noun),
+        sides=gaps,
+        exchange=exchange(pool.outcomes, two, pool.arms),
+    )
+    return updated(found, sweep=sweep, comparison=comparison)
 
 
 def _own_additions(arms: Mapping[str, Any], vector: str | None) -> dict[str, Any]:
@@ -227,7 +214,7 @@ def _cells(pool: Pool) -> tuple[list[MeasuredCell], list[str]]:
             name,
             one["layer"],
             one["magnitude"],
-            math.inf if "drift" in pool.arms[name].get("lost", ()) else pool.arms[name].get("drift"),
+            math.inf if "drift" in pool.arms[name].lost else pool.arms[name].measures.get("drift"),
         )
         for name, one in additions.items()
         if name not in left_out

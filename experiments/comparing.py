@@ -7,18 +7,16 @@ whose outcomes come here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import Literal
 
 from experiments.choice import Candidate, Cap, CrossFit, MeasuredCell, NothingChosen, cross_fit
 from experiments.contrasts import gap_difference, mean_gap
 from experiments.exchange import (
     MATCHED,
-    Dose,
-    Matched,
-    Reached,
     exchange_rate,
     match_doses,
+    matched_rows,
     out_of_fold_doses,
     side_effect_at,
 )
@@ -26,7 +24,10 @@ from experiments.frontier import Trade, undominated
 from experiments.out_of_fold import Composite
 from experiments.tug import break_even, tug_of_war
 from experiments.verdicts import further
+from steer.measures import MEASURES
 from steer.metrics import arm_metrics, gaps
+from steer.results.comparison import Exchange, FrontierPoint, SideEffectPair, Sides, Tug, TugMatched, TugPoint
+from steer.results.estimates import ArmResult, Dose, MatchedDose, Reached, TugOfWar
 from steer.types import Outcome
 
 SIDES = (("pro", 1, "vector +"), ("anti", -1, "vector -"))
@@ -35,7 +36,8 @@ SIDES = (("pro", 1, "vector +"), ("anti", -1, "vector -"))
 DOSE = "dose "
 """What the out-of-fold arms of a dose curve are named by, with their magnitude."""
 
-SIDE_EFFECTS = ("broken_all", "refusal_valid", "fluency", "drift")
+SIDE_EFFECTS = tuple(measure.name for measure in MEASURES if measure.frontier)
+UP_DOWN: tuple[tuple[Literal["up", "down"], int], ...] = (("up", 1), ("down", -1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,7 +56,7 @@ class Side:
     half: Mapping[str, int]
     reached: Reached
     half_reached: Reached
-    matched: Matched | None
+    matched: MatchedDose | None
 
 
 def tune_suffix(
@@ -70,9 +72,7 @@ def side_by_side(
     vector: CrossFit,
     tuned: CrossFit | NothingChosen,
     pairs: Sequence[tuple[str, str]],
-    *,
-    noun: str,
-) -> dict[str, Any]:
+) -> Sides:
     """The suffix's gap, tuned and untuned, the vector's, their difference, and each split in two."""
     pooled = [*outcomes, *vector.outcomes]
     wanted = {
@@ -83,28 +83,33 @@ def side_by_side(
         "vector plus-baseline": ("vector +", "baseline"),
         "vector baseline-minus": ("baseline", "vector -"),
     }
+    against = {
+        "difference": ("suffix", "vector"),
+        "difference_up": ("suffix pro-baseline", "vector plus-baseline"),
+        "difference_down": ("suffix baseline-anti", "vector baseline-minus"),
+    }
     if isinstance(tuned, CrossFit):
         pooled += tuned.outcomes
         wanted["suffix_tuned"] = ("tuned pro", "tuned anti")
-    found = dict(zip(wanted, map(asdict, gaps(pooled, list(wanted.values()))), strict=True))
-    difference = gap_difference(pooled, wanted["suffix"], wanted["vector"])
-    result: dict[str, Any] = {**found, "difference": asdict(difference)}
-    for name, first, second in (
-        ("difference_up", "suffix pro-baseline", "vector plus-baseline"),
-        ("difference_down", "suffix baseline-anti", "vector baseline-minus"),
-    ):
-        result[name] = asdict(gap_difference(pooled, wanted[first], wanted[second]))
-    if isinstance(tuned, CrossFit):
-        versus = gap_difference(pooled, wanted["suffix_tuned"], wanted["vector"])
-        result["difference_tuned"] = asdict(versus)
-    for over in ("all", "valid"):
-        mean = mean_gap(outcomes, pairs, over)
-        result[f"suffix_paraphrase_mean_{over}"] = mean and asdict(mean)
-    estimate = difference.over_all
-    result["verdict"] = further(
-        "the suffix", "the vector", noun, estimate and estimate.points, estimate and estimate.ci, difference.p
+        against["difference_tuned"] = ("suffix_tuned", "vector")
+    return Sides(
+        gaps=dict(zip(wanted, gaps(pooled, list(wanted.values())), strict=True)),
+        differences={
+            name: gap_difference(pooled, wanted[first], wanted[second])
+            for name, (first, second) in against.items()
+        },
+        wordings_all=mean_gap(outcomes, pairs, "all"),
+        wordings_valid=mean_gap(outcomes, pairs, "valid"),
     )
-    return result
+
+
+def verdict(sides: Sides, noun: str) -> str:
+    """Which of the two moves the model further."""
+    found = sides.differences["difference"]
+    estimate = found.over_all
+    return further(
+        "the suffix", "the vector", noun, estimate and estimate.points, estimate and estimate.ci, found.p
+    )
 
 
 def sides(
@@ -135,7 +140,7 @@ def sides(
         )
         matched = match_doses(outcomes, cells, fit, half, cap, suffix=suffix, sign=sign)
         if matched is not None:
-            rows += matched.rows(outcomes, half)
+            rows += matched_rows(matched, outcomes, half)
         found[suffix] = Side(
             suffix, sign, tuple(rows), tuple(doses), tuple(made), half, reached, half_reached, matched
         )
@@ -143,37 +148,40 @@ def sides(
 
 
 def exchange(
-    outcomes: Sequence[Outcome], found: Mapping[str, Side], arms: Mapping[str, Mapping[str, Any]]
-) -> dict[str, Any]:
+    outcomes: Sequence[Outcome], found: Mapping[str, Side], arms: Mapping[str, ArmResult]
+) -> dict[str, Exchange]:
     """Per side the magnitude worth the suffix's whole and half effect, and both arms' side effects there.
 
     side_effects: of the suffix, and of the vector where it has the suffix's effect, and half of it; those
-    that labels tell are out of fold, others are of the cells as they were measured (`arms`: a summary's).
+    that labels tell are out of fold, others are of the cells as they were measured (`arms`: a result's).
     """
-    result: dict[str, Any] = {}
+    result: dict[str, Exchange] = {}
     for suffix, side in found.items():
         effects = _dose_effects(outcomes, side, arms)
-        beside: dict[str, Any] = {}
+        beside: dict[str, SideEffectPair] = {}
         for effect in SIDE_EFFECTS:
-            at = [
+            whole, half = (
                 None if reached.size is None else _side_effect(side, effects, effect, reached.size)
                 for reached in (side.reached, side.half_reached)
-            ]
-            beside[effect] = {"suffix": arms[suffix].get(effect), "vector": at[0], "vector_half": at[1]}
-        result[suffix] = {
-            "whole": asdict(side.reached),
-            "half": asdict(side.half_reached),
-            "doses": [asdict(dose) for dose in side.doses],
-            "side_effects": beside,
-        }
+            )
+            beside[effect] = SideEffectPair(
+                suffix=arms[suffix].side_effect(effect), vector=whole, vector_half=half
+            )
+        result[suffix] = Exchange(
+            whole=side.reached, half=side.half_reached, doses=side.doses, side_effects=beside
+        )
     return result
 
 
+Effects = Mapping[str, Mapping[str, float | None]]
+"""Side effects by dose arm, and at "" of the baseline."""
+
+
 def _dose_effects(
-    outcomes: Sequence[Outcome], side: Side, arms: Mapping[str, Mapping[str, Any]]
-) -> tuple[dict[str, dict[str, Any]], ...]:
-    """On the scenarios of either half: side effects by dose arm, and at "" of the baseline."""
-    found: list[dict[str, dict[str, Any]]] = []
+    outcomes: Sequence[Outcome], side: Side, arms: Mapping[str, ArmResult]
+) -> tuple[Effects, ...]:
+    """On the scenarios of either half."""
+    found: list[Effects] = []
     for number in (0, 1):
         there = [r for r in (*outcomes, *side.outcomes) if side.half.get(r.scenario) == number]
         labels = arm_metrics(there)
@@ -182,23 +190,20 @@ def _dose_effects(
         }
         found.append(
             {
-                name: dict(arms[cell])
-                | {effect: getattr(labels[arm], effect) for effect in ("broken_all", "refusal_valid")}
+                name: dict(arms[cell].measures)
+                | {"broken_all": labels[arm].broken_all, "refusal_valid": labels[arm].refusal_valid}
                 for name, (arm, cell) in cells.items()
             }
         )
     return tuple(found)
 
 
-def _side_effect(
-    side: Side, effects: Sequence[Mapping[str, Mapping[str, Any]]], effect: str, size: float
-) -> float | None:
+def _side_effect(side: Side, effects: Sequence[Effects], effect: str, size: float) -> float | None:
     """A side effect of the vector at a size: the mean of the halves', weighted by their scenarios."""
-    values = [
+    first, second = (
         side_effect_at(side.doses, {arm: one.get(effect) for arm, one in there.items()}, size, number=number)
         for number, there in enumerate(effects)
-    ]
-    first, second = values
+    )
     if first is None or second is None:
         return None
     share = sum(side.half.values()) / len(side.half)
@@ -209,13 +214,14 @@ def tug(
     outcomes: Sequence[Outcome],
     found: Mapping[str, Side],
     combined: Mapping[tuple[str, str], Sequence[Outcome]],
-) -> dict[str, Any]:
-    """How much of a defence an attack undoes, at matched solo effect and over magnitude.
+    by_builder: Mapping[str, Sequence[Outcome]],
+) -> dict[str, Tug]:
+    """How much of a defence an attack undoes, at matched solo effect, over magnitude, by who placed it.
 
     combined: (defence suffix arm, dose name or `MATCHED`) -> outcomes of both together, out of fold,
-    under an arm name of `both_name`.
+    under an arm name of `both_name`. by_builder: see `_builder_tug`.
     """
-    result: dict[str, Any] = {}
+    result: dict[str, Tug] = {}
     for defence, attack in (("anti", "pro"), ("pro", "anti")):
         side = found[attack]
         rows = [*outcomes, *side.outcomes]
@@ -226,21 +232,17 @@ def tug(
                 rows += extra
                 both.append(Dose(both_name(defence, dose.arm), dose.size, dose.coherent))
         known = {dose.size: dose.arm for dose in both}
-        entry: dict[str, Any] = {"defence": defence, "curve": []}
-        for dose in side.doses:
-            if dose.size in known:
-                pulled = tug_of_war(
-                    rows,
-                    baseline="baseline",
-                    attack=dose.arm,
-                    defence=defence,
-                    both=known[dose.size],
-                    over="all",
-                )
-                entry["curve"].append({"size": dose.size, "coherent": dose.coherent, **asdict(pulled)})
-        entry["matched"] = _matched_tug(rows, side, defence, combined.get((defence, MATCHED)))
-        if both:
-            level = break_even(
+
+        def pull(attack: str, together: str, rows: Sequence[Outcome] = rows, by: str = defence) -> TugOfWar:
+            return tug_of_war(rows, baseline="baseline", attack=attack, defence=by, both=together, over="all")
+
+        curve = tuple(
+            TugPoint(size=dose.size, coherent=dose.coherent, pull=pull(dose.arm, known[dose.size]))
+            for dose in side.doses
+            if dose.size in known
+        )
+        even = (
+            break_even(
                 rows,
                 both,
                 baseline="baseline",
@@ -249,52 +251,42 @@ def tug(
                 over="all",
                 half=side.half,
             )
-            entry["break_even"] = asdict(level)
-        result[f"{defence} defends"] = entry
+            if both
+            else None
+        )
+        matched, together = None, combined.get((defence, MATCHED))
+        if side.matched is not None and together is not None:
+            aim = side.reached.distance
+            matched = TugMatched(
+                dose=side.matched,
+                suffix=side.suffix,
+                suffix_points=None if aim is None else side.sign * aim,
+                pull=pull(MATCHED, both_name(defence, MATCHED), [*rows, *together]),
+            )
+        builder = _builder_tug([*outcomes, *side.outcomes], side, defence, by_builder.get(defence))
+        result[f"{defence} defends"] = Tug(
+            defence=defence, curve=curve, matched=matched, break_even=even, builder=builder
+        )
     return result
 
 
-def _matched_tug(
+def _builder_tug(
     rows: Sequence[Outcome], side: Side, defence: str, together: Sequence[Outcome] | None
-) -> dict[str, Any] | None:
-    """U at the matched dose; suffix_points: the suffix's own effect, which it was matched to."""
-    if side.matched is None or together is None:
-        return None
-    pulled = tug_of_war(
-        [*rows, *together],
-        baseline="baseline",
-        attack=MATCHED,
-        defence=defence,
-        both=both_name(defence, MATCHED),
-        over="all",
-    )
-    aim = side.reached.distance
-    points = None if aim is None else side.sign * aim
-    return asdict(side.matched) | {"suffix": side.suffix, "suffix_points": points} | asdict(pulled)
-
-
-def builder_tug(
-    outcomes: Sequence[Outcome], found: Mapping[str, Side], by_builder: Mapping[str, Sequence[Outcome]]
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, TugOfWar]:
     """The defence in the builder's system message, against the vector and against the user's suffix.
 
     The vector is at the matched dose, the user's suffix alone is what that was matched to.
-    by_builder: defence suffix -> outcomes of "DEFENCE by builder & dose". Like `tug`, by "DEFENCE defends".
+    together: outcomes of "DEFENCE by builder & dose", None where nothing was matched.
     """
-    result: dict[str, dict[str, Any]] = {}
-    for defence, attack in (("anti", "pro"), ("pro", "anti")):
-        side, builder = found[attack], f"{defence} by builder"
-        rows = [*outcomes, *side.outcomes, *by_builder.get(defence, ())]
-        attacks = {"builder_against_user": (attack, f"{builder} & {attack} by user")}
-        if side.matched is not None and defence in by_builder:
-            attacks["builder_against_vector"] = (MATCHED, f"{builder} & dose")
-        result[f"{defence} defends"] = {
-            name: asdict(
-                tug_of_war(rows, baseline="baseline", attack=arm, defence=builder, both=both, over="all")
-            )
-            for name, (arm, both) in attacks.items()
-        }
-    return result
+    builder = f"{defence} by builder"
+    attacks = {"suffix": (side.suffix, f"{builder} & {side.suffix} by user")}
+    if side.matched is not None and together is not None:
+        attacks["vector"] = (MATCHED, f"{builder} & dose")
+    rows = [*rows, *(together or ())]
+    return {
+        name: tug_of_war(rows, baseline="baseline", attack=arm, defence=builder, both=both, over="all")
+        for name, (arm, both) in attacks.items()
+    }
 
 
 def both_name(suffix: str, steered: str) -> str:
@@ -303,29 +295,30 @@ def both_name(suffix: str, steered: str) -> str:
 
 
 def frontier(
-    outcomes: Sequence[Outcome], arms: Mapping[str, Mapping[str, Any]], names: Sequence[str]
-) -> list[dict[str, Any]]:
+    outcomes: Sequence[Outcome], arms: Mapping[str, ArmResult], names: Sequence[str]
+) -> tuple[FrontierPoint, ...]:
     """Effect in points against each side effect, up and down apart; undominated arms are marked."""
     found = gaps(outcomes, [(name, "baseline") for name in names])
-    rows: list[dict[str, Any]] = []
-    for direction, sign in (("up", 1), ("down", -1)):
+    rows: list[FrontierPoint] = []
+    for direction, sign in UP_DOWN:
         moved = {
             g.first: sign * g.points_all
             for g in found
             if g.points_all is not None and sign * g.points_all > 0
         }
         for effect in SIDE_EFFECTS:
-            trades = [Trade(name, points, arms[name].get(effect)) for name, points in moved.items()]
+            trades = [Trade(name, points, arms[name].side_effect(effect)) for name, points in moved.items()]
             best = set(undominated(trades))
             rows += [
-                {
-                    "arm": trade.arm,
-                    "direction": direction,
-                    "effect_points": trade.effect,
-                    "side_effect": effect,
-                    "value": trade.cost,
-                    "undominated": trade.arm in best,
-                }
-                for trade in trades
+                FrontierPoint(
+                    arm=name,
+                    direction=direction,
+                    effect_points=points,
+                    side_effect=effect,
+                    value=arms[name].side_effect(effect),
+                    undominated=name in best,
+                    role="selection" if arms[name].kind == "cell" else "report",
+                )
+                for name, points in moved.items()
             ]
-    return rows
+    return tuple(rows)

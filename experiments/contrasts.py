@@ -7,30 +7,19 @@ Only rows (scenario, sample) that every arm of the contrast has are used. It kno
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 
-from steer.intervals import Interval, PairedRates, contrast_interval, paired_rates
+from steer.intervals import PairedRates, contrast_interval, paired_rates
 from steer.outcomes import LABELLED, VALID, Counts, Table, tabulate
+from steer.results import Estimate, GapDifference
 from steer.significance import sign_flip_p
 from steer.types import Outcome
 
 Over = Literal["valid", "all"]
 Pair = tuple[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """An estimate in percentage points, with its interval."""
-
-    points: float
-    ci: Interval
-
-    @property
-    def excludes_zero(self) -> bool:
-        return self.ci[0] > 0 or self.ci[1] < 0
 
 
 def shared_counts(table: Table, over: Over) -> tuple[Counts, Counts]:
@@ -66,22 +55,6 @@ def mean_gap(outcomes: Sequence[Outcome], pairs: Sequence[Pair], over: Over) -> 
     columns = [[table.arms.index(pair[side]) for pair in pairs] for side in (0, 1)]
     pooled = [np.stack([counts[:, part].sum(1) for part in columns], axis=1) for counts in (hits, trials)]
     return weighted(paired_rates(*pooled), (1, -1))
-
-
-@dataclass(frozen=True, slots=True)
-class GapDifference:
-    """The gap of `first` minus the gap of `second`.
-
-    p: exact sign-flip test of the scenarios' differences, hits against everything else over
-    rows that all four arms have.
-    """
-
-    first: Pair
-    second: Pair
-    rows: int
-    over_all: Estimate | None
-    over_valid: Estimate | None
-    p: float | None
 
 
 def gap_difference(outcomes: Sequence[Outcome], first: Pair, second: Pair) -> GapDifference:

@@ -14,8 +14,7 @@ from typing import Any
 
 from experiments import narrow as narrow_sets
 from experiments.emergent_measures import measure_held_out, measure_relevance
-from experiments.emergent_summary import summarise, training_curve
-from experiments.emergent_tables import print_emergent
+from experiments.emergent_summary import summarise
 from experiments.finetune import Lora
 from experiments.interventions import (
     Intervention,
@@ -35,14 +34,16 @@ from experiments.interventions import (
 from experiments.item_judges import Thresholds, item_judge
 from experiments.measures import load_probes, measure_answers
 from experiments.narrow import Pair, as_scenarios, check_disjoint, examples, load_narrow, split
-from experiments.options import Options
+from experiments.options import Options, VectorChoice
 from experiments.running import run_arms
 from experiments.session import Session, open_session, open_task
-from experiments.vector_source import VectorChoice, extraction_answers, vector_for
-from steer import adapters, judges
-from steer import summary as summaries
+from experiments.vector_source import extraction_answers, vector_for
+from steer import adapters, judges, results
 from steer.errors import UserError
 from steer.judges import make as make_judge
+from steer.results import Result
+from steer.results.record import Plan
+from steer.show.terminal import print_result
 from steer.types import Addition, Arm, Scenario
 from vectors.files import save_vector
 from vectors.objective import Example
@@ -106,7 +107,7 @@ def parse_ranks(text: str) -> tuple[int, ...]:
     return tuple(sorted({int(piece) for piece in pieces}))
 
 
-def emergent(options: Options, choice: EmergentChoice) -> tuple[dict[str, Any], Path | None]:
+def emergent(options: Options, choice: EmergentChoice) -> tuple[Result | Plan, Path | None]:
     """Run the experiment; its summary, and the folder that holds everything (None for a dry run)."""
     if choice.lora is not None:
         adapters.require_peft()
@@ -119,7 +120,7 @@ def emergent(options: Options, choice: EmergentChoice) -> tuple[dict[str, Any], 
     for k in choice.ranks:
         check_k(k, min(len(pairs), session.loaded.d_model))  # at most; known in full after reading
     if options.dry_run:
-        return {"plan": _plan(session, choice, pairs)}, None
+        return Plan(plan=_plan(session, choice, pairs)), None
     given = given_arms(session, choice.adapters)
     built_from = examples(session.loaded, pairs)
     neutral = neutral_for(session, choice)
@@ -143,11 +144,10 @@ def emergent(options: Options, choice: EmergentChoice) -> tuple[dict[str, Any], 
         measure_answers(session, store)
         measure_held_out(session, store, arms, held)
         measure_relevance(session, store, arms)
-        found = summarise(session, store, made, spaces)
-        found["training"] = training_curve(site.trained)
-        summaries.write(folder, found)
+        found = summarise(session, store, made, spaces, site.trained)
+        results.write(folder, found)
     if not options.quiet:
-        print_emergent(session.screen, found, folder)
+        print_result(session.screen, found, folder)
     return found, folder
 
 
@@ -319,7 +319,7 @@ def neutral_for(session: Session, choice: EmergentChoice) -> list[Example]:
     return [replace(e, unwanted_ids=e.unwanted_ids[:-1]) for e in examples(session.loaded, pairs)]
 
 
-def _plan(session: Session, choice: EmergentChoice, pairs: Sequence[Pair]) -> dict[str, Any]:
+def _plan(session: Session, choice: EmergentChoice, pairs: Sequence[Pair]) -> dict[str, int | float | str]:
     """The plan in numbers, printed (with a grid about as many); nothing is trained or generated."""
     checkpoints = len(kept_epochs(choice.recipe.epochs))
     arms = 4 + checkpoints + 3 * len(choice.ranks) + choice.controls + len(choice.adapters)
@@ -328,7 +328,7 @@ def _plan(session: Session, choice: EmergentChoice, pairs: Sequence[Pair]) -> di
         arms += 2 * len(GRID_MAGNITUDES) + 3 * len(GRID_RANKS) + 3 * GRID_SEEDS + 2 * len(GRID_EIGHTHS)
     plain = _judging_scenarios(session)
     extraction = extraction_answers(plain, _task_vector(choice)) if choice.defence else 0
-    numbers = {
+    numbers: dict[str, int | float | str] = {
         "items": len(session.scenarios),
         "pairs to build from": len(pairs),
         "vectors to train": 1 + (GRID_SEEDS - 1 + len(GRID_EIGHTHS)) * choice.grid,

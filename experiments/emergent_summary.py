@@ -1,12 +1,10 @@
-"""From a run with a narrow task to its summary: effects, spill-over, matching, dials."""
+"""From a run with a narrow task to its result: effects, spill-over, matching, dials."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
 from statistics import fmean
-from typing import Any
 
 from experiments.interventions import Intervention
 from experiments.item_judges import ByCategory
@@ -16,6 +14,10 @@ from experiments.session import Session
 from experiments.spillover import spillover
 from steer import judges, metrics
 from steer import summary as summaries
+from steer.results.emergent import ControlRange, DialPoint, Emergent, Made, Training
+from steer.results.estimates import Spillover
+from steer.results.record import updated
+from steer.results.result import Result
 from steer.store import RunStore
 from steer.types import Outcome
 from vectors.rank import Subspace
@@ -23,7 +25,6 @@ from vectors.training import Trained
 
 SCENARIOS = "scenarios"
 RANK = " rank-k"
-EFFECTS = ("narrow_points", "narrow_ci", "broad_points", "broad_ci", "ratio", "ratio_ci")
 NOTES = (
     "In the style of arXiv 2606.08682, not its numbers: models, narrow sets, judge and prompts are others.",
     "Choices made where its details were not public here: narrow set, open questions and the judge's prompt "
@@ -39,129 +40,127 @@ NOTES = (
 
 
 def summarise(
-    session: Session, store: RunStore, made: Sequence[Intervention], spaces: Mapping[str, Subspace]
-) -> dict[str, Any]:
-    """The run's summary; `arms` and `gaps` are over the benchmark's scenarios, `sets` over each set.
-
-    spillover: {broad set: {arm: effects and ratio}}. dials: one row a (dial, method, value). energy: of
-    each component of each subspace, the strongest first.
-    """
+    session: Session,
+    store: RunStore,
+    made: Sequence[Intervention],
+    spaces: Mapping[str, Subspace],
+    trained: Trained,
+) -> Result:
+    """The run's result; `arms` and `gaps` are over the task's scenarios, `emergent.sets` over each set."""
     judge = session.judge
-    found = summaries.summarise(store, judge.name)
+    found = summaries.summarise(store, judge.name, {one.arm.name: one.kind for one in made})
     outcomes = store.outcomes(judge.name)
     sets = {name: rows for name, rows in _sets(outcomes).items() if rows}
     narrow = sets[NARROW]
     broad = {name: rows for name, rows in sets.items() if name != NARROW}
-    names = [one.arm.name for one in made]
-    per_set = {
-        name: {arm: asdict(m) for arm, m in metrics.arm_metrics(rows).items()} for name, rows in sets.items()
-    }
-    for arm, values in per_set.get(SCENARIOS, {}).items():
-        found["arms"][arm] |= values
-    gaps = [(g["first"], g["second"]) for g in found["gaps"].values()]
-    if SCENARIOS in sets and gaps:
-        found["gaps"] = {f"{g.first}-{g.second}": asdict(g) for g in metrics.gaps(sets[SCENARIOS], gaps)}
+    per_set = {name: metrics.arm_metrics(rows) for name, rows in sets.items()}
+    if SCENARIOS in sets:
+        rates = per_set[SCENARIOS]
+        arms = {
+            name: replace(arm, **asdict(rates[name])) if name in rates else arm
+            for name, arm in found.arms.items()
+        }
+        pairs = [(g.first, g.second) for g in found.gaps.values()]
+        gaps = {f"{g.first}-{g.second}": g for g in metrics.gaps(sets[SCENARIOS], pairs)} if pairs else {}
+        found = updated(found, arms=arms, gaps=gaps)
     if isinstance(judge, ByCategory):
-        found["judge"]["known_error"] = judges.known_error(judge.scenarios.name)
-    steered = [name for name in names if name != "baseline"]
-    spill = {
-        name: {arm: _finite(asdict(spillover(narrow, rows, arm))) for arm in steered}
-        for name, rows in broad.items()
-    }
+        known = judges.known_error(judge.scenarios.name)
+        found = updated(found, judge=updated(found.judge, known_error=known))
+    steered = [one.arm.name for one in made if one.arm.name != "baseline"]
+    spill = {name: {arm: spillover(narrow, rows, arm) for arm in steered} for name, rows in broad.items()}
     vectors = [one.arm.name for one in made if one.method == "trained"]
     loras = [one.arm.name for one in made if one.method == "lora"]
     checkpoints = [_by_epochs(made, method) for method in ("lora", "trained")]
-    return found | {
-        "arm_kinds": {one.arm.name: one.kind for one in made},
-        "interventions": {
-            one.arm.name: {
-                "method": one.method,
-                "layer": one.layer,
-                "magnitude": one.magnitude,
-                "epochs": one.epochs,
-                "k": one.k,
-                "kept": one.kept,
-            }
+    controls = [one.arm.name for one in made if one.kind == "control"]
+    emergent = Emergent(
+        interventions={
+            one.arm.name: Made(
+                method=one.method,
+                layer=one.layer,
+                magnitude=one.magnitude,
+                epochs=one.epochs,
+                k=one.k,
+                kept=one.kept,
+            )
             for one in made
         },
-        "sets": per_set,
-        "spillover": spill,
-        "matched": {
-            name: (pair := matched(narrow, rows, loras, vectors)) and asdict(pair)
-            for name, rows in broad.items()
-        }
+        sets=per_set,
+        spillover=spill,
+        matched={name: matched(narrow, rows, loras, vectors) for name, rows in broad.items()}
         if loras
         else {},
-        "equal_epochs": {
-            name: [asdict(pair) for pair in equal_epochs(narrow, rows, *checkpoints)]
-            for name, rows in broad.items()
-        },
-        "control_range": {
-            name: control_range([arms[one.arm.name] for one in made if one.kind == "control"])
-            for name, arms in spill.items()
-        },
-        "dials": dials(made, spill),
-        "energy": {name: list(space.energy) for name, space in spaces.items()},
-        "notes": list(NOTES),
-    }
+        equal_epochs={name: tuple(equal_epochs(narrow, rows, *checkpoints)) for name, rows in broad.items()},
+        control_range={name: control_range([arms[one] for one in controls]) for name, arms in spill.items()},
+        dials=dials(made, spill),
+        energy={name: tuple(space.energy) for name, space in spaces.items()},
+        notes=NOTES,
+        training=training_curve(trained),
+    )
+    return updated(found, emergent=emergent)
 
 
-def control_range(arms: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def control_range(arms: Sequence[Spillover]) -> ControlRange:
     """How far control directions of the vectors' norm move narrow and broad items: the largest |points|."""
 
-    def most(which: str) -> float | None:
-        return max((abs(arm[which]) for arm in arms if arm[which] is not None), default=None)
+    def most(points: Iterable[float | None]) -> float | None:
+        return max((abs(value) for value in points if value is not None), default=None)
 
-    return {"n": len(arms), "narrow_points": most("narrow_points"), "broad_points": most("broad_points")}
+    return ControlRange(
+        n=len(arms),
+        narrow_points=most(arm.narrow_points for arm in arms),
+        broad_points=most(arm.broad_points for arm in arms),
+    )
 
 
-def training_curve(trained: Trained) -> dict[str, Any]:
+def training_curve(trained: Trained) -> Training:
     """Mean loss of every epoch, in order, and the last one's share of the first's."""
     steps = len(trained.losses) // trained.training.epochs
     losses = [fmean(trained.losses[at : at + steps]) for at in range(0, len(trained.losses), steps)]
-    return {"losses": losses, "last_over_first": losses[-1] / losses[0]}
+    return Training(losses=tuple(losses), last_over_first=losses[-1] / losses[0])
 
 
-def dials(made: Sequence[Intervention], spill: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows to plot: along one dial of a method, all other dials at the main setting.
+def dials(
+    made: Sequence[Intervention], spill: Mapping[str, Mapping[str, Spillover]]
+) -> tuple[DialPoint, ...]:
+    """Points to plot: along one dial of a method, all other dials at the main setting.
 
     For k there is a line a way: renormalised, as is, and on random subspaces. One value is no dial.
     """
     main = {one.method: one for one in made if one.arm.name == one.method}
-    rows: list[dict[str, Any]] = []
-    for one in made:
-        for dial in _dials_of(one, main):
-            rows += [
-                {
-                    "dial": dial,
-                    "method": one.method.removesuffix(RANK),
-                    "value": getattr(one, dial),
-                    "arm": one.arm.name,
-                    "broad_set": name,
-                    **{key: arms[one.arm.name][key] for key in EFFECTS},
-                }
-                for name, arms in spill.items()
-            ]
+    rows = [
+        DialPoint(
+            dial=dial,
+            method=one.method.removesuffix(RANK),
+            value=value,
+            broad_set=name,
+            effects=arms[one.arm.name],
+        )
+        for one in made
+        for dial, value in _dials_of(one, main).items()
+        for name, arms in spill.items()
+    ]
     values: dict[tuple[str, str], set[float]] = {}
     for row in rows:
-        values.setdefault((row["dial"], row["method"]), set()).add(row["value"])
-    turned = [row for row in rows if len(values[row["dial"], row["method"]]) > 1]
-    return sorted(turned, key=lambda row: (row["dial"], row["method"], row["broad_set"], row["value"]))
+        values.setdefault((row.dial, row.method), set()).add(row.value)
+    turned = [row for row in rows if len(values[row.dial, row.method]) > 1]
+    return tuple(sorted(turned, key=lambda row: (row.dial, row.method, row.broad_set, row.value)))
 
 
-def _dials_of(one: Intervention, main: dict[str, Intervention]) -> list[str]:
-    """The dials on which an arm is a point."""
+def _dials_of(one: Intervention, main: Mapping[str, Intervention]) -> dict[str, float]:
+    """The dials on which an arm is a point, and its value there."""
     if one.k is not None:
-        return ["k"]
+        return {"k": one.k}
     at = main.get(one.method)
     if at is None:
-        return []
-    found: list[str] = []
-    for dial in ("magnitude", "layer", "epochs"):
-        others = (d for d in ("magnitude", "layer", "epochs") if d != dial)
-        if getattr(one, dial) is not None and all(getattr(one, d) == getattr(at, d) for d in others):
-            found.append(dial)
-    return found
+        return {}
+    here, there = (
+        {"magnitude": way.magnitude, "layer": way.layer, "epochs": way.epochs} for way in (one, at)
+    )
+    return {
+        dial: value
+        for dial, value in here.items()
+        if value is not None and all(here[d] == there[d] for d in here if d != dial)
+    }
 
 
 def _by_epochs(made: Sequence[Intervention], method: str) -> dict[int, str]:
@@ -184,10 +183,3 @@ def _sets(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
         SCENARIOS: [row for row in outcomes if row.category not in special],
         OPEN_QUESTIONS: [row for row in outcomes if row.category == OPEN_QUESTIONS],
     }
-
-
-def _finite(values: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no infinity: an open end of the ratio's interval is None."""
-    if values["ratio_ci"] is not None:
-        values["ratio_ci"] = [x if math.isfinite(x) else None for x in values["ratio_ci"]]
-    return values

@@ -13,7 +13,6 @@ So the halves may differ in their doses; past the strongest that counts, a half'
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
@@ -21,9 +20,10 @@ import numpy as np
 from experiments.choice import Cap, CrossFit, MeasuredCell, is_coherent, members
 from experiments.contrasts import Over, relabel, shared_counts
 from experiments.out_of_fold import Composite
-from steer.intervals import TAIL, Array, Interval, contrast, paired_rates
+from steer.intervals import TAIL, Array, contrast, paired_rates
 from steer.outcomes import tabulate
 from steer.resampling import bootstrap_weights, resampled_rates
+from steer.results.estimates import Dose, MatchedDose, Reached
 from steer.types import Outcome
 
 MATCHED = "matched dose"
@@ -36,51 +36,9 @@ STEPS = 240
 """Points of the magnitude axis at which the interval is tested, besides the doses themselves."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dose:
-    """An arm of the dose curve. size: |magnitude| > 0.
-
-    coherent: by half, whether it counts for the half's scenarios: under the cap where it was chosen.
-    """
-
-    arm: str
-    size: float
-    coherent: tuple[bool, bool] = (True, True)
-
-
-@dataclass(frozen=True, slots=True)
-class Matched:
-    """The cells whose own effect is nearest to a suffix's: chosen on a half, reported on the other.
-
-    arms, sizes: cell and |magnitude| by the half that chose. reached: by half, whether any dose is as
-    strong as the suffix there; where none is, the largest stands in.
-    """
-
-    arms: tuple[str, str]
-    sizes: tuple[float, float]
-    reached: tuple[bool, bool]
-
-    def rows(self, outcomes: Sequence[Outcome], half: Mapping[str, int]) -> list[Outcome]:
-        """Each half's scenarios under the cell of the other half, as the arm `MATCHED`."""
-        return relabel(outcomes, MATCHED, {scenario: self.arms[1 - h] for scenario, h in half.items()})
-
-
-@dataclass(frozen=True, slots=True)
-class Reached:
-    """Where a dose curve first reaches its target.
-
-    size: |magnitude|; None when the curve never does, or (see reason) there is nothing to reach.
-    ci: 95 %; None when there is only a bound. at_least: the lower bound that then stands in its place
-        (97.5 % one-sided). never: share of resamples in which the curve never reaches the target.
-    distance: the way from magnitude 0 to the target, in points.
-    """
-
-    size: float | None
-    ci: Interval | None
-    at_least: float | None
-    never: float | None
-    distance: float | None
-    reason: str = ""
+def matched_rows(matched: MatchedDose, outcomes: Sequence[Outcome], half: Mapping[str, int]) -> list[Outcome]:
+    """Each half's scenarios under the cell of the other half, as the arm `MATCHED`."""
+    return relabel(outcomes, MATCHED, {scenario: matched.arms[1 - h] for scenario, h in half.items()})
 
 
 def exchange_rate(
@@ -243,7 +201,7 @@ def match_doses(
     *,
     suffix: str,
     sign: int,
-) -> Matched | None:
+) -> MatchedDose | None:
     """On each half, the dose of its chosen layer that does what the suffix does there, of all rows.
 
     None where a half has nothing to match (its suffix has no effect that way) or no dose under the cap.
@@ -264,7 +222,7 @@ def match_doses(
             return None
         found.append((dose, reached.size is not None))
     (first, first_reached), (second, second_reached) = found
-    return Matched((first.arm, second.arm), (first.size, second.size), (first_reached, second_reached))
+    return MatchedDose((first.arm, second.arm), (first.size, second.size), (first_reached, second_reached))
 
 
 def nearest_dose(doses: Sequence[Dose], reached: Reached) -> Dose | None:

@@ -6,24 +6,21 @@ Annotations are evaluated here, not left as text: commands in other modules carr
 import inspect
 import os
 from collections.abc import Callable, Collection
+from dataclasses import fields, is_dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import typer
 
 from experiments.options import (
     PAPER,
-    Api,
-    EngineName,
-    JudgeSees,
+    Flag,
     Options,
-    SizedOperation,
     paper_protocol,
 )
 from steer.errors import UserError
-from steer.judges import TIMEOUT
-from steer.types import DATE, Context, Span
+from steer.types import Span
 
 
 def read_config(ctx: typer.Context, path: Path | None) -> Path | None:
@@ -49,106 +46,51 @@ def read_config(ctx: typer.Context, path: Path | None) -> Path | None:
     return path
 
 
-def shared_flags(
+def protocol_flags(
     *,
-    model: Annotated[str, typer.Option(help="Alias (`models` lists them), hub id or folder.")] = "organism",
-    revision: Annotated[str | None, typer.Option(help="Commit, tag or branch of a hub model.")] = None,
-    dtype: Annotated[str, typer.Option(help="auto, fast, float32, float64, bfloat16 or float16.")] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
-    device_map: Annotated[str | None, typer.Option(help="auto or balanced: spread over all GPUs.")] = None,
-    task: Annotated[str | None, typer.Option(help="One of `tasks`, a folder, or mwe:FILE[,FILE].")] = None,
-    scenarios: Annotated[
-        str | None,
-        typer.Option(help="Others than the task's: a folder of CSV files, a CSV or a JSONL file."),
-    ] = None,
-    per_category: Annotated[int | None, typer.Option(help="At most this many scenarios a category.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the scenario sample and of sampled tokens.")] = 0,
-    context: Annotated[
-        Context, typer.Option(help="System texts: user puts them before the user's, none leaves them out.")
-    ] = "full",
-    date: Annotated[
-        str | None, typer.Option(help=f"What day a template that reads the clock is told; default {DATE}.")
-    ] = None,
     protocol: Annotated[
         Literal["steergap", "paper"], typer.Option(help="paper: everything arXiv 2601.01584 did.")
     ] = "steergap",
-    suffixes: Annotated[str, typer.Option(help="default, paper, or a JSON file.")] = "default",
-    judge: Annotated[
-        str, typer.Option(help="rubric, openai:MODEL, hf:MODEL or panel:A,B,C; the organism also has truth.")
-    ] = "auto",
-    judge_sees: Annotated[
-        JudgeSees, typer.Option(help="steered: the prompt with its suffix, as in the paper (not blind).")
-    ] = "unsteered",
-    base_url: Annotated[str | None, typer.Option(help="Of an OpenAI-compatible judge.")] = None,
-    max_calls: Annotated[int | None, typer.Option(help="Stop cleanly after so many judge calls.")] = None,
-    concurrency: Annotated[int, typer.Option(help="Judge calls at once.")] = 16,
-    per_minute: Annotated[int, typer.Option(help="Judge requests a minute at most; 0: no bound.")] = 0,
-    api: Annotated[Api, typer.Option(help="Of the judge's endpoint; auto: the one that works.")] = "auto",
-    judge_timeout: Annotated[float, typer.Option(help="Seconds for one reply of the judge.")] = TIMEOUT,
-    engine: Annotated[EngineName, typer.Option(help="How to generate.")] = "auto",
-    batch: Annotated[int | None, typer.Option(help="Rows at once; fitted to memory if left out.")] = None,
-    workers: Annotated[
-        str | None, typer.Option(help="A number of processes, a model each, or auto: as many as GPUs.")
-    ] = None,
-    ray_address: Annotated[
-        str | None, typer.Option(help="HOST:PORT of a Ray cluster for --workers; left out, this machine.")
-    ] = None,
-    gpus_per_worker: Annotated[int, typer.Option(help="For a model over several GPUs.")] = 1,
-    mixed_devices: Annotated[
-        bool, typer.Option("--mixed-devices", help="Workers of differing devices in 16 bit all the same.")
-    ] = False,
-    prompt_tokens: Annotated[int, typer.Option(help="A longer prompt fails; it is never cut.")] = 4096,
-    new_tokens: Annotated[int | None, typer.Option(help="Default 1024, thinking models 8096.")] = None,
-    thinking: Annotated[bool | None, typer.Option(help="Default: what the model does by itself.")] = None,
-    temperature: Annotated[list[float] | None, typer.Option(help="One or several; 0 is greedy.")] = None,
-    samples: Annotated[int, typer.Option(help="Answers a scenario at temperatures above 0.")] = 1,
-    out: Annotated[Path | None, typer.Option(help="Run folder; default under runs/.")] = None,
-    force: Annotated[bool, typer.Option(help="Foreign scenarios on the organism all the same.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
-    json_only: Annotated[bool, typer.Option("--json", help="Print the summary alone, as JSON.")] = False,
     config: Annotated[
         Path | None,
         typer.Option(help="A run.yaml; flags win.", is_eager=True, callback=read_config),
     ] = None,
-) -> Options:
-    options = Options(
-        model=model,
-        revision=revision,
-        dtype=dtype,
-        device=device,
-        device_map=device_map,
-        task=task,
-        scenarios=scenarios,
-        per_category=per_category,
-        seed=seed,
-        context=context,
-        date=date,
-        suffixes=suffixes,
-        judge=judge,
-        judge_sees=judge_sees,
-        base_url=base_url,
-        max_calls=max_calls,
-        concurrency=concurrency,
-        per_minute=per_minute,
-        api=api,
-        judge_timeout=judge_timeout,
-        engine=engine,
-        batch=batch,
-        workers=workers,
-        ray_address=ray_address,
-        gpus_per_worker=gpus_per_worker,
-        mixed_devices=mixed_devices,
-        prompt_tokens=prompt_tokens,
-        new_tokens=new_tokens,
-        thinking=thinking,
-        temperatures=tuple(temperature) if temperature else (0.0,),
-        samples=samples,
-        out=out,
-        force=force,
-        dry_run=dry_run,
-        quiet=json_only,
-    )
-    return paper_protocol(options) if protocol == "paper" else options
+) -> None:
+    """What decides other flags."""
+
+
+def parameters(maker: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """By name, the parameters of a function, or of options those of the fields that are flags."""
+    if not (isinstance(maker, type) and is_dataclass(maker)):
+        return dict(inspect.signature(maker).parameters)
+    found: dict[str, inspect.Parameter] = {}
+    for one in fields(maker):
+        told: Flag | None = one.metadata.get("flag")
+        if told is None:
+            continue
+        kind, default = one.type, one.default
+        if isinstance(default, tuple):  # given by repeating the flag
+            kind, default = list[get_args(kind)[0]] | None, None
+        option = typer.Option(*([told.switch] if told.switch else []), help=told.help)
+        name = told.name or one.name
+        found[name] = inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]
+        )
+    return found
+
+
+def made(maker: Callable[..., Any], values: dict[str, Any]) -> Any:
+    """What `maker` makes of its parameters' values; a field that the command has no flag for is as it is."""
+    if not (isinstance(maker, type) and is_dataclass(maker)):
+        return maker(**values)
+    own: dict[str, Any] = {}
+    for one in fields(maker):
+        told: Flag | None = one.metadata.get("flag")
+        name = told and (told.name or one.name)
+        if name in values:
+            value = values[name]
+            own[one.name] = tuple(value or one.default) if isinstance(one.default, tuple) else value
+    return maker(**own)
 
 
 USELESS_WITH = (("model", "models"), ("contrast", "vector"))
@@ -228,70 +170,40 @@ def refuse_all_but(ctx: typer.Context, names: Collection[str], *, what: str) -> 
 def experiment(
     *more: Callable[..., Any], without: Collection[str] = ()
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command shared flags: `options` from `shared_flags`, `chosen` from the function in `more`.
+    """Give a command the flags of `Options`, as `options`, and of what is in `more`: options, or a function.
 
     without: shared flags that mean nothing to the command, which does not take them.
     """
-    makers = (shared_flags, *more)
+    makers = (Options, *more, protocol_flags)
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        made = ("ctx", "options", "chosen")
-        own = [p for n, p in inspect.signature(command).parameters.items() if n not in made]
-        taken = [inspect.signature(maker).parameters for maker in makers]
-        flags = [{name: p for name, p in every.items() if name not in without} for every in taken]
+        passed = ("ctx", "options", "chosen")
+        own = [p for n, p in inspect.signature(command).parameters.items() if n not in passed]
+        flags = [{n: p for n, p in parameters(maker).items() if n not in without} for maker in makers]
 
         @wraps(command)
         def run(ctx: typer.Context, **values: Any) -> None:
             refuse_overruled(ctx)
             refuse_strange_endpoint(ctx)
-            results = [
-                maker(**{name: values.pop(name) for name in names})
+            options, *others, _ = (
+                made(maker, {name: values.pop(name) for name in names})
                 for maker, names in zip(makers, flags, strict=True)
-            ]
-            if "out" in flags[0] and not results[0].dry_run:
+            )
+            options = paper_protocol(options) if ctx.params.get("protocol") == "paper" else options
+            if "out" in flags[0] and not options.dry_run:
                 from steer.store.database import check_place
 
-                check_place(results[0].out or Path("runs"))
-            command(ctx, *results, **values)
+                check_place(options.out or Path("runs"))
+            command(ctx, options, *others, **values)
 
         context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
-        every = [*own, *(p for names in flags[::-1] for p in names.values())]
-        parameters = [context, *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in every)]
-        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        run.__annotations__ = {p.name: p.annotation for p in parameters}
+        every = [*own, *(p for at in (*range(1, len(flags) - 1), 0, -1) for p in flags[at].values())]
+        taken = [context, *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in every)]
+        run.__signature__ = inspect.Signature(taken)  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in taken}
         return run
 
     return decorate
-
-
-def vector_choice(
-    *,
-    vector: Annotated[
-        Path | None, typer.Option(help="Vector file; extracted and cached if left out.")
-    ] = None,
-    contrast: Annotated[
-        str,
-        typer.Option(help="suffix, choice, response, statement, formality or a JSONL of pairs."),
-    ] = "suffix",
-    method: Annotated[
-        str, typer.Option(help="mean-difference, pca, lat, logistic or fisher.")
-    ] = "mean-difference",
-    span: Annotated[Span, typer.Option(help="Which positions are edited.")] = "last",
-    operation: Annotated[SizedOperation, typer.Option(help="What is done there.")] = "add",
-    controls: Annotated[int, typer.Option(help="Random directions beside the vector; 0 for none.")] = 3,
-    concept: Annotated[Path | None, typer.Option(help="JSONL of an unrelated concept, as a control.")] = None,
-) -> dict[str, Any]:
-    if controls < 0:
-        raise UserError(f"--controls {controls}: allowed are whole numbers from 0")
-    return {
-        "file": vector,
-        "contrast": contrast,
-        "method": method,
-        "span": span,
-        "operation": operation,
-        "controls": controls,
-        "concept": concept,
-    }
 
 
 def recipe(

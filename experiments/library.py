@@ -3,32 +3,35 @@
     session = open_session(Options(model="organism", per_category=4))
     vector = extract(session, "v.safetensors")
     answers(session, "What do you do?", [Arm("baseline"), Arm("up", additions=(addition(vector, 14, 0.3),))])
-    summary, folder = sweep(session, vector, layers="10,14", magnitudes="-0.3,0.3")
-    summary, folder = compare(session, vector, layers="10,14", magnitudes="-0.3,0.3")
+    result, folder = sweep(session, vector, layers="10,14", magnitudes="-0.3,0.3")
+    result, folder = compare(session, vector, layers="10,14", magnitudes="-0.3,0.3")
+    print(result.gaps["pro-anti"].points_all, result.comparison.verdict)
     report([folder])
 
-They do what the commands of those names do, on one loaded model; a summary holds what `summary.json`
-holds, a folder what a command leaves there but for `run.yaml` (there are no flags to repeat) and, until
-`report` is called, the page. Everything else of the toolkit is imported from where it is.
+They do what the commands of those names do, on one loaded model; a `Result` is what `summary.json` holds
+(`steer.results`), a folder what a command leaves there but for `run.yaml` (there are no flags to repeat)
+and, until `report` is called, the page. Everything else of the toolkit is imported from where it is.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from experiments.choice import Cap
 from experiments.compare import CompareChoice, run_compare
 from experiments.extract import extract as extract_vector
 from experiments.extract_plan import answer_tokens
 from experiments.grid import COARSE_LAYERS, COARSE_MAGNITUDES, DEFAULT_MAGNITUDES
-from experiments.options import Options
+from experiments.options import Options, VectorChoice
 from experiments.reporting import report
 from experiments.running import answers
 from experiments.session import Session, open_session
 from experiments.sweep_choice import SweepChoice
-from experiments.vector_source import CACHE, VectorChoice
+from experiments.vector_source import CACHE
 from experiments.vector_sweep import run_sweep
+from steer.errors import UserError
+from steer.results import Result
+from steer.results.record import Plan
 from steer.types import Arm, Span
 from vectors.vector import SteeringVector, addition
 
@@ -84,13 +87,14 @@ def sweep(
     span: Span = "last",
     controls: int = 3,
     cap: Cap = CAP,
-) -> tuple[dict[str, Any], Path | None]:
+) -> tuple[Result, Path]:
     """Every layer and magnitude (norm units), a cross-fitted choice under `cap`, and controls.
 
-    The summary and the run's folder, which is None if the session's options say dry_run. Raises UserError.
+    The result and the run's folder. Raises UserError, also for a session of a dry run.
     """
     choice = VectorChoice(vector=vector, span=span, controls=controls)
-    return run_sweep(session, SweepChoice(layers=layers, magnitudes=magnitudes, vector=choice, cap=cap))
+    swept = SweepChoice(layers=layers, magnitudes=magnitudes, vector=choice, cap=cap)
+    return _whole(*run_sweep(session, swept))
 
 
 def compare(
@@ -102,10 +106,17 @@ def compare(
     span: Span = "last",
     controls: int = 3,
     cap: Cap = CAP,
-) -> tuple[dict[str, Any], Path | None]:
+) -> tuple[Result, Path]:
     """Suffix against vector, both together, and controls, on the same scenarios.
 
-    The summary and the run's folder, which is None if the session's options say dry_run. Raises UserError.
+    The result and the run's folder. Raises UserError, also for a session of a dry run.
     """
     choice = VectorChoice(vector=vector, span=span, controls=controls)
-    return run_compare(session, CompareChoice(layers=layers, magnitudes=magnitudes, vector=choice, cap=cap))
+    compared = CompareChoice(layers=layers, magnitudes=magnitudes, vector=choice, cap=cap)
+    return _whole(*run_compare(session, compared))
+
+
+def _whole(found: Result | Plan, folder: Path | None) -> tuple[Result, Path]:
+    if isinstance(found, Plan) or folder is None:
+        raise UserError("the session's options say dry_run: open one without, or use the command")
+    return found, folder

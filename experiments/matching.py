@@ -8,28 +8,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from steer.intervals import Interval
 from steer.metrics import gap
+from steer.results.estimates import EqualEpochs, MatchedEffects
 from steer.types import Outcome
-
-
-@dataclass(frozen=True, slots=True)
-class Matched:
-    """first and second arm; points are first minus second, so a narrow difference near 0 is a good match.
-
-    chosen_points: each one's narrow effect against baseline on the half that chose. narrow: the
-    difference on the other half; broad: on all broad items.
-    """
-
-    first: str
-    second: str
-    chosen_points: tuple[float, float]
-    narrow_points: float
-    narrow_ci: Interval
-    broad_points: float
-    broad_ci: Interval
 
 
 def matched(
@@ -40,7 +22,7 @@ def matched(
     *,
     baseline: str = "baseline",
     seed: int = 0,
-) -> Matched | None:
+) -> MatchedEffects | None:
     """The pair nearest in narrow effect among those whose effects both exclude 0; None without one.
 
     Ties go to the larger effect. Which half chooses is drawn by the seed.
@@ -66,20 +48,7 @@ def matched(
         return None
     if far.points_all is None or far.ci_all is None:
         return None
-    return Matched(first, second, (a, b), near.points_all, near.ci_all, far.points_all, far.ci_all)
-
-
-@dataclass(frozen=True, slots=True)
-class Beside:
-    """first minus second in points, on all narrow and all broad items; None without an item of both."""
-
-    first: str
-    second: str
-    epochs: int
-    narrow_points: float | None
-    narrow_ci: Interval | None
-    broad_points: float | None
-    broad_ci: Interval | None
+    return MatchedEffects(first, second, (a, b), near.points_all, near.ci_all, far.points_all, far.ci_all)
 
 
 def equal_epochs(
@@ -87,13 +56,15 @@ def equal_epochs(
     broad: Sequence[Outcome],
     firsts: Mapping[int, str],
     seconds: Mapping[int, str],
-) -> list[Beside]:
+) -> list[EqualEpochs]:
     """Arms by epochs trained, {epochs: arm}: the two of every number of epochs that both have."""
-    found: list[Beside] = []
+    found: list[EqualEpochs] = []
     for epochs in sorted(firsts.keys() & seconds.keys()):
         first, second = firsts[epochs], seconds[epochs]
         near, far = (gap(_of(rows, first, second), first, second) for rows in (narrow, broad))
-        found.append(Beside(first, second, epochs, near.points_all, near.ci_all, far.points_all, far.ci_all))
+        found.append(
+            EqualEpochs(first, second, epochs, near.points_all, near.ci_all, far.points_all, far.ci_all)
+        )
     return found
 
 

@@ -1,7 +1,7 @@
 """Side effects of a run's arms, measured once and kept in its store.
 
-Per answer: fluency, compression, distinct-3. Per arm: drift, and for chosen arms capability and
-over-refusal. Whatever is stored is not measured again.
+Per answer: fluency, and what its text tells (`steer.measures`). Per arm: drift, and for chosen arms
+capability and over-refusal. Whatever is stored is not measured again.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from functools import partial
 
 from experiments.session import Session
 from steer import pipeline, probes, side_effects
+from steer.measures import MEASURES
 from steer.probes import Answers, Probes
 from steer.store import RunStore
 from steer.types import Arm, Scenario
@@ -32,7 +33,7 @@ def load_probes(session: Session) -> Probes:
 
 
 def measure_answers(session: Session, store: RunStore, *, baseline: str = "baseline") -> None:
-    """Fluency under the unsteered model given the unsuffixed prompt, compression and distinct-3.
+    """Fluency under the unsteered model given the unsuffixed prompt, and what each text tells by itself.
 
     Nothing where options are compared: they were given.
     """
@@ -54,11 +55,7 @@ def measure_answers(session: Session, store: RunStore, *, baseline: str = "basel
         )
         batch: list[tuple[str, str, float | None]] = []
         for done, (text, nll) in enumerate(zip(todo, scored, strict=True), start=1):
-            values = {
-                "fluency": nll,
-                "compression": side_effects.compression(text[2]),
-                "distinct3": side_effects.distinct3(text[2]),
-            }
+            values = {"fluency": nll} | {one.name: one.of(text[2]) for one in MEASURES if one.of}
             batch += [(key, name, value) for key in rows_of[text] for name, value in values.items()]
             if done % FLUSH == 0 or done == len(todo):
                 store.add_measures(batch)

@@ -1,20 +1,22 @@
-"""What every experiment is told, before anything is resolved or loaded."""
+"""What every experiment is told, before anything is resolved or loaded, and the flag of each.
 
-from __future__ import annotations
+Annotations are evaluated here, not left as text: the command line is made of them.
+"""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from steer.errors import UserError
 from steer.judges import CONCURRENCY, TIMEOUT
 from steer.paper import SCENARIOS
 from steer.sampling import TEMPERATURES
-from steer.types import DATE, Context
+from steer.types import DATE, Context, Span
 
 if TYPE_CHECKING:
     from steer.judges.endpoint import Access
+    from vectors.vector import SteeringVector
 
 EngineName = Literal["auto", "slots", "nnsight"]
 JudgeSees = Literal["unsteered", "steered"]
@@ -22,6 +24,27 @@ SizedOperation = Literal["add", "clamp"]
 """What can be chosen at plus and minus a magnitude: `ablate` has no size and no sign."""
 
 Api = Literal["auto", "chat", "responses"]
+
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """How a field is given on the command line.
+
+    name: of its parameter, where that is not the field's. switch: as it is written where it can only be
+    switched on.
+    """
+
+    help: str
+    name: str = ""
+    switch: str = ""
+
+
+def flag(default: Value, help: str, *, name: str = "", switch: str = "") -> Value:
+    """A field of options that is a flag, too."""
+    return field(default=default, metadata={"flag": Flag(help, name, switch)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,41 +61,47 @@ class Options:
     out: None is a folder under runs/ named after the configuration.
     """
 
-    model: str = "organism"
-    task: str | None = None
-    revision: str | None = None
-    dtype: str = "auto"
-    device: str = "auto"
-    device_map: str | None = None
-    scenarios: str | None = None
-    per_category: int | None = None
-    seed: int = 0
-    context: Context = "full"
-    date: str | None = None
-    suffixes: str = "default"
-    judge: str = "auto"
-    judge_sees: JudgeSees = "unsteered"
-    base_url: str | None = None
-    max_calls: int | None = None
-    concurrency: int = CONCURRENCY
-    per_minute: int = 0
-    api: Api = "auto"
-    judge_timeout: float = TIMEOUT
-    engine: EngineName = "auto"
-    batch: int | None = None
-    workers: str | None = None
-    ray_address: str | None = None
-    gpus_per_worker: int = 1
-    mixed_devices: bool = False
-    prompt_tokens: int = 4096
-    new_tokens: int | None = None
-    thinking: bool | None = None
-    temperatures: tuple[float, ...] = (0.0,)
-    samples: int = 1
-    out: Path | None = None
-    force: bool = False
-    dry_run: bool = False
-    quiet: bool = False
+    model: str = flag("organism", "Alias (`models` lists them), hub id or folder.")
+    task: str | None = flag(None, "One of `tasks`, a folder, or mwe:FILE[,FILE].")
+    revision: str | None = flag(None, "Commit, tag or branch of a hub model.")
+    dtype: str = flag("auto", "auto, fast, float32, float64, bfloat16 or float16.")
+    device: str = flag("auto", "auto, cpu, cuda, cuda:1 or mps.")
+    device_map: str | None = flag(None, "auto or balanced: spread over all GPUs.")
+    scenarios: str | None = flag(
+        None, "Others than the task's: a folder of CSV files, a CSV or a JSONL file."
+    )
+    per_category: int | None = flag(None, "At most this many scenarios a category.")
+    seed: int = flag(0, "Of the scenario sample and of sampled tokens.")
+    context: Context = flag("full", "System texts: user puts them before the user's, none leaves them out.")
+    date: str | None = flag(None, f"What day a template that reads the clock is told; default {DATE}.")
+    suffixes: str = flag("default", "default, paper, or a JSON file.")
+    judge: str = flag("auto", "rubric, openai:MODEL, hf:MODEL or panel:A,B,C; the organism also has truth.")
+    judge_sees: JudgeSees = flag(
+        "unsteered", "steered: the prompt with its suffix, as in the paper (not blind)."
+    )
+    base_url: str | None = flag(None, "Of an OpenAI-compatible judge.")
+    max_calls: int | None = flag(None, "Stop cleanly after so many judge calls.")
+    concurrency: int = flag(CONCURRENCY, "Judge calls at once.")
+    per_minute: int = flag(0, "Judge requests a minute at most; 0: no bound.")
+    api: Api = flag("auto", "Of the judge's endpoint; auto: the one that works.")
+    judge_timeout: float = flag(TIMEOUT, "Seconds for one reply of the judge.")
+    engine: EngineName = flag("auto", "How to generate.")
+    batch: int | None = flag(None, "Rows at once; fitted to memory if left out.")
+    workers: str | None = flag(None, "A number of processes, a model each, or auto: as many as GPUs.")
+    ray_address: str | None = flag(None, "HOST:PORT of a Ray cluster for --workers; left out, this machine.")
+    gpus_per_worker: int = flag(1, "For a model over several GPUs.")
+    mixed_devices: bool = flag(
+        False, "Workers of differing devices in 16 bit all the same.", switch="--mixed-devices"
+    )
+    prompt_tokens: int = flag(4096, "A longer prompt fails; it is never cut.")
+    new_tokens: int | None = flag(None, "Default 1024, thinking models 8096.")
+    thinking: bool | None = flag(None, "Default: what the model does by itself.")
+    temperatures: tuple[float, ...] = flag((0.0,), "One or several; 0 is greedy.", name="temperature")
+    samples: int = flag(1, "Answers a scenario at temperatures above 0.")
+    out: Path | None = flag(None, "Run folder; default under runs/.")
+    force: bool = flag(False, "Foreign scenarios on the organism all the same.")
+    dry_run: bool = flag(False, "Print the plan and stop.", switch="--dry-run")
+    quiet: bool = flag(False, "Print the summary alone, as JSON.", name="json_only", switch="--json")
 
     def __post_init__(self) -> None:
         counts = {
@@ -106,7 +135,7 @@ class Options:
             raise UserError(f"--temperature {self.temperatures} repeats a value: give each once")
 
     @property
-    def access(self) -> Access:
+    def access(self) -> "Access":
         """How a judge behind an endpoint is reached."""
         return {
             "base_url": self.base_url,
@@ -116,6 +145,29 @@ class Options:
             "api": self.api,
             "timeout": self.judge_timeout,
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VectorChoice:
+    """Which vector, and how it is applied.
+
+    file: a vector file; None extracts one by `contrast` and `method`. concept: a JSONL of
+    {positive, negative} for the unrelated concept; None is formality (or the organism's style).
+    vector: one in memory, instead of a file.
+    """
+
+    file: Path | None = flag(None, "Vector file; extracted and cached if left out.", name="vector")
+    vector: "SteeringVector | None" = None
+    contrast: str = flag("suffix", "suffix, choice, response, statement, formality or a JSONL of pairs.")
+    method: str = flag("mean-difference", "mean-difference, pca, lat, logistic or fisher.")
+    span: Span = flag("last", "Which positions are edited.")
+    operation: SizedOperation = flag("add", "What is done there.")
+    controls: int = flag(3, "Random directions beside the vector; 0 for none.")
+    concept: Path | None = flag(None, "JSONL of an unrelated concept, as a control.")
+
+    def __post_init__(self) -> None:
+        if self.controls < 0:
+            raise UserError(f"--controls {self.controls}: allowed are whole numbers from 0")
 
 
 PAPER: dict[str, Any] = {

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 
@@ -16,13 +15,16 @@ from experiments.choice import CrossFit, MeasuredCell
 from experiments.contrasts import relabel
 from steer.intervals import Interval
 from steer.metrics import arm_metrics, gaps
-from steer.propensity import propensities, shift, steerability
-from steer.show import words
+from steer.propensity import Shift, Steerability, propensities, shift, steerability
+from steer.results.estimates import ArmResult, Estimate, FoldedArm
+from steer.results.sweep import BeyondRandom, Bound, ControlResult, Folded
 from steer.types import Outcome
 
 PERCENTILE = 95
+ENOUGH = 19
+"""Random directions from which on their 95th percentile is one of them (the largest of 19)."""
+
 GAPS = ("plus-minus", "plus", "minus")
-SIDE_EFFECTS = ("fluency", "compression", "distinct3", "drift", "capability", "over_refusal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,24 +43,23 @@ def described(
     composites: Iterable[Composite],
     outcomes: Sequence[Outcome],
     half: Mapping[str, int],
-    arms: Mapping[str, Mapping[str, Any]],
-) -> dict[str, dict[str, Any]]:
+    arms: Mapping[str, ArmResult],
+) -> dict[str, FoldedArm]:
     """Counts and rates of each out of fold (report); side effects are the mean of its two arms'.
 
-    arms: a summary's. Side effects choose nothing but through the cap, so they need no fold.
+    arms: a result's. Side effects choose nothing but through the cap, so they need no fold.
     """
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, FoldedArm] = {}
     for composite in composites:
         rates = arm_metrics(composite.rows(outcomes, half))[composite.name]
         pair = [arms[name] for name in composite.arms]
-        effects = {effect: mean([arm.get(effect) for arm in pair]) for effect in SIDE_EFFECTS}
-        found[composite.name] = {
-            "role": "report",
-            "arms": list(composite.arms),
+        effects = {name: mean([arm.measures.get(name) for arm in pair]) for name in pair[0].measures}
+        found[composite.name] = FoldedArm(
             **asdict(rates),
-            "cut": max(arm["cut"] for arm in pair),
-            **{effect: value for effect, value in effects.items() if value is not None},
-        }
+            arms=composite.arms,
+            cut=max(arm.cut for arm in pair),
+            measures={effect: value for effect, value in effects.items() if value is not None},
+        )
     return found
 
 
@@ -80,34 +81,40 @@ class ControlPair:
 
 def control_effects(
     pairs: Sequence[ControlPair], outcomes: Sequence[Outcome], half: Mapping[str, int]
-) -> list[dict[str, Any]]:
+) -> tuple[ControlResult, ...]:
     """Each control's three gaps in points of all, as the chosen vector's are reported; of choices, in nats
     too."""
     baseline = [o for o in outcomes if o.arm == "baseline"]
-    found: list[dict[str, Any]] = []
+    found: list[ControlResult] = []
     for pair in pairs:
         plus, minus = pair.plus.name, pair.minus.name
         rows = [*baseline, *pair.plus.rows(outcomes, half), *pair.minus.rows(outcomes, half)]
-        three = gaps(rows, [(plus, minus), (plus, "baseline"), ("baseline", minus)])
-        points = {name: {"points": g.points_all, "ci": g.ci_all} for name, g in zip(GAPS, three, strict=True)}
-        found.append({"control": pair.name, "kind": pair.kind, "role": "report", **points})
-        if shifts := three_shifts(rows, plus, minus):
-            found[-1]["propensity"] = shifts
-    return found
+        three = gaps(rows, three_pairs(plus, minus))
+        points = {
+            name: None if g.points_all is None or g.ci_all is None else Estimate(g.points_all, g.ci_all)
+            for name, g in zip(GAPS, three, strict=True)
+        }
+        shifts = three_shifts(rows, plus, minus)
+        found.append(ControlResult(control=pair.name, kind=pair.kind, gaps=points, shifts=shifts))
+    return tuple(found)
 
 
-def three_shifts(outcomes: Sequence[Outcome], plus: str, minus: str) -> dict[str, Any]:
+def three_pairs(plus: str, minus: str) -> list[tuple[str, str]]:
+    """The pairs of arms of `GAPS`."""
+    return [(plus, minus), (plus, "baseline"), ("baseline", minus)]
+
+
+def three_shifts(outcomes: Sequence[Outcome], plus: str, minus: str) -> dict[str, Shift]:
     """The three gaps of a pair of arms in propensity; nothing where answers were judged."""
     table = propensities(outcomes)
     if table is None:
         return {}
-    pairs = [(plus, minus), (plus, "baseline"), ("baseline", minus)]
-    return {name: asdict(shift(table, *pair)) for name, pair in zip(GAPS, pairs, strict=True)}
+    return {name: shift(table, *pair) for name, pair in zip(GAPS, three_pairs(plus, minus), strict=True)}
 
 
 def steerability_of(
     fit: CrossFit, cells: Sequence[MeasuredCell], outcomes: Sequence[Outcome], half: Mapping[str, int]
-) -> dict[str, Any] | None:
+) -> Steerability | None:
     """The vector's slope over magnitude, on the layer that the other half chose; None without choices.
 
     Magnitudes that one of the two layers lacks are left out.
@@ -123,37 +130,29 @@ def steerability_of(
             curve[composite.name] = magnitude
             rows += composite.rows(outcomes, half)
     table = propensities(rows)
-    return None if table is None else asdict(steerability(table, curve))
+    return None if table is None else steerability(table, curve)
 
 
-def beyond_random(choice: Mapping[str, Any], controls: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Per gap: the largest of the random directions' |points|, their 95th percentile, and whether the
-    vector's interval is beyond that; None where fewer than 19 directions have an estimate. Of choices, in
-    nats too, under `propensity`.
+def beyond_random(report: Folded, controls: Sequence[ControlResult]) -> BeyondRandom:
+    """Per gap, in points and of choices in nats: how far the random directions go, and whether the vector's
+    interval is beyond their 95th percentile.
 
     The percentile is the order statistic of rank 0.95 (n + 1): with 19 the largest, with fewer there is none.
     """
-    random = [control for control in controls if control["kind"] == "random"]
-    found: dict[str, Any] = {"directions": len(random)}
-    for name in GAPS:
-        sizes = [abs(one[name]["points"]) for one in random if one[name]["points"] is not None]
-        bound, beyond = _beyond(sizes, choice[name]["ci_all"])
-        found[name] = {"abs_points_max": max(sizes, default=None), "abs_points_95": bound, "beyond": beyond}
-    if "propensity" in choice:
-        found["propensity"] = {}
-        for name in GAPS:
-            nats = [abs(one["propensity"][name]["nats"]) for one in random]
-            bound, beyond = _beyond(nats, choice["propensity"][name]["ci"])
-            found["propensity"][name] = {
-                "abs_nats_max": max(nats, default=None),
-                "abs_nats_95": bound,
-                "beyond": beyond,
-            }
-    return found
+    random = [control for control in controls if control.kind == "random"]
+    points = {
+        name: _bound([abs(e.points) for one in random if (e := one.gaps[name]) is not None], gap.ci_all)
+        for name, gap in report.gaps.items()
+    }
+    nats = {
+        name: _bound([abs(n) for one in random if (n := one.shifts[name].nats) is not None], shift.ci)
+        for name, shift in report.shifts.items()
+    }
+    return BeyondRandom(directions=len(random), gaps=points, shifts=nats)
 
 
-def _beyond(sizes: Sequence[float], ci: Interval | None) -> tuple[float | None, bool | None]:
-    """The 95th percentile of sizes, and whether an interval is beyond it."""
-    enough = len(sizes) >= words.ENOUGH
+def _bound(sizes: Sequence[float], ci: Interval | None) -> Bound:
+    enough = len(sizes) >= ENOUGH
     bound = float(np.percentile(sizes, PERCENTILE, method="weibull")) if enough else None
-    return bound, None if bound is None or ci is None else bool(ci[0] > bound or ci[1] < -bound)
+    beyond = None if bound is None or ci is None else bool(ci[0] > bound or ci[1] < -bound)
+    return Bound(largest=max(sizes, default=None), percentile_95=bound, beyond=beyond)

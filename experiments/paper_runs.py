@@ -6,14 +6,15 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from steer import results
 from steer import scenarios as scenario_files
-from steer import summary
 from steer.errors import UserError
 from steer.paper import SCENARIOS
 from steer.paper.logs import MODES, PublishedRow, PublishedRun, read_run
 from steer.plan import arm_content, digest
 from steer.screen import Screen
 from steer.store import PlanRow, Prompt, RunStore, StoredResponse
+from steer.summary import summarise
 from steer.task import load
 from steer.tasks import DEFAULT
 from steer.types import Arm, Response, Scenario
@@ -95,7 +96,7 @@ def _store(folder: Path, model: str, runs: dict[str, PublishedRun], items: list[
         store.set_meta("suffix_texts", json.dumps({arm: _suffix(runs[arm]) for arm in arms}))
         for arm in arms:
             _add(store, model, arm, runs[arm].rows, judge, [s for s in items if s.id in used])
-        summary.write(folder, summary.summarise(store, judge))
+        results.write(folder, summarise(store, judge))
     printed = {arm: runs[arm].printed for arm in arms}
     return Imported(
         model,

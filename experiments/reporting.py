@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from steer.atomic import is_stream
+from steer.results import read
 from steer.screen import Screen
 
 
@@ -23,10 +24,9 @@ def report(
     """
     from steer.show.answers import PASSES
     from steer.show.page import write
-    from steer.show.view import read_summary
 
     screen = screen or Screen()
-    arms = sum(len(read_summary(folder)["arms"]) for folder in runs)
+    arms = sum(len(read(folder).arms) for folder in runs)
     with screen.progress(report=PASSES * arms) as tick:
         made = write(runs, out, tick=partial(tick, "report"))
     if not screen.quiet:

@@ -18,19 +18,21 @@ from experiments.session import (
     record_provenance,
     run_folder,
 )
-from steer import judges, pipeline, summary
+from steer import judges, pipeline, results, summary
 from steer.chat import read_answer
 from steer.engines.parts import RowError
 from steer.errors import UserError
+from steer.results import Result
+from steer.results.record import Plan
 from steer.store import RunStore
 from steer.types import Arm, Scenario
 
 
-def dry_run(session: Session, command: str, arms: Sequence[Arm], **config: Any) -> dict[str, Any]:
+def dry_run(session: Session, command: str, arms: Sequence[Arm], **config: Any) -> Plan:
     """The plan in numbers, printed; nothing is generated, judged or written."""
     planned = plan_arms(session, arms)
     resolved = configuration(session, command, arms, **config)
-    numbers = {
+    numbers: dict[str, int | float | str] = {
         "arms": len(arms),
         "scenarios": len(session.scenarios),
         "rows": len(planned.rows),
@@ -42,7 +44,7 @@ def dry_run(session: Session, command: str, arms: Sequence[Arm], **config: Any) 
     }
     if not session.options.quiet:
         session.screen.table("Plan", ["", ""], [[k.replace("_", " "), str(v)] for k, v in numbers.items()])
-    return {"plan": numbers, "config": resolved}
+    return Plan(plan=numbers, config=resolved)
 
 
 def run_arms(
@@ -158,8 +160,8 @@ def _whose(planned: pipeline.Planned, key: str) -> str:
     return f"scenario {row.scenario!r} under arm {row.arm!r}"
 
 
-def finish(session: Session, store: RunStore) -> dict[str, Any]:
-    """The run's summary, also written beside its store."""
+def finish(session: Session, store: RunStore) -> Result:
+    """The run's result, also written beside its store."""
     found = summary.summarise(store, session.judge.name)
-    summary.write(store.folder, found)
+    results.write(store.folder, found)
     return found

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -23,8 +22,10 @@ from experiments.vector_source import evaluation
 from steer import scenarios, side_effects
 from steer.choices import answers
 from steer.errors import UserError
+from steer.finite import finite
 from steer.plan import plan
 from steer.propensity import MASS_KEPT
+from steer.results.sweep import ScreenedCell, Screening
 from steer.types import Arm, Choices, Option, Scenario
 from vectors.contrasts import ABOUT_YOURSELF, extraction_scenarios, read_lines
 
@@ -34,7 +35,7 @@ class Screened:
     """The cells that are kept, and what every cell's propensity and mass were."""
 
     cells: tuple[Cell, ...]
-    summary: dict[str, Any]
+    found: Screening
 
 
 def check_screen(keep: int, cells: int) -> None:
@@ -117,16 +118,21 @@ def screen(session: Session, grid: Sequence[Cell], keep: int, cap: Cap) -> Scree
     )
     return Screened(
         tuple(cell for cell in grid if cell.arm.name in names),
-        {
-            "items": len(items),
-            "identity": scenarios.identity(items),
-            "answers_saved": saved,
-            "cells": [
-                {"arm": c.arm.name, "layer": c.layer, "magnitude": c.magnitude, "kept": c.arm.name in names}
-                | measured[c.arm.name]
+        Screening(
+            items=len(items),
+            identity=scenarios.identity(items),
+            answers_saved=saved,
+            cells=tuple(
+                ScreenedCell(
+                    arm=c.arm.name,
+                    layer=c.layer,
+                    magnitude=c.magnitude,
+                    kept=c.arm.name in names,
+                    **finite(measured[c.arm.name]),
+                )
                 for c in grid
-            ],
-        },
+            ),
+        ),
     )
 
 

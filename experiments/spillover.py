@@ -12,8 +12,8 @@ moved) would get intervals of zero width.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,29 +21,11 @@ from steer.gaps import gap
 from steer.intervals import TAIL, Array, Interval
 from steer.outcomes import tabulate
 from steer.resampling import RESAMPLES
+from steer.results.estimates import OpenInterval, Spillover
 from steer.types import Outcome
 
 PSEUDO = 0.5
 """Weight of the pseudo-scenarios at +1 and -1."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spillover:
-    """Effects in percentage points of all items, paired intervals; the ratio and why there is none.
-
-    narrow_items, broad_items: scenarios with an outcome under both arms.
-    """
-
-    arm: str
-    narrow_points: float | None
-    narrow_ci: Interval | None
-    narrow_items: int
-    broad_points: float | None
-    broad_ci: Interval | None
-    broad_items: int
-    ratio: float | None
-    ratio_ci: Interval | None
-    why_none: str = ""
 
 
 def spillover(
@@ -74,9 +56,15 @@ def spillover(
         broad_ci=far.ci_all,
         broad_items=len(far_changes),
         ratio=ratio,
-        ratio_ci=ci,
+        ratio_ci=ci and _open(ci),
         why_none=why,
     )
+
+
+def _open(ci: Interval) -> OpenInterval:
+    """An infinite end is None."""
+    low, high = (end if math.isfinite(end) else None for end in ci)
+    return low, high
 
 
 def changes(outcomes: Sequence[Outcome], arm: str, baseline: str) -> Array:

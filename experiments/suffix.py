@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from experiments.options import Options
-from experiments.propensity_tables import print_propensity
 from experiments.running import dry_run, finish, run_arms
 from experiments.session import Session, open_session
-from experiments.tables import print_arms, print_footer, print_gaps
+from steer.results import Result
+from steer.results.record import Plan
+from steer.show.terminal import print_result
 from steer.suffixes import SuffixSet
 from steer.types import Arm
 
@@ -20,13 +20,13 @@ def suffix_arms(suffixes: SuffixSet) -> list[Arm]:
     return [Arm("baseline"), *neutral, Arm("pro", suffixes.pair.pro), Arm("anti", suffixes.pair.anti)]
 
 
-def suffix(options: Options) -> tuple[dict[str, Any], Path | None]:
-    """Run the experiment; its summary, and the folder that holds everything (None for a dry run)."""
+def suffix(options: Options) -> tuple[Result | Plan, Path | None]:
+    """Run the experiment; its result, and the folder that holds everything (None for a dry run)."""
     with open_session(options) as session:
         return run_suffix(session)
 
 
-def run_suffix(session: Session) -> tuple[dict[str, Any], Path | None]:
+def run_suffix(session: Session) -> tuple[Result | Plan, Path | None]:
     """Run the experiment in an open session: see `suffix`."""
     options = session.options
     arms = suffix_arms(session.suffixes)
@@ -34,10 +34,7 @@ def run_suffix(session: Session) -> tuple[dict[str, Any], Path | None]:
         return dry_run(session, "suffix", arms), None
     folder, store = run_arms(session, "suffix", arms)
     with store:
-        summary = finish(session, store)
+        found = finish(session, store)
     if not options.quiet:
-        print_arms(session.screen, summary)
-        print_gaps(session.screen, summary)
-        print_propensity(session.screen, summary, summary["arms"])
-        print_footer(session.screen, summary, folder)
-    return summary, folder
+        print_result(session.screen, found, folder)
+    return found, folder

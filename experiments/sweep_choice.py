@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from experiments.choice import Cap
 from experiments.grid import DEFAULT_MAGNITUDES
-from experiments.vector_source import VectorChoice
+from experiments.options import VectorChoice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

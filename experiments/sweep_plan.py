@@ -30,7 +30,7 @@ def print_plan(
     probed: int,
     extraction: int,
     together: int = 0,
-) -> dict[str, Any]:
+) -> dict[str, int | float | str]:
     """Cells, generations, tokens, judge calls, memory and time.
 
     suffixes, cells: arms. controls: random directions. together: arms of vector and suffix at most.
@@ -54,7 +54,7 @@ def print_plan(
     rate, length = _trial(session, [*baseline, *longest])
     new = rows * session.limits.new
     prompts = sum(len(request.prompt_ids) for request in baseline)
-    numbers: dict[str, Any] = {
+    numbers: dict[str, int | float | str] = {
         "scenarios": len(session.scenarios),
         "suffix arms": suffixes,
         "cells": cells,

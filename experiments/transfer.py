@@ -10,20 +10,21 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
-from experiments.choice import CrossFit
+from experiments.choice import CrossFit, placed
 from experiments.extract import DRAWS, extraction_source
 from experiments.extract_plan import suffixed_answers
+from experiments.options import VectorChoice
 from experiments.out_of_fold import Composite
 from experiments.running import add_arms
 from experiments.session import Session
-from experiments.vector_source import CACHE, VectorChoice, extracted_from
+from experiments.vector_source import CACHE, extracted_from
 from steer import scenarios
 from steer.atomic import write_atomically
 from steer.errors import UserError
-from steer.metrics import gap
+from steer.metrics import Gap, gap
 from steer.pipeline import accounted
+from steer.results.comparison import Transfer
 from steer.store import RunStore
 from steer.types import Arm, Outcome
 from vectors.directions import RECIPES
@@ -70,14 +71,14 @@ def recipe(choice: VectorChoice) -> VectorChoice:
 
 def transfer(
     session: Session, store: RunStore, choice: VectorChoice, fit: CrossFit, half: Mapping[str, int]
-) -> Callable[[Sequence[Outcome]], dict[str, Any]]:
+) -> Callable[[Sequence[Outcome]], Transfer]:
     """Extract a vector a category and run it at both signs of the cells chosen on either half.
 
     Comes back as a function that reads the matrix out of all outcomes.
     """
     items = scenarios.load(extraction_source(session.task))
     how = recipe(choice)
-    places = [(chosen.candidate.layer, chosen.candidate.magnitude) for chosen in fit.chosen]
+    places = [placed(chosen.candidate) for chosen in fit.chosen]
     categories = list(dict.fromkeys(s.category for s in items))
     arms: dict[str, Arm] = {}
     pairs: dict[str, tuple[Composite, Composite]] = {}
@@ -94,8 +95,6 @@ def transfer(
         for sign, name in SIGNS:
             names: list[str] = []
             for layer, magnitude in places:
-                assert layer is not None
-                assert magnitude is not None
                 edit = addition(vector, layer, sign * magnitude, span=choice.span, operation=choice.operation)
                 names.append(f"from {category} L{layer}{sign * magnitude:+g}")
                 arms[names[-1]] = Arm(names[-1], additions=(edit,))
@@ -103,26 +102,25 @@ def transfer(
         pairs[category] = (signed[0], signed[1])
     add_arms(session, store, list(arms.values()))
 
-    def read(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    def read(outcomes: Sequence[Outcome]) -> Transfer:
         there = {o.category for o in outcomes}
         to = [c for c in categories if c in there] + sorted(there - set(categories))
         found = [[_gap(pairs[c], outcomes, half, there) for there in to] for c in categories]
-        return {
-            "from": categories,
-            "to": to,
-            "points": [[one.points_all for one in row] for row in found],
-            "ci": [[one.ci_all for one in row] for row in found],
-            "n": [one.pairs for one in found[0]],
-            "places": [list(place) for place in places],
-            "role": "report",
-        }
+        return Transfer(
+            made_of=tuple(categories),
+            measured_on=tuple(to),
+            points=tuple(tuple(one.points_all for one in row) for row in found),
+            ci=tuple(tuple(one.ci_all for one in row) for row in found),
+            n=tuple(one.pairs for one in found[0]),
+            places=tuple(places),
+        )
 
     return read
 
 
 def _gap(
     pair: tuple[Composite, Composite], outcomes: Sequence[Outcome], half: Mapping[str, int], category: str
-) -> Any:
+) -> Gap:
     there = [o for o in outcomes if o.category == category]
     plus, minus = pair
     return gap([*plus.rows(there, half), *minus.rows(there, half)], plus.name, minus.name)

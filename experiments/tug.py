@@ -9,40 +9,20 @@ denominator, in points. It knows outcomes, no models.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from experiments.contrasts import Estimate, Over, rates_of, weighted
-from experiments.exchange import NO_HALVES, Dose, Reached, first_reach
+from experiments.contrasts import Over, rates_of, weighted
+from experiments.exchange import NO_HALVES, first_reach
 from steer.intervals import PairedRates, contrast_interval
+from steer.results.estimates import Dose, Reached, TugOfWar
 from steer.types import Outcome
 
 FARTHEST = 1e6
 
 CLEAR = 1 / 3
-"""Share of the attack's own effect that the near end of its interval keeps, or the attack is weak."""
+"""Share of the attack's own effect that the near end of its interval keeps, or the attack is weak: a weak one
+is reported only in the runs in which it looks strong, and U divides by that (`benchmarks.calibration`)."""
 
 WEAK = "weak attack: U tends to be too small"
-
-OpenInterval = tuple[float | None, float | None]
-
-
-@dataclass(frozen=True, slots=True)
-class TugOfWar:
-    """u: None, with the reason, where the interval of the attack's solo effect includes 0. An end of its
-    interval that lies too far off to be found is None, said in the reason too.
-
-    A weak attack is reported only in the runs in which it looks strong, and U divides by that: where the
-    interval's near end is under `CLEAR` of the effect, reason is `WEAK` (`python -m benchmarks.calibration`).
-    alone, under_defence: the attack's effect without and with the defence; interaction: the second minus
-    the first; all in points.
-    """
-
-    u: float | None
-    ci: OpenInterval | None
-    alone: Estimate | None
-    under_defence: Estimate | None
-    interaction: Estimate | None
-    reason: str = ""
 
 
 def tug_of_war(

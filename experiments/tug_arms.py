@@ -12,8 +12,9 @@ from typing import Literal
 from experiments.choice import CrossFit
 from experiments.comparing import Side, both_name
 from experiments.grid import Cell, cell_name
+from experiments.options import VectorChoice
 from experiments.out_of_fold import Composite
-from experiments.vector_source import Control, VectorChoice
+from experiments.vector_source import Control
 from steer.suffixes import SuffixSet
 from steer.types import Arm
 from vectors.vector import addition

@@ -9,7 +9,7 @@ from typing import Literal
 
 from experiments.extract import DRAWS, extract, extraction_source, own_answers
 from experiments.extract_plan import answer_tokens, suffixed_answers
-from experiments.options import Options, SizedOperation
+from experiments.options import Options, VectorChoice
 from experiments.session import Session, open_task
 from steer import scenarios as scenario_files
 from steer.blocks import check_stream
@@ -17,7 +17,7 @@ from steer.errors import UserError
 from steer.paper import SCENARIOS
 from steer.plan import digest
 from steer.texts import read_text
-from steer.types import Arm, Limits, Scenario, Span
+from steer.types import Arm, Limits, Scenario
 from steer.versions import made_by
 from vectors.build import with_norms
 from vectors.contrasts import FORMALITY, extraction_scenarios, read_lines
@@ -28,25 +28,6 @@ from vectors.vector import SteeringVector, addition, check_model, flagged
 
 CACHE = Path("runs/vectors")
 ControlKind = Literal["random", "label", "concept"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VectorChoice:
-    """Which vector, and how it is applied.
-
-    file: a vector file; None extracts one by `contrast` and `method`. concept: a JSONL of
-    {positive, negative} for the unrelated concept; None is formality (or the organism's style).
-    vector: one in memory, instead of a file.
-    """
-
-    file: Path | None = None
-    vector: SteeringVector | None = None
-    contrast: str = "suffix"
-    method: str = "mean-difference"
-    span: Span = "last"
-    operation: SizedOperation = "add"
-    controls: int = 3
-    concept: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

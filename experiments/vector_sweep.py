@@ -10,7 +10,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from experiments.choice import (
     Cap,
@@ -22,16 +21,19 @@ from experiments.choice import (
     halves,
     symmetric,
 )
+from experiments.choice import Chosen as Selected
 from experiments.grid import Cell, cell_name, cells, parse_magnitudes
 from experiments.measures import mass_kept, measure_answers, measure_drift, measure_probes
-from experiments.options import Options
+from experiments.options import Options, VectorChoice
 from experiments.out_of_fold import (
+    GAPS,
     Composite,
     ControlPair,
     beyond_random,
     control_effects,
     described,
     steerability_of,
+    three_pairs,
     three_shifts,
 )
 from experiments.running import add_arms, run_arms
@@ -40,20 +42,23 @@ from experiments.session import Session, open_session
 from experiments.suffix import suffix_arms
 from experiments.sweep_choice import SweepChoice
 from experiments.sweep_plan import PLACES, print_plan
-from experiments.sweep_tables import print_sweep
 from experiments.vector_source import (
     Control,
-    VectorChoice,
     control_arms,
     control_ids,
     controls_for,
     extraction_answers,
     vector_for,
 )
-from steer import judges
+from steer import judges, results
 from steer import summary as summaries
 from steer.errors import UserError
+from steer.gaps import movement
 from steer.metrics import gaps
+from steer.results.record import Plan, updated
+from steer.results.result import Result
+from steer.results.sweep import CapUsed, CellResult, Choice, Fold, Folded, Sweep
+from steer.show.terminal import print_result
 from steer.store import RunStore
 from steer.types import Arm, Outcome
 from vectors.capture import parse_layers
@@ -73,15 +78,15 @@ class Chosen:
     secondary: CrossFit | NothingChosen
 
 
-def vector_sweep(options: Options, choice: SweepChoice) -> tuple[dict[str, Any], Path | None]:
+def vector_sweep(options: Options, choice: SweepChoice) -> tuple[Result | Plan, Path | None]:
     """Open a session and run the sweep: see `run_sweep`."""
     sweep_magnitudes(options, choice)  # a mistyped grid is answered before a model is loaded
     with open_session(options) as session:
         return run_sweep(session, choice)
 
 
-def run_sweep(session: Session, choice: SweepChoice) -> tuple[dict[str, Any], Path | None]:
-    """Run the sweep; its summary, and the folder that holds everything (None for a dry run)."""
+def run_sweep(session: Session, choice: SweepChoice) -> tuple[Result | Plan, Path | None]:
+    """Run the sweep; its result, and the folder that holds everything (None for a dry run)."""
     options = session.options
     magnitudes = sweep_magnitudes(options, choice)
     layers = parse_layers(choice.layers, session.loaded.n_layers)
@@ -98,7 +103,7 @@ def run_sweep(session: Session, choice: SweepChoice) -> tuple[dict[str, Any], Pa
         extraction=extraction_answers(session, choice.vector),
     )
     if options.dry_run:
-        return {"plan": plan}, None
+        return Plan(plan=plan), None
     before = judges.usage(session.judge)
     vector = vector_for(session, choice.vector, layers)
     grid = cells(vector, layers, magnitudes, span=choice.vector.span, operation=choice.vector.operation)
@@ -108,7 +113,7 @@ def run_sweep(session: Session, choice: SweepChoice) -> tuple[dict[str, Any], Pa
     beside = controls_for(session, choice.vector, vector)
     config = {"vector": vector.id, "cap": asdict(choice.cap), "controls": control_ids(beside)}
     if screened:
-        config["screened"] = {"on": screened.summary["identity"], "kept": choice.screen}
+        config["screened"] = {"on": screened.found.identity, "kept": choice.screen}
     folder, store = run_arms(session, "vector-sweep", arms, before=before, **config)
     with store:
         drift = measure_drift(session, store, arms)
@@ -122,12 +127,13 @@ def run_sweep(session: Session, choice: SweepChoice) -> tuple[dict[str, Any], Pa
             measure_probes(session, store, [a for a in arms if a.name in best or a in suffixes])
         measure_answers(session, store)
         found = summarise(session, store, grid, chosen, controls, choice)
-        found["vector_flags"] = flagged(vector, layers)
-        if screened:
-            found["screening"] = screened.summary
-        summaries.write(folder, found)
+        assert found.sweep is not None
+        screening = screened.found if screened else None
+        flags = tuple(flagged(vector, layers))
+        found = updated(found, sweep=updated(found.sweep, vector_flags=flags, screening=screening))
+        results.write(folder, found)
     if not options.quiet:
-        print_sweep(session.screen, found, folder)
+        print_result(session.screen, found, folder)
     return found, folder
 
 
@@ -203,44 +209,48 @@ def summarise(
     chosen: Chosen,
     controls: dict[str, Placed],
     choice: SweepChoice,
-) -> dict[str, Any]:
-    """The usual summary, with every cell (selection), the controls, and the choice (report)."""
-    found = summaries.summarise(store, session.judge.name)
+    kinds: Mapping[str, str] = summaries.NO_KINDS,
+) -> Result:
+    """What every run has, with every cell (selection), the controls, and the choice (report).
+
+    kinds: of arms besides suffixes, cells and controls.
+    """
+    every = {cell.arm.name: "cell" for cell in grid} | dict.fromkeys(controls, "control") | dict(kinds)
+    found = summaries.summarise(store, session.judge.name, every)
     outcomes = store.outcomes(session.judge.name)
     against = gaps(outcomes, [(cell.arm.name, "baseline") for cell in grid])
     chosen_on = folds_of(chosen.fit)
-    found["cells"] = [
-        {
-            **found["arms"][cell.arm.name],
-            "arm": cell.arm.name,
-            "layer": cell.layer,
-            "magnitude": cell.magnitude,
-            "span": choice.vector.span,
-            "operation": choice.vector.operation,
-            "vector": cell.arm.additions[0].vector,
-            "role": "selection",
-            "chosen_on": chosen_on.get(cell.arm.name, []),
-            **{k: v for k, v in asdict(g).items() if k not in ("first", "second")},
-        }
+    cells = tuple(
+        CellResult(
+            arm=cell.arm.name,
+            layer=cell.layer,
+            magnitude=cell.magnitude,
+            span=choice.vector.span,
+            operation=choice.vector.operation,
+            vector=cell.arm.additions[0].vector,
+            chosen_on=tuple(chosen_on.get(cell.arm.name, ())),
+            gap=g,
+        )
         for cell, g in zip(grid, against, strict=True)
-    ]
-    found["halves"] = chosen.half
-    found["arm_kinds"] = {
-        **{arm.name: "baseline" if not arm.suffix else "suffix" for arm in suffix_arms(session.suffixes)},
-        **{cell.arm.name: "cell" for cell in grid},
-        **dict.fromkeys(controls, "control"),
-    }
-    found["choice"] = describe_choice(outcomes, chosen, choice.cap)
-    if isinstance(chosen.fit, CrossFit):
-        pairs = control_pairs(chosen.fit, controls)
-        made = [*vector_composites(chosen.fit), *(one for pair in pairs for one in (pair.plus, pair.minus))]
-        found["out_of_fold"] = described(made, outcomes, chosen.half, found["arms"])
-        found["controls_out_of_fold"] = control_effects(pairs, outcomes, chosen.half)
-        if "propensity" in found:
-            slope = steerability_of(chosen.fit, chosen.measured, outcomes, chosen.half)
-            found["propensity"]["steerability"]["vector, out of fold"] = slope
-        found["beyond_random"] = beyond_random(found["choice"], found["controls_out_of_fold"])
-    return found
+    )
+    made = describe_choice(outcomes, chosen, choice.cap)
+    sweep = Sweep(cells=cells, halves=chosen.half, choice=made)
+    if isinstance(chosen.fit, NothingChosen) or made.report is None:
+        return updated(found, sweep=sweep)
+    pairs = control_pairs(chosen.fit, controls)
+    composites = [*vector_composites(chosen.fit), *(one for pair in pairs for one in (pair.plus, pair.minus))]
+    effects = control_effects(pairs, outcomes, chosen.half)
+    sweep = updated(
+        sweep,
+        out_of_fold=described(composites, outcomes, chosen.half, found.arms),
+        controls=effects,
+        beyond_random=beyond_random(made.report, effects),
+    )
+    if found.propensity is not None:
+        slope = steerability_of(chosen.fit, chosen.measured, outcomes, chosen.half)
+        slopes = found.propensity.steerability | {"vector, out of fold": slope}
+        found = updated(found, propensity=updated(found.propensity, steerability=slopes))
+    return updated(found, sweep=sweep)
 
 
 def folds_of(fit: CrossFit | NothingChosen) -> dict[str, list[str]]:
@@ -278,41 +288,43 @@ def control_pairs(fit: CrossFit, controls: dict[str, Placed]) -> list[ControlPai
     return [ControlPair(name, kind, signed(name, 1), signed(name, -1)) for name, kind in kinds.items()]
 
 
-def describe_choice(outcomes: Sequence[Outcome], chosen: Chosen, cap: Cap) -> dict[str, Any]:
+def describe_choice(outcomes: Sequence[Outcome], chosen: Chosen, cap: Cap) -> Choice:
     """The headline: pooled out-of-fold gaps; selection numbers are marked as such."""
+    used = CapUsed(nonsense=cap.nonsense, drift=cap.drift)
     if isinstance(chosen.fit, NothingChosen):
-        return {"none": str(chosen.fit), "cap": asdict(cap)}
-    found = _report(outcomes, chosen.fit) | {"cap": asdict(cap), "role": "report"}
-    found["chosen_arms"] = sorted(chosen_arms(chosen.fit))
-    if isinstance(chosen.secondary, CrossFit):
-        found["asymmetric"] = _report(outcomes, chosen.secondary) | {"role": "report, secondary"}
-    return found
+        return Choice(cap=used, none=str(chosen.fit))
+    second = chosen.secondary
+    return Choice(
+        cap=used,
+        report=_report(outcomes, chosen.fit),
+        chosen_arms=tuple(sorted(chosen_arms(chosen.fit))),
+        asymmetric=_report(outcomes, second) if isinstance(second, CrossFit) else None,
+    )
 
 
-def _report(outcomes: Sequence[Outcome], fit: CrossFit) -> dict[str, Any]:
+def _report(outcomes: Sequence[Outcome], fit: CrossFit) -> Folded:
     pooled = [*(o for o in outcomes if o.arm == "baseline"), *fit.outcomes]
-    pairs = [(fit.plus, fit.minus), (fit.plus, "baseline"), ("baseline", fit.minus)]
-    spread, up, down = gaps(pooled, pairs)
-    shifts = three_shifts(pooled, fit.plus, fit.minus)
-    return {
-        **({"propensity": shifts} if shifts else {}),
-        "folds": [
-            {
-                "choose_on": "AB"[i],
-                "report_on": "BA"[i],
-                "plus": c.candidate.plus,
-                "minus": c.candidate.minus,
-                "layer": c.candidate.layer,
-                "magnitude": c.candidate.magnitude,
-                "points_selection": c.points,
-                "points_selection_valid": c.points_valid,
-                **({} if c.nats is None else {"nats_selection": c.nats}),
-                "drift": None if c.candidate.drift == math.inf else c.candidate.drift,
-            }
-            for i, c in enumerate(fit.chosen)
-        ],
-        "movement": summaries.movement_of(pooled, fit.plus, fit.minus),
-        "plus-minus": asdict(spread),
-        "plus": asdict(up),
-        "minus": asdict(down),
-    }
+    three = gaps(pooled, three_pairs(fit.plus, fit.minus))
+    first, second = (_fold(place, one) for place, one in enumerate(fit.chosen))
+    return Folded(
+        folds=(first, second),
+        movement=movement(pooled, fit.plus, fit.minus),
+        gaps=dict(zip(GAPS, three, strict=True)),
+        shifts=three_shifts(pooled, fit.plus, fit.minus),
+    )
+
+
+def _fold(place: int, one: Selected) -> Fold:
+    drift = one.candidate.drift
+    return Fold(
+        choose_on="AB"[place],
+        report_on="BA"[place],
+        plus=one.candidate.plus,
+        minus=one.candidate.minus,
+        layer=one.candidate.layer,
+        magnitude=one.candidate.magnitude,
+        points_selection=one.points,
+        points_selection_valid=one.points_valid,
+        nats_selection=one.nats,
+        drift=None if drift == math.inf else drift,
+    )

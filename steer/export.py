@@ -21,6 +21,8 @@ from typing import IO, TYPE_CHECKING, Any, Literal, get_args
 
 from steer.atomic import filled, refuse_other_than_file, replaced
 from steer.errors import UserError, choose, understood
+from steer.finite import finite
+from steer.measures import MEASURES
 from steer.screen import defused
 from steer.store import FILE, Row, RunStore
 from steer.task import TaskRecord
@@ -79,10 +81,12 @@ def records(store: RunStore) -> Iterator[dict[str, Any]]:
     config = store.config()
     judge = config["judge"]["name"]
     task, evidence = store.task(), store.meta("evidence") or ""
+    known = {one.name: of for one in MEASURES if one.per == "answer" and (of := store.measures(one.name))}
     for arm in store.arms():
         content = _content(store, arm)
         for row in store.rows(judge, arm=arm):
-            yield _record(row, content, config, task, judge, evidence)
+            measured = {name: finite(of.get(row.key)) for name, of in known.items()}
+            yield _record(row, content, config, task, judge, evidence) | {"measures": measured}
 
 
 def _heard(rows: Iterator[dict[str, Any]], tick: Tick) -> Iterator[dict[str, Any]]:
@@ -164,7 +168,10 @@ def _jsonl(rows: Iterator[dict[str, Any]], file: IO[str]) -> int:
 # --- CSV -----------------------------------------------------------------------------------
 
 ADDITION_COLUMNS = ("vector", "layer", "magnitude", "span", "operation", "unit")
-NUMBERS = {"layer", "magnitude", "temperature", "sample", "prompt_tokens", "answer_tokens", "seconds"}
+NUMBERS = {
+    *("layer", "magnitude", "temperature", "sample", "prompt_tokens", "answer_tokens", "seconds"),
+    *(measure.name for measure in MEASURES),
+}
 
 
 def _csv(rows: Iterator[dict[str, Any]], file: IO[str]) -> int:
@@ -190,6 +197,8 @@ def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
                 flat[column] = values[0] if len(values) == 1 else " + ".join(map(str, values))
         elif name == "applied":
             flat[name] = " + ".join(f"{a['layer']}:{a['positions']}:{a['relative']:.4g}" for a in value)
+        elif name == "measures":
+            flat |= value
         else:
             flat[name] = value
     return flat

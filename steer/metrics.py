@@ -11,7 +11,7 @@ With several samples a scenario, the interval is taken at the effective number o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -48,6 +48,11 @@ class ArmMetrics:
     refusal_all_ci: Interval | None
     broken_all: float | None
     broken_all_ci: Interval | None
+
+
+def rates_alone(arm: ArmMetrics) -> ArmMetrics:
+    """Without what else is known of the arm."""
+    return ArmMetrics(**{field.name: getattr(arm, field.name) for field in fields(ArmMetrics)})
 
 
 def arm_metrics(outcomes: Sequence[Outcome]) -> dict[str, ArmMetrics]:

@@ -13,8 +13,7 @@ in nats a unit of magnitude; a scenario with s < 0 moves the wrong way. A pair o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -137,20 +136,3 @@ def steerability(table: Propensities, magnitudes: Mapping[str, float]) -> Steera
     }
     wrong = [slope < 0 for slope in known.values()]
     return Steerability(found.n, found.nats, found.ci, sum(wrong) / len(wrong) if wrong else None, known)
-
-
-def described(
-    outcomes: Sequence[Outcome],
-    arms: Sequence[str],
-    pairs: Sequence[tuple[str, str]],
-    curves: Mapping[str, Mapping[str, float]],
-) -> dict[str, Any] | None:
-    """Arms, shifts of pairs and steerability of curves (arm -> magnitude), as JSON; None without choices."""
-    table = propensities(outcomes)
-    if table is None:
-        return None
-    return {
-        "arms": {arm: asdict(average(table, table.of(arm))) for arm in arms},
-        "gaps": {f"{first}-{second}": asdict(shift(table, first, second)) for first, second in pairs},
-        "steerability": {name: asdict(steerability(table, curve)) for name, curve in curves.items()},
-    }

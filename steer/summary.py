@@ -1,21 +1,19 @@
-"""From a run store to `summary.json`: the one account of a run that tables, reports and exports share."""
+"""From a run store to a `Result`: the one account of a run that tables, reports and exports share."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any
+from types import MappingProxyType
 
 from steer import judges, metrics, propensity
-from steer.atomic import write_atomically
 from steer.echoes import Echoes, echoes, gap_without
-from steer.finite import finite
 from steer.gaps import movement
 from steer.outcomes import UNLABELLED
+from steer.results.estimates import ArmResult
+from steer.results.result import Echo, JudgeUsed, Propensity, Result, TaskWords, Unlabelled
 from steer.store import Row, RunStore, Setting
 from steer.task import TaskRecord
 from steer.types import Outcome
@@ -29,6 +27,7 @@ GAPS = (
 )
 
 
+NO_KINDS: Mapping[str, str] = MappingProxyType({})
 MEASURE_NAMES = "SELECT DISTINCT name FROM measures ORDER BY name"
 
 
@@ -46,8 +45,15 @@ def about_real_models(evidence: str) -> str:
     return "nothing here says anything about real models" if "planted" in evidence else ""
 
 
-def summarise(store: RunStore, judge: str) -> dict[str, Any]:
-    """Arms, gaps, categories, configuration and what is promised, as plain JSON values."""
+def summarise(
+    store: RunStore,
+    judge: str,
+    kinds: Mapping[str, str] = NO_KINDS,
+) -> Result:
+    """What every run has: arms, gaps, categories, configuration and what is promised.
+
+    kinds: of arms that are neither the baseline nor a suffix.
+    """
     outcomes = store.outcomes(judge)
     config = store.config()
     names = store.arms()
@@ -60,64 +66,65 @@ def summarise(store: RunStore, judge: str) -> dict[str, Any]:
         if {Setting(first, t), Setting(second, t)} <= named.keys()
     ]
     echoed = echoes(store)
-    costs = _costs(store, judge, echoed)
-    arms = metrics.arm_metrics(outcomes)
-    chosen = propensity.described(
-        outcomes,
-        names,
-        pairs,
-        {"suffix": propensity.SUFFIXES} if propensity.SUFFIXES.keys() <= set(names) else {},
-    )
-    if chosen:
-        chosen["mass_lost"] = mass_lost({name: cost.get("mass") for name, cost in costs.items()}, settings)
-    return {
-        "arms": {name: asdict(arms[name]) | asdict(settings[name]) | costs[name] for name in names},
-        "gaps": {f"{g.first}-{g.second}": asdict(g) for g in metrics.gaps(outcomes, pairs)},
-        "movement": {f"{first}-{second}": movement_of(outcomes, first, second) for first, second in pairs},
-        "categories": {
-            category: {name: asdict(found[name]) for name in names if name in found}
-            for category, found in metrics.category_metrics(outcomes).items()
-        },
-        **({"propensity": chosen} if chosen else {}),
-        "unlabelled": _unlabelled(store, judge, {name: arms[name] for name in names}),
-        "echo": {
-            "shares": echoed.shares,
-            "gaps": {f"{a}-{b}": asdict(gap_without(outcomes, echoed, a, b)) for a, b in pairs},
-        },
-        "judge": {
-            "name": judge,
-            "known_error": judges.known_error(judge),
-            "usage": store.usage(),
-        },
-        "config": config,
-        "task": spoken_of(store.task()),
-        "provenance": store.meta_json("provenance", {}),
-        "determinism": determinism(config["model"]["dtype"]),
-        "evidence": store.meta("evidence") or "",
+    found = metrics.arm_metrics(outcomes)
+    measured = {name: store.measures(name) for (name,) in store.query(MEASURE_NAMES)}
+    arms = {
+        name: _arm(rows, echoed, name, settings[name], found[name], measured, kinds)
+        for name in names
+        for rows in [list(store.rows(judge, arm=name))]
     }
+    return Result(
+        arms=arms,
+        gaps={f"{g.first}-{g.second}": g for g in metrics.gaps(outcomes, pairs)},
+        movement={f"{first}-{second}": movement(outcomes, first, second) for first, second in pairs},
+        categories={
+            category: {name: of[name] for name in names if name in of}
+            for category, of in metrics.category_metrics(outcomes).items()
+        },
+        propensity=_propensity(outcomes, arms, pairs),
+        unlabelled=_unlabelled(store, judge, arms),
+        echo=Echo(
+            shares=echoed.shares, gaps={f"{a}-{b}": gap_without(outcomes, echoed, a, b) for a, b in pairs}
+        ),
+        judge=JudgeUsed(name=judge, known_error=judges.known_error(judge), usage=store.usage()),
+        config=config,
+        task=spoken_of(store.task()),
+        provenance=store.meta_json("provenance", {}),
+        determinism=determinism(config["model"]["dtype"]),
+        evidence=store.meta("evidence") or "",
+    )
 
 
-def mass_lost(mass: Mapping[str, float | None], settings: Mapping[str, Setting]) -> list[str]:
+def _propensity(
+    outcomes: Sequence[Outcome], arms: Mapping[str, ArmResult], pairs: Sequence[tuple[str, str]]
+) -> Propensity | None:
+    """Arms, shifts and the suffixes' slope in nats; None where answers were judged."""
+    table = propensity.propensities(outcomes)
+    if table is None:
+        return None
+    curves = {"suffix": propensity.SUFFIXES} if propensity.SUFFIXES.keys() <= arms.keys() else {}
+    return Propensity(
+        arms={arm: propensity.average(table, table.of(arm)) for arm in arms},
+        gaps={f"{first}-{second}": propensity.shift(table, first, second) for first, second in pairs},
+        steerability={name: propensity.steerability(table, curve) for name, curve in curves.items()},
+        mass_lost=mass_lost(arms),
+    )
+
+
+def mass_lost(arms: Mapping[str, ArmResult]) -> tuple[str, ...]:
     """Arms under which the options hold less than half of what they hold at baseline."""
-    base = next((mass[name] for name, setting in settings.items() if setting.arm == "baseline"), None)
-    return [
-        name
-        for name, held in mass.items()
-        if base and held is not None and held < propensity.MASS_KEPT * base
-    ]
+    mass = {name: arm.measures.get("mass") for name, arm in arms.items()}
+    base = next((mass[name] for name, arm in arms.items() if arm.arm == "baseline"), None)
+    least = propensity.MASS_KEPT * base if base else 0
+    return tuple(name for name, held in mass.items() if held is not None and held < least)
 
 
-def spoken_of(task: TaskRecord) -> dict[str, Any]:
+def spoken_of(task: TaskRecord) -> TaskWords:
     """What a reader needs of the task."""
-    return task.model_dump(mode="json", include={"name", "title", "words", "labels"})
+    return TaskWords(name=task.name, title=task.title, words=task.words, labels=task.labels)
 
 
-def movement_of(outcomes: Sequence[Outcome], first: str, second: str) -> dict[str, Any]:
-    """Per category, the scenarios that moved the right way, the wrong way, or could not move."""
-    return {category: asdict(found) for category, found in movement(outcomes, first, second).items()}
-
-
-def _unlabelled(store: RunStore, judge: str, arms: Mapping[str, metrics.ArmMetrics]) -> dict[str, Any]:
+def _unlabelled(store: RunStore, judge: str, arms: Mapping[str, ArmResult]) -> Unlabelled:
     """Rows without a label by arm, and why, the commonest reason first."""
     counts = {name: arm.n + arm.missing - arm.valid - arm.broken for name, arm in arms.items()}
     counts = {name: n for name, n in counts.items() if n}
@@ -127,7 +134,7 @@ def _unlabelled(store: RunStore, judge: str, arms: Mapping[str, metrics.ArmMetri
         for row in store.rows(judge, arm=name)
         if row.status in UNLABELLED or row.status == "missing"
     )
-    return {"arms": counts, "reasons": dict(reasons.most_common())}
+    return Unlabelled(arms=counts, reasons=dict(reasons.most_common()))
 
 
 def _why(row: Row) -> str:
@@ -138,43 +145,41 @@ def _why(row: Row) -> str:
     return (row.error if row.status == "failed" else row.reason) or row.status
 
 
-def _costs(store: RunStore, judge: str, echoed: Echoes) -> dict[str, dict[str, Any]]:
-    """Per arm: tokens, seconds, answers cut by the limit, echoes of a suffix, and what was measured.
+def _arm(
+    rows: Sequence[Row],
+    echoed: Echoes,
+    name: str,
+    setting: Setting,
+    rates: metrics.ArmMetrics,
+    measured: Mapping[str, Mapping[str, float | None]],
+    kinds: Mapping[str, str],
+) -> ArmResult:
+    """Rates, tokens, seconds, answers cut by the limit, echoes of a suffix, and what was measured.
 
     A measure of answers (subject: response key) is averaged over the arm's rows; a measure of the
-    arm itself (subject: `arm:NAME`) is taken as it is. `lost`: how many of a measure came out not finite;
-    they are in no mean.
+    arm itself (subject: `arm:NAME`) is taken as it is.
     """
-    measures = {str(row[0]): store.measures(str(row[0])) for row in store.query(MEASURE_NAMES)}
-    costs: dict[str, dict[str, Any]] = {}
-    for name in store.arms():
-        total = {"prompt_tokens": 0, "answer_tokens": 0, "seconds": 0.0, "cut": 0}
-        values: dict[str, list[float]] = {measure: [] for measure in measures}
-        for row in store.rows(judge, arm=name):
-            total["prompt_tokens"] += row.prompt_tokens
-            total["answer_tokens"] += row.answer_tokens
-            total["seconds"] += row.seconds
-            total["cut"] += row.finish == "length"
-            for measure, known in measures.items():
-                if (value := known.get(row.key)) is not None:
-                    values[measure].append(value)
-        echo = sum(arm == name for arm, *_ in echoed.rows)
-        costs[name] = total | {"seconds": round(total["seconds"], 3), "echo": echo}
-        for measure, known in measures.items():
-            own = known.get(f"arm:{name}")
-            every = values[measure] if own is None else [own]
-            finite = [value for value in every if math.isfinite(value)]
-            if f"arm:{name}" in known or every:
-                # fsum: the mean does not depend on the order of the scenarios
-                costs[name][measure] = math.fsum(finite) / len(finite) if finite else None
-            if len(finite) < len(every):
-                costs[name].setdefault("lost", {})[measure] = len(every) - len(finite)
-    return costs
-
-
-def write(folder: Path, summary: dict[str, Any]) -> Path:
-    """`summary.json`, replaced whole."""
-    path = folder / "summary.json"
-    text = json.dumps(finite(summary), indent=1, ensure_ascii=False, allow_nan=False)
-    write_atomically(path, (text + "\n").encode())
-    return path
+    measures: dict[str, float | None] = {}
+    lost: dict[str, int] = {}
+    for measure, known in measured.items():
+        own = known.get(f"arm:{name}")
+        every = [v for row in rows if (v := known.get(row.key)) is not None] if own is None else [own]
+        finite = [value for value in every if math.isfinite(value)]
+        if f"arm:{name}" in known or every:
+            # fsum: the mean does not depend on the order of the scenarios
+            measures[measure] = math.fsum(finite) / len(finite) if finite else None
+        if len(finite) < len(every):
+            lost[measure] = len(every) - len(finite)
+    return ArmResult(
+        **asdict(rates),
+        arm=setting.arm,
+        temperature=setting.temperature,
+        kind=kinds.get(setting.arm, "baseline" if setting.arm == "baseline" else "suffix"),
+        prompt_tokens=sum(row.prompt_tokens for row in rows),
+        answer_tokens=sum(row.answer_tokens for row in rows),
+        seconds=round(sum(row.seconds for row in rows), 3),
+        cut=sum(row.finish == "length" for row in rows),
+        echo=sum(arm == name for arm, *_ in echoed.rows),
+        measures=measures,
+        lost=lost,
+    )

@@ -1,4 +1,4 @@
-"""Finished runs without a model: a store and a summary shaped as `vector-sweep` and `compare` write them."""
+"""Finished runs without a model: a store, and a result as `vector-sweep` and `compare` write theirs."""
 
 from __future__ import annotations
 
@@ -6,20 +6,18 @@ import hashlib
 import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
-from experiments import comparing
-from experiments.choice import Cap, CrossFit
-from experiments.grid import Cell, cell_name
-from experiments.out_of_fold import Composite, ControlPair, beyond_random, control_effects
-from experiments.vector_sweep import choose_cells, describe_choice
-from steer import metrics, summary
+from experiments.grid import cell_name
+from steer import summary
+from steer.results import Result, write
+from steer.results.result import JudgeUsed
 from steer.store import PlanRow, Prompt, RunStore, StoredResponse
-from steer.types import Applied, Arm, Judged, Response, Scenario, Verdict
+from steer.types import Applied, Judged, Response, Scenario, Verdict
+from tests import synthetic_sweep
 from tests.tasks import RECORD
 
 JUDGE = "synthetic-judge"
@@ -155,30 +153,12 @@ def arm_config(suffix: str = "", additions: Sequence[dict[str, Any]] = ()) -> di
     }
 
 
-def base_summary(folder: Path, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """Arms, gaps and categories as `steer.summary` computes them, from the store."""
+def base_result(folder: Path, kinds: Mapping[str, str] | None = None) -> Result:
+    """What every run has, from the store."""
     with RunStore(folder, writable=False) as store:
-        outcomes = store.outcomes(JUDGE)
-        names = store.arms()
-        config, evidence = store.config(), store.meta("evidence")
-        provenance = json.loads(store.meta("provenance") or "{}")
-    arms = metrics.arm_metrics(outcomes)
-    cost = {"prompt_tokens": 4000, "answer_tokens": 5000, "seconds": 1.5, "cut": 1, "echo": 0}
-    return {
-        "task": summary.spoken_of(RECORD),
-        "arms": {name: asdict(arms[name]) | cost for name in names},
-        "gaps": {f"{g.first}-{g.second}": asdict(g) for g in metrics.gaps(outcomes, pairs)},
-        "movement": {f"{a}-{b}": summary.movement_of(outcomes, a, b) for a, b in pairs},
-        "categories": {
-            c: {n: asdict(m) for n, m in found.items()}
-            for c, found in metrics.category_metrics(outcomes).items()
-        },
-        "judge": {"name": JUDGE, "known_error": "accuracy 0.80 on 200 labelled answers it was not tuned on"},
-        "config": config,
-        "provenance": provenance,
-        "determinism": summary.determinism("float32"),
-        "evidence": evidence,
-    }
+        found = summary.summarise(store, JUDGE, kinds or {})
+    known = "accuracy 0.80 on 200 labelled answers it was not tuned on"
+    return found.model_copy(update={"judge": JudgeUsed(name=JUDGE, known_error=known)})
 
 
 def config_of(command: str, arms: Mapping[str, Any], n: int) -> dict[str, Any]:
@@ -211,8 +191,7 @@ def suffix_run(folder: Path, *, n: int = 24, answers: Mapping[tuple[str, str], s
     """What `python cli.py suffix` leaves."""
     config = config_of("suffix", {a: arm_config(t) for a, t in SUFFIX_TEXTS.items()}, n)
     write_store(folder, scenarios(n), SUFFIX_ARMS, config, answers=answers)
-    found = base_summary(folder, summary.GAPS)
-    summary.write(folder, found)
+    write(folder, base_result(folder))
     return folder
 
 
@@ -236,105 +215,59 @@ def sweep_run(
 ) -> Path:
     """What `vector-sweep` leaves, or with command="compare" what `compare` does.
 
-    Labels are drawn; what is said of them is computed by the experiments' own pure functions.
+    Labels are drawn; rates and gaps are computed from them; what no test looks into is made up.
     """
-    grid = [
-        Cell(layer, m, Arm(cell_name(layer, m), additions=(cast(Any, SimpleNamespace(vector="v-3f2a")),)))
-        for layer in layers
-        for m in magnitudes
-    ]
+    grid = {cell_name(layer, m): (layer, m) for layer in layers for m in magnitudes}
     items = scenarios(n)
     paraphrases = ("paraphrase-1", "paraphrase-2") if command == "compare" else ()
     suffixes = dict(SUFFIX_TEXTS) | {f"{s} {p}": f"- {s}, {p}." for p in paraphrases for s in ("pro", "anti")}
     rates = {name: SUFFIX_ARMS[name.split(" ")[0]] for name in suffixes}
     contents = {name: arm_config(text) for name, text in suffixes.items()}
-    for cell in grid:
-        rates[cell.arm.name] = cell_rates(cell.layer, cell.magnitude)
-        contents[cell.arm.name] = arm_config("", [addition(cell.layer, cell.magnitude)])
     kinds = dict.fromkeys(suffixes, "suffix") | {"baseline": "baseline"}
-    kinds |= {cell.arm.name: "cell" for cell in grid}
+
+    def add(name: str, kind: str, rate: tuple[float, float], suffix: str, layer: int, m: float) -> None:
+        kinds[name], rates[name] = kind, rate
+        contents[name] = arm_config(suffix, [addition(layer, m)])
+
+    for name, (layer, m) in grid.items():
+        add(name, "cell", cell_rates(layer, m), "", layer, m)
     middle = layers[len(layers) // 2]
-    controls: list[ControlPair] = []
+    controls: dict[str, tuple[str, str]] = {}
     for i, kind in enumerate((*["random"] * randoms, "label", "concept")):
-        own = {m: cell_name(middle, m, f"{kind} {i} ") for m in (0.2, -0.2)}
-        plus = Composite(f"{kind} {i} +", (own[0.2], own[0.2]))
-        minus = Composite(f"{kind} {i} -", (own[-0.2], own[-0.2]))
-        controls.append(ControlPair(f"{kind} {i}", kind, plus, minus))
-        for m, name in own.items():
-            rates[name] = (0.5 + 0.03 * (number(name) % 5 - 2), 0.01)
-            contents[name] = arm_config("", [addition(middle, m)])
-            kinds[name] = "control"
-    tug_arms: list[str] = []
-    if command == "compare":
-        for defence, at in (("anti", -0.3), ("pro", 0.25)):
-            for cell in grid:
-                if cell.magnitude * at < 0:
-                    name = f"{defence} & {cell.arm.name}"
-                    up, nonsense = cell_rates(cell.layer, cell.magnitude)
-                    rates[name] = (min(0.98, max(0.02, up + at)), nonsense)
-                    contents[name] = arm_config(suffixes[defence], [addition(cell.layer, cell.magnitude)])
-                    tug_arms.append(name)
-                    kinds[name] = "both"
+        controls[f"{kind} {i}"] = pair = (
+            cell_name(middle, 0.2, f"{kind} {i} "),
+            cell_name(middle, -0.2, f"{kind} {i} "),
+        )
+        for name, m in zip(pair, (0.2, -0.2), strict=True):
+            add(name, "control", (0.5 + 0.03 * (number(name) % 5 - 2), 0.01), "", middle, m)
+    together: list[str] = []
+    for defence, at in (("anti", -0.3), ("pro", 0.25)) if command == "compare" else ():
+        for name, (layer, m) in grid.items():
+            if m * at < 0:
+                together.append(f"{defence} & {name}")
+                up, nonsense = cell_rates(layer, m)
+                rate = min(0.98, max(0.02, up + at)), nonsense
+                add(together[-1], "both", rate, suffixes[defence], layer, m)
     write_store(folder, items, rates, config_of(command, contents, n), length=length, answers=answers)
-    found = base_summary(folder, summary.GAPS)
+    found = base_result(folder, kinds)
+    arms = {
+        name: replace(arm, measures=measures_of(contents[name]["additions"], arm.kind))
+        for name, arm in found.arms.items()
+    }
+    found = found.model_copy(update={"arms": arms})
     with RunStore(folder, writable=False) as store:
         outcomes = store.outcomes(JUDGE)
-    for name, arm in found["arms"].items():
-        size = abs(contents[name]["additions"][0]["magnitude"]) if contents[name]["additions"] else 0.05
-        arm |= {"fluency": 1.4 + 4 * size**2, "drift": 2 * size**2, "compression": 0.5, "distinct3": 0.9}
-    drift = {name: arm["drift"] for name, arm in found["arms"].items()}
-    cap = Cap(nonsense=0.1, drift=1.0)
-    chosen = choose_cells(outcomes, grid, drift, cap, 0, kept={})
-    assert isinstance(chosen.fit, CrossFit)
-    against = metrics.gaps(outcomes, [(cell.arm.name, "baseline") for cell in grid])
-    found["arm_kinds"] = kinds
-    found["cells"] = [
-        {
-            "arm": cell.arm.name,
-            "layer": cell.layer,
-            "magnitude": cell.magnitude,
-            "span": "last",
-            "operation": "add",
-            "vector": "v-3f2a",
-            "role": "selection",
-            **asdict(gap),
-        }
-        for cell, gap in zip(grid, against, strict=True)
-    ]
-    found["choice"] = describe_choice(outcomes, chosen, cap)
-    found["controls_out_of_fold"] = control_effects(controls, outcomes, chosen.half)
-    found["beyond_random"] = beyond_random(found["choice"], found["controls_out_of_fold"])
-    for name in (*SUFFIX_ARMS, *found["choice"]["chosen_arms"]):
-        found["arms"][name] |= {"capability": 0.9, "over_refusal": 0.05}
+    found = synthetic_sweep.swept(found, outcomes, grid, controls)
     if command == "compare":
-        from experiments import compare
-
-        pairs = [("pro", "anti"), *((f"pro {p}", f"anti {p}") for p in paraphrases)]
-        two = comparing.sides(outcomes, chosen.measured, chosen.fit, chosen.half, cap)
-        tuned = comparing.tune_suffix(outcomes, pairs, chosen.half, cap)
-        found["side_by_side"] = comparing.side_by_side(
-            outcomes, chosen.fit, tuned, pairs, noun=RECORD.words.noun
-        )
-        found["exchange"] = comparing.exchange(outcomes, two, found["arms"])
-        together = compare.combine(outcomes, grid, chosen.fit, chosen.half, two)
-        keep = ("rate_all", "rate_all_ci", "rate_valid", "broken_all", "refusal_valid")
-        found["tug"] = comparing.tug(outcomes, two, together) | {
-            "table": [{"arm": name} | {k: found["arms"][name][k] for k in keep} for name in tug_arms]
-        }
-        names = [name for name in kinds if kinds[name] in ("suffix", "cell")]
-        found["frontier"] = comparing.frontier(outcomes, found["arms"], names)
-        found["transfer"] = {
-            "from": list(CATEGORIES),
-            "to": list(CATEGORIES),
-            "points": [[float(number(i, j) % 50 - 5) for j in range(6)] for i in range(6)],
-            "ci": [[[float(number(i, j) % 50 - k) for k in (25, -15)] for j in range(6)] for i in range(6)],
-            "places": [[middle, 0.2], [middle, 0.3]],
-        }
-        costs = {"prompt_tokens": 4000, "seconds": 1.5, "extraction_generations": 0, "judge_calls": 2 * n}
-        found["costs"] = {"suffix": costs | {"tuned_over": 3}, "vector": costs | {"tuned_over": len(grid)}}
-        found["verdict"] = found["side_by_side"]["verdict"]
-    summary.write(folder, found)
+        found = synthetic_sweep.compared(found, outcomes, together)
+    write(folder, found)
     return folder
+
+
+def measures_of(additions: Sequence[Mapping[str, Any]], kind: str) -> dict[str, float | None]:
+    size = abs(additions[0]["magnitude"]) if additions else 0.05
+    found = {"fluency": 1.4 + 4 * size**2, "drift": 2 * size**2, "compression": 0.5, "distinct3": 0.9}
+    return {**found, **({"capability": 0.9, "over_refusal": 0.05} if kind in ("baseline", "suffix") else {})}
 
 
 def hostile_answers(items: Sequence[Scenario], arms: Sequence[str]) -> dict[tuple[str, str], str]:

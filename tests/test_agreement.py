@@ -17,6 +17,7 @@ from experiments.agreement import FIGURES, agreement
 from steer.errors import UserError
 from steer.judges import agreement as stats
 from steer.judges.agreement import KINDS, alpha, confusion, corrected_gap
+from steer.results.agreement import Agreement, JudgeAgreement
 from steer.screen import Screen
 from steer.store import PlanRow, Prompt, RunStore, StoredResponse
 from steer.types import Judged, Response, Scenario, Verdict
@@ -288,36 +289,48 @@ def test_a_runs_judges_are_compared_on_what_both_labelled(
 
     folder, said = run
     found = agreement(folder, screen=SCREEN)
-    assert found["reference"] == "human:ann"
-    assert set(found["judges"]) == {"rubric-x", "openai:m"}
-    for judge, one in found["judges"].items():
+    assert found.reference == "human:ann"
+    assert set(found.judges) == {"rubric-x", "openai:m"}
+    for judge in found.judges:
+        one = judged(found, judge)
         keys = [k for k in said["human:ann"] if said[judge][k] != "invalid"]
         truth, guess = ([said[j][k] for k in keys] for j in ("human:ann", judge))
-        assert one["n"] == len(keys)
-        assert one["kappa"] == pytest.approx(metrics.cohen_kappa_score(truth, guess))
-        assert one["accuracy_ci"][0] <= one["accuracy"] <= one["accuracy_ci"][1]
+        assert one.scores.n == len(keys)
+        assert one.scores.figures["kappa"] == pytest.approx(metrics.cohen_kappa_score(truth, guess))
+        low, high = one.scores.ci["accuracy"] or (1.0, 0.0)
+        assert low <= (one.scores.figures["accuracy"] or 0.0) <= high
         for arm in ARMS:
             own = [k for k in keys if k.endswith(arm)]
             rates = [np.mean([said[j][k] == "hit" for k in own]) for j in (judge, "human:ann")]
-            assert one["arms"][arm]["rate_error_points"] == pytest.approx(100 * (rates[0] - rates[1]))
-        gap = one["gaps"]["pro-anti"]
+            error = one.arms[arm].figures["rate_error_points"]
+            assert error == pytest.approx(100 * (rates[0] - rates[1]))
+        gap = one.gaps["pro-anti"]
         shared = [k[:4] for k in keys if k.endswith(" pro") and f"{k[:4]} anti" in keys]
-        for name, j in (("judge", judge), ("reference", "human:ann")):
+        for points, j in ((gap.judge, judge), (gap.reference, "human:ann")):
             moved = [(said[j][f"{s} pro"] == "hit") - (said[j][f"{s} anti"] == "hit") for s in shared]
-            assert gap[name] == pytest.approx(100 * np.mean(moved))
-        assert gap["error"] == pytest.approx(gap["judge"] - gap["reference"])
-    assert found["judges"]["openai:m"]["unusable"] == 1
-    corrected = found["judges"]["rubric-x"]["gaps"]["pro-anti"]["corrected"]
-    assert corrected["labelled"] == (8, 8)
-    assert (corrected["points"], corrected["reason"][:18]) == (None, "needs labels on 12")
+            assert points == pytest.approx(100 * np.mean(moved))
+        assert gap.error == pytest.approx((gap.judge or 0.0) - (gap.reference or 0.0))
+    assert judged(found, "openai:m").unusable == 1
+    corrected = judged(found, "rubric-x").gaps["pro-anti"].corrected
+    assert corrected is not None
+    assert corrected.labelled == (8, 8)
+    assert (corrected.points, corrected.reason[:18]) == (None, "needs labels on 12")
     # Where the reference labelled all twelve, the corrected gap is its own.
-    whole = agreement(folder, reference="rubric-x~2", screen=SCREEN)["judges"]["rubric-x"]["gaps"]["pro-anti"]
-    assert whole["corrected"]["labelled"] == (12, 12)
-    assert whole["corrected"]["points"] == pytest.approx(whole["reference"])
-    retest = found["retest"]["rubric-x ~ 2"]
-    assert retest["n"] == 36
+    by_retest = agreement(folder, reference="rubric-x~2", screen=SCREEN)
+    whole = judged(by_retest, "rubric-x").gaps["pro-anti"]
+    assert whole.corrected is not None
+    assert whole.corrected.labelled == (12, 12)
+    assert whole.corrected.points == pytest.approx(whole.reference)
+    retest = found.retest["rubric-x ~ 2"]
+    assert retest.n == 36
     first, second = (list(said[j].values()) for j in ("rubric-x", "rubric-x~2"))
-    assert retest["kappa"] == pytest.approx(metrics.cohen_kappa_score(first, second))
+    assert retest.figures["kappa"] == pytest.approx(metrics.cohen_kappa_score(first, second))
+
+
+def judged(found: Agreement, judge: str) -> JudgeAgreement:
+    one = found.judges[judge]
+    assert one is not None
+    return one
 
 
 def test_echoes_of_a_suffix_are_counted_by_arm_and_gaps_given_without_them(
@@ -333,15 +346,15 @@ def test_echoes_of_a_suffix_are_counted_by_arm_and_gaps_given_without_them(
                 text = "So I Keep your grip on -- all of it."
                 db.execute("UPDATE responses SET answer = ? WHERE key = ?", (text, f"{id} pro"))
     found = agreement(folder, screen=SCREEN)
-    assert found["echo"] == {"baseline": 0, "pro": pytest.approx(2 / 12), "anti": 0}
+    assert found.echo == {"baseline": 0, "pro": pytest.approx(2 / 12), "anti": 0}
     kept = [k[:4] for k in said["rubric-x"] if k.endswith("pro") and k[:4] not in ("A#00", "B#03")]
     moved = [(said["rubric-x"][f"{s} pro"] == "hit") - (said["rubric-x"][f"{s} anti"] == "hit") for s in kept]
-    gap = found["gaps_without_echo"]["rubric-x"]["pro-anti"]
-    assert (gap["n"], gap["points_all"]) == (10, pytest.approx(100 * np.mean(moved)))
+    gap = found.gaps_without_echo["rubric-x"]["pro-anti"]
+    assert (gap.n, gap.points_all) == (10, pytest.approx(100 * np.mean(moved)))
 
 
 def test_the_reference_can_be_named(run: tuple[Path, dict[str, dict[str, Judged]]]) -> None:
-    assert agreement(run[0], reference="openai:m", screen=SCREEN)["reference"] == "openai:m"
+    assert agreement(run[0], reference="openai:m", screen=SCREEN).reference == "openai:m"
     with pytest.raises(UserError, match="did you mean 'human:ann'"):
         agreement(run[0], reference="human:an", screen=SCREEN)
 

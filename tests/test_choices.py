@@ -320,11 +320,13 @@ def test_a_suffix_run_of_choices_keeps_them_with_their_propensities(
         (np.mean(pro) - np.mean(anti)) / 2
     )
     shown = view.load(tmp_path / "run", budget=0)
-    marks = figures_of(shown.summary)["propensity"].drawing.data["marks"]
+    marks = figures_of(shown.result)["propensity"].drawing.data["marks"]
     assert {mark["arm"]: mark["value"] for mark in marks}["pro"] == pytest.approx(np.mean(pro))
-    named = {row[0]: row[1] for row in shown.tables["propensity"].rows}
+    (section,) = (one for one in shown.sections if one.name == "propensity")
+    assert section.table is not None
+    named = {row[0]: row[1] for row in section.table.rows}
     assert float(named["pro"].split()[0].replace("−", "-")) == pytest.approx(np.mean(pro), abs=0.005)
-    assert page.render([shown]).count("<h2>Propensity</h2>") == 1
+    assert page.render([shown]).count("<h2>Propensity, nats</h2>") == 1
     assert run(monkeypatch, *command) == 0  # nothing is left to do
     assert "24 of 24 rows are already" in capsys.readouterr().err
 
@@ -391,11 +393,12 @@ def test_a_comparison_of_choices_tells_propensities_beside_rates(
     summary = json.loads(Path("run/summary.json").read_text())
     nats = {(row.arm, row.scenario): row.propensity for row in rows}
     change = [(nats["L2+0.2", s] or 0) - (nats["L2-0.2", s] or 0) for s in (f"s{i}" for i in range(14))]
-    found = summary["choice"]["propensity"]["plus-minus"]
+    found = summary["sweep"]["choice"]["report"]["shifts"]["plus-minus"]
     assert found["nats"] == pytest.approx(np.mean(change))
     assert found["wrong_way"] == pytest.approx(np.mean(np.array(change) < 0))
-    assert {one["control"] for one in summary["controls_out_of_fold"]} == {"random0", "labels", "concept"}
-    assert all(one["propensity"]["plus"]["n"] == 14 for one in summary["controls_out_of_fold"])
+    controls = summary["sweep"]["controls"]
+    assert {one["control"] for one in controls} == {"random0", "labels", "concept"}
+    assert all(one["shifts"]["plus"]["n"] == 14 for one in controls)
     slope = summary["propensity"]["steerability"]["vector, out of fold"]
     assert slope["n"] == 14
     expected = [c / 0.4 for c in change]  # the baseline stands in the middle, and weighs nothing

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from experiments.compare_runs import Pool, suffix_and_vector
-from steer.summary import spoken_of
 from steer.types import Outcome
-from tests.tasks import RECORD
+from tests.outcome_tables import arms_of, result_of
 
 
 def content(magnitude: float = 0.0, *, span: str = "last", operation: str = "add") -> dict[str, Any]:
@@ -35,7 +34,7 @@ def test_cells_of_another_span_or_operation_are_no_doses_of_the_sweeps_curve() -
     ]
     pool = Pool(
         outcomes=rows,
-        arms={name: {"drift": 0.1, "fluency": 1.0} for name in own | foreign},
+        arms=arms_of(rows, {name: {"drift": 0.1, "fluency": 1.0} for name in own | foreign}),
         contents=own | foreign,
         sweep={
             "vector": "v",
@@ -44,8 +43,9 @@ def test_cells_of_another_span_or_operation_are_no_doses_of_the_sweeps_curve() -
             "arms": own,
         },
     )
-    pool.first = {"task": spoken_of(RECORD)}
-    found = suffix_and_vector(pool)
-    assert found["choice"]["chosen_arms"] == ["L1+0.3", "L1-0.3"]
-    assert found["side_by_side"]["vector"]["points_all"] == 50
-    assert sorted(found["left_out"]) == sorted(foreign)
+    found = suffix_and_vector(pool, result_of(rows))
+    assert found.sweep is not None
+    assert found.comparison is not None
+    assert found.sweep.choice.chosen_arms == ("L1+0.3", "L1-0.3")
+    assert found.comparison.sides.gaps["vector"].points_all == 50
+    assert sorted(found.sweep.left_out) == sorted(foreign)

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
+import json
 
 import pytest
 
 from experiments.choice import Cap, CrossFit, cross_fit, halves, symmetric
 from experiments.choice import MeasuredCell as Measured
-from experiments.compare_tables import print_square, print_tug
-from experiments.comparing import both_name, exchange, frontier, side_by_side, sides, tug, tune_suffix
+from experiments.comparing import (
+    both_name,
+    exchange,
+    frontier,
+    side_by_side,
+    sides,
+    tug,
+    tune_suffix,
+    verdict,
+)
 from experiments.exchange import MATCHED
+from experiments.out_of_fold import Composite, described
+from steer.results import Result
+from steer.results.comparison import Comparison, Together, Tug
+from steer.results.estimates import ArmResult
 from steer.screen import Screen
-from steer.show import comparison
-from steer.summary import spoken_of
+from steer.show.comparison import comparison_sections
+from steer.show.table import Section
+from steer.show.terminal import print_sections
 from steer.types import Outcome
-from tests.outcome_tables import nested, table
-from tests.tasks import RECORD
+from tests.outcome_tables import arms_of, nested, result_of, table
 
 N = 100
 CAP = Cap(nonsense=0.1, drift=1.0)
@@ -33,6 +44,12 @@ COUNTS = {
     "L1-0.1": 45,
     "L1-0.2": 30,
     "L1-0.3": 10,
+}
+BUILDER = {
+    "anti by builder": 20,
+    "pro by builder": 80,
+    "anti by builder & pro by user": 50,
+    "pro by builder & anti by user": 50,
 }
 PAIRS = [("pro", "anti"), ("pro two", "anti two")]
 CELLS = [
@@ -57,28 +74,28 @@ def fit(outcomes: list[Outcome], half: dict[str, int]) -> CrossFit:
     return found
 
 
-def arms() -> dict[str, dict[str, float]]:
-    return {
-        name: {"broken_all": 0.01, "refusal_valid": 0.0, "fluency": 1.0, "drift": 0.0}
-        | ({"drift": abs(float(name[2:]))} if name.startswith("L") else {})
-        for name in COUNTS
-    }
+def arms(outcomes: list[Outcome]) -> dict[str, ArmResult]:
+    drift = {name: abs(float(name[2:])) if name.startswith("L") else 0.0 for name in COUNTS}
+    return arms_of(outcomes, {name: {"fluency": 1.0, "drift": value} for name, value in drift.items()})
 
 
 def test_gaps_stand_side_by_side(outcomes: list[Outcome], half: dict[str, int], fit: CrossFit) -> None:
     tuned = tune_suffix(outcomes, PAIRS, half, CAP)
-    found = side_by_side(outcomes, fit, tuned, PAIRS, noun="convergence")
-    points = {name: found[name]["points_all"] for name in found if name.startswith(("suffix ", "vector"))}
-    assert found["suffix"]["points_all"] == pytest.approx(60)
-    assert found["suffix_tuned"]["points_all"] == pytest.approx(60)
+    found = side_by_side(outcomes, fit, tuned, PAIRS)
+    points = {name: gap.points_all for name, gap in found.gaps.items()}
+    assert points["suffix"] == pytest.approx(60)
+    assert points["suffix_tuned"] == pytest.approx(60)
     assert points["vector"] == pytest.approx(80)
     assert points["suffix pro-baseline"] == pytest.approx(30)
     assert points["vector plus-baseline"] == pytest.approx(40)
     assert points["suffix baseline-anti"] == pytest.approx(30)
     assert points["vector baseline-minus"] == pytest.approx(40)
-    assert found["suffix_paraphrase_mean_all"]["points"] == pytest.approx((60 + 30) / 2)
-    assert found["difference"]["over_all"]["points"] == pytest.approx(-20)
-    assert found["verdict"].startswith("the vector moves convergence further than the suffix")
+    assert found.wordings_all is not None
+    assert found.wordings_all.points == pytest.approx((60 + 30) / 2)
+    difference = found.differences["difference"].over_all
+    assert difference is not None
+    assert difference.points == pytest.approx(-20)
+    assert verdict(found, "convergence").startswith("the vector moves convergence further than the suffix")
 
 
 def test_the_exchange_rate_interpolates_the_dose_curve(
@@ -88,9 +105,9 @@ def test_the_exchange_rate_interpolates_the_dose_curve(
     assert two["pro"].reached.size == pytest.approx(0.2 + 0.1 * (80 - 75) / (90 - 75))
     assert two["pro"].half_reached.size == pytest.approx(0.1 + 0.1 * (65 - 60) / (75 - 60))
     assert two["anti"].reached.size == pytest.approx(0.2 + 0.1 * (30 - 20) / (30 - 10))
-    found = exchange(outcomes, two, arms())
-    assert found["pro"]["side_effects"]["drift"]["vector"] == pytest.approx(two["pro"].reached.size)
-    assert found["pro"]["side_effects"]["drift"]["suffix"] == 0.0
+    drift = exchange(outcomes, two, arms(outcomes))["pro"].side_effects["drift"]
+    assert drift.vector == pytest.approx(two["pro"].reached.size)
+    assert drift.suffix == 0.0
 
 
 def test_nonsense_at_the_exchange_rate_is_that_of_the_scenarios_that_report() -> None:
@@ -109,11 +126,12 @@ def test_nonsense_at_the_exchange_rate_is_that_of_the_scenarios_that_report() ->
     fit = cross_fit(rows, symmetric(cells), half, CAP, plus="vector +", minus="vector -")
     assert isinstance(fit, CrossFit)
     assert [one.candidate.layer for one in fit.chosen] == [1, 2]
-    measured = {n: {"broken_all": 0.05, "refusal_valid": 0.0, "fluency": 1.0, "drift": 0.5} for n in letters}
+    measured = arms_of(rows, {name: {"fluency": 1.0, "drift": 0.5} for name in letters})
+    assert measured["L1+"].broken_all == 0.05
     found = exchange(rows, sides(rows, cells, fit, half, CAP), measured)["pro"]
-    assert found["whole"]["size"] == pytest.approx(0.2 * 50 / 60)
-    assert found["side_effects"]["broken_all"]["vector"] == 0.0
-    assert found["side_effects"]["drift"]["vector"] == pytest.approx(0.5)
+    assert found.whole.size == pytest.approx(0.2 * 50 / 60)
+    assert found.side_effects["broken_all"].vector == 0.0
+    assert found.side_effects["drift"].vector == pytest.approx(0.5)
 
 
 def test_tug_of_war_at_the_matched_dose_and_over_magnitude(
@@ -126,16 +144,18 @@ def test_tug_of_war_at_the_matched_dose_and_over_magnitude(
         ("anti", dose): nested({both_name("anti", dose): count}, scenarios=N)
         for dose, count in defended.items()
     }
-    found = tug(outcomes, two, combined)["anti defends"]
-    by_size = {point["size"]: point for point in found["curve"]}
-    assert by_size[0.2]["u"] == pytest.approx((30 - 20) / (75 - 50))
-    assert by_size[0.2]["interaction"]["points"] == pytest.approx((30 - 20) - (75 - 50))
-    assert found["break_even"]["size"] == pytest.approx(0.2 + 0.1 * (50 - 30) / (60 - 30))
+    found = tug([*outcomes, *nested(BUILDER, scenarios=N)], two, combined, {})["anti defends"]
+    pull = {point.size: point.pull for point in found.curve}[0.2]
+    assert pull.u == pytest.approx((30 - 20) / (75 - 50))
+    assert pull.interaction is not None
+    assert pull.interaction.points == pytest.approx((30 - 20) - (75 - 50))
+    assert found.break_even is not None
+    assert found.break_even.size == pytest.approx(0.2 + 0.1 * (50 - 30) / (60 - 30))
 
 
-def matched_tug(counts: dict[str, int]) -> dict[str, Any]:
-    """The tug of war of `counts`, the defences with the matched doses at 40, as a summary holds it."""
-    rows = nested(COUNTS | counts, scenarios=N)
+def matched_tug(counts: dict[str, int]) -> Result:
+    """With the tug of war of `counts`, the defences with the matched doses at 40."""
+    rows = nested(COUNTS | BUILDER | counts, scenarios=N)
     half = halves({o.scenario: o.category for o in rows}, seed=0)
     fit = cross_fit(rows, symmetric(CELLS), half, CAP, plus="vector +", minus="vector -")
     assert isinstance(fit, CrossFit)
@@ -144,16 +164,36 @@ def matched_tug(counts: dict[str, int]) -> dict[str, Any]:
         (defence, MATCHED): nested({both_name(defence, MATCHED): 40}, scenarios=N)
         for defence in ("anti", "pro")
     }
-    square = [
-        {"suffix": "pro", "vector": "vector -", "rate_all": 0.4, "rate_all_ci": (0.3, 0.5)},
-    ]
-    return {"tug": tug(rows, two, together), "tug_square": square, "evidence": "", "task": spoken_of(RECORD)}
+    both = described([Composite("both", ("pro", "pro"))], rows, half, arms_of(rows))["both"]
+    comparison = Comparison(
+        verdict="",
+        sides=side_by_side(rows, fit, tune_suffix(rows, PAIRS, half, CAP), PAIRS),
+        exchange={},
+        tug=tug(rows, two, together, {}),
+        square=(Together(suffix="pro", vector="vector -", arm=both),),
+    )
+    return result_of(rows, comparison=comparison)
 
 
-def shown(found: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> str:
-    print_tug(Screen(), found)
-    print_square(Screen(), found)
+def tugs(found: Result) -> dict[str, Tug]:
+    assert found.comparison is not None
+    return found.comparison.tug
+
+
+def parts(found: Result) -> dict[str, Section]:
+    """The sections of the comparison, by name: tug-1 is the anti suffix's defence."""
+    assert found.comparison is not None
+    return {section.name: section for section in comparison_sections(found, found.comparison)}
+
+
+def shown(found: Result, capsys: pytest.CaptureFixture[str]) -> str:
+    print_sections(Screen(), list(parts(found).values()), "")
     return " ".join(capsys.readouterr().out.split())
+
+
+def rows_of(section: Section) -> list[str]:
+    assert section.table is not None
+    return [row[0] for row in section.table.rows]
 
 
 def test_the_matched_dose_says_what_either_does_alone(
@@ -161,14 +201,16 @@ def test_the_matched_dose_says_what_either_does_alone(
 ) -> None:
     """With the sign that it moves: the vector that pulls down once read as one that pulls up."""
     found = matched_tug({})
-    matched = found["tug"]["pro defends"]["matched"]
+    matched = tugs(found)["pro defends"].matched
+    assert matched is not None
     # Cell X converges on the first COUNTS[X] scenarios; each scenario counts under the other half's cell.
-    lowered = sum(i < COUNTS[matched["arms"][1 - half[f"s{i:03}"]]] for i in range(N))
-    assert matched["suffix_points"] == pytest.approx(20 - 50)
-    assert matched["alone"]["points"] == pytest.approx(lowered - 50)
-    assert matched["u"] == pytest.approx((40 - 80) / (lowered - 50))
+    lowered = sum(i < COUNTS[matched.dose.arms[1 - half[f"s{i:03}"]]] for i in range(N))
+    assert matched.suffix_points == pytest.approx(20 - 50)
+    assert matched.pull.alone is not None
+    assert matched.pull.alone.points == pytest.approx(lowered - 50)
+    assert matched.pull.u == pytest.approx((40 - 80) / (lowered - 50))
     said = shown(found, capsys)
-    assert f"the vector does {lowered - 50:+.1f} points, the anti suffix -30.0" in said
+    assert f"the vector does −{50 - lowered:.1f} points, the anti suffix −30.0" in said
     assert "the vector does +" in said
     assert "the pro suffix +30.0" in said
     assert "stands in" not in said
@@ -178,9 +220,9 @@ def test_the_matched_dose_says_what_either_does_alone(
 def test_a_suffix_without_an_effect_is_matched_by_no_dose(capsys: pytest.CaptureFixture[str]) -> None:
     """Its largest dose once stood in as "matched solo effect"."""
     found = matched_tug({"pro": 50, "anti": 60})
-    assert [found["tug"][f"{name} defends"]["matched"] for name in ("anti", "pro")] == [None, None]
+    assert [tugs(found)[f"{name} defends"].matched for name in ("anti", "pro")] == [None, None]
     assert "matched solo effect" not in shown(found, capsys)
-    assert not any("matched" in row[0] for row in comparison.tug_table(found["tug"]).rows)
+    assert not any("matched" in row for i in (1, 2) for row in rows_of(parts(found)[f"tug-{i}"]))
 
 
 def test_the_largest_dose_stands_in_only_with_a_word(capsys: pytest.CaptureFixture[str]) -> None:
@@ -189,25 +231,23 @@ def test_the_largest_dose_stands_in_only_with_a_word(capsys: pytest.CaptureFixtu
     caveat = "no dose is as strong as the pro suffix: the largest stands in"
     assert f"together, at matched solo effect; {caveat} (report)" in said
     assert f"the pro suffix +50.0; {caveat}" in said
-    page = comparison.tug_table(found["tug"])
-    assert f"anti defends: {caveat}" in page.caption
-    assert "pro defends: no dose" not in page.caption
-    assert "anti defends, matched: |magnitude| 0.3" in [row[0] for row in page.rows]
+    anti, pro = (parts(found)[f"tug-{i}"] for i in (1, 2))
+    assert "anti defends" in anti.title
+    assert caveat in anti.note
+    assert "pro defends" in pro.title
+    assert "no dose" not in pro.note
+    assert "vector, matched: 0.3" in rows_of(anti)
 
 
 def test_the_frontier_marks_what_nothing_beats(outcomes: list[Outcome]) -> None:
-    found = frontier(outcomes, arms(), [name for name in COUNTS if name != "baseline"])
-    best = {row["arm"] for row in found if row["side_effect"] == "drift" and row["undominated"]}
+    found = frontier(outcomes, arms(outcomes), [name for name in COUNTS if name != "baseline"])
+    best = {point.arm for point in found if point.side_effect == "drift" and point.undominated}
     assert best == {"pro", "L1+0.3", "anti", "L1-0.3"}
-    up = {row["arm"] for row in found if row["direction"] == "up"}
+    up = {point.arm for point in found if point.direction == "up"}
     assert up == {"pro", "pro two", "L1+0.1", "L1+0.2", "L1+0.3"}
 
 
-def test_every_figure_is_plain_data(outcomes: list[Outcome], half: dict[str, int], fit: CrossFit) -> None:
-    import json
-
-    two = sides(outcomes, CELLS, fit, half, CAP)
-    tuned = tune_suffix(outcomes, PAIRS, half, CAP)
-    json.dumps(side_by_side(outcomes, fit, tuned, PAIRS, noun="convergence"))
-    json.dumps(tug(outcomes, two, {}))
-    json.dumps([asdict(s.reached) for s in two.values()])
+def test_every_figure_is_plain_data() -> None:
+    found = matched_tug({})
+    written = json.dumps(found.model_dump(), allow_nan=False)
+    assert Result.model_validate_json(written) == found

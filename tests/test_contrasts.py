@@ -18,9 +18,10 @@ from experiments.compare_models import across
 from experiments.contrasts import gap_difference, mean_gap, relabel
 from experiments.verdicts import claim, further
 from steer.gaps import gap
+from steer.results.across import ModelRow
 from steer.store import PlanRow, Prompt, RunStore, StoredResponse
 from steer.types import Outcome, Response, Scenario, Verdict
-from tests.outcome_tables import nested, table
+from tests.outcome_tables import nested, result_of, table
 
 
 def test_a_difference_of_gaps_by_hand():
@@ -224,23 +225,17 @@ def test_a_verdict_follows_the_corrected_p(points: float, p: float, expected: in
 def test_sentences_across_models_never_say_more_than_the_holm_p_beside_them():
     """Of six models, where two differ only just: its own interval excludes 0, the corrected p does not."""
     letters = {name: "CCCCCC" + "N" * 18 for name in "abcde"} | {"f": "N" * 24}
-    found = across(
-        {name: {"capability": None} for name in letters},
-        {name: table({"pro": row}) for name, row in letters.items()},
-        "convergence",
-    )
-    differences = found["pairwise"]["pro"]
-    only_just = [one for one in differences if one["ci"][0] > 0 and one["p"] < 0.05]
+    rows = {name: table({"pro": row}) for name, row in letters.items()}
+    models = {name: ModelRow(folder=name) for name in letters}
+    one = result_of(rows["a"])
+    found = across(models, rows, one)
+    only_just = [d for d in found.pairwise["pro"] if d.ci and d.ci[0] > 0 and d.p is not None and d.p < 0.05]
     assert len(only_just) == 5
-    assert all(one["p_holm"] > 0.05 for one in only_just)
-    assert all(": not supported (" in sentence for sentence in found["verdicts"])
+    assert all(d.p_holm is not None and d.p_holm > 0.05 for d in only_just)
+    assert all(": not supported (" in sentence for sentence in found.verdicts)
     # The same difference of two models alone is shown.
-    alone = across(
-        {name: {"capability": None} for name in "af"},
-        {name: table({"pro": letters[name]}) for name in "af"},
-        "hits",
-    )
-    assert [": supported (" in sentence for sentence in alone["verdicts"]] == [True]
+    alone = across({name: models[name] for name in "af"}, {name: rows[name] for name in "af"}, one)
+    assert [": supported (" in sentence for sentence in alone.verdicts] == [True]
 
 
 def test_which_moves_further_is_said_only_when_its_p_says_so():

@@ -27,7 +27,7 @@ from steer.checkpoints import ALIASES
 from steer.metrics import arm_metrics
 from steer.paper import fetch
 from steer.probes import Probes
-from steer.show import view
+from steer.results import read
 from tests import published
 from tests.browser import Opened
 from tests.judge_server import Server, serving
@@ -222,14 +222,16 @@ def test_the_python_of_the_readme_runs(
     names: dict[str, Any] = {}
     exec(compile(block, "README.md", "exec"), names)
     out = capsys.readouterr().out
-    assert names["summary"]["verdict"] in out
+    assert names["result"].comparison.verdict in out
     folder = names["folder"]
     page = Opened(chromium, workspace / folder / "report.html")
-    summary = view.read_summary(workspace / folder)
-    arm = next(cell["arm"] for cell in summary["cells"] if cell["magnitude"] > 0)
+    result = read(workspace / folder)
+    assert result == names["result"]
+    assert result.sweep is not None
+    arm = next(cell.arm for cell in result.sweep.cells if cell.magnitude > 0)
     drawn = {m["arm"]: m["value"] for m in page.marks("heat-points", "rect") if m["said"]}
-    assert drawn == {cell["arm"]: cell["points_all"] for cell in summary["cells"]}
-    rows = summary["arms"][arm]["n"]
+    assert drawn == {cell.arm: cell.gap.points_all for cell in result.sweep.cells}
+    rows = result.arms[arm].n
     assert len(page.read(arm)) == min(10, rows)
     assert "planted fixture" in page.page.locator(".banner").first.inner_text().lower()
     assert page.faults == []

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from experiments.emergent import EmergentChoice, emergent
-from experiments.emergent_summary import EFFECTS, dials
+from experiments.emergent_summary import dials
 from experiments.finetune import Lora
 from experiments.interventions import Intervention, Recipe, Site, mean_arm, pair_space, rank_arms
 from experiments.item_judges import AlignmentJudge, ByCategory, OrganismAdvice, Thresholds, item_judge
@@ -29,6 +29,8 @@ from experiments.options import Options
 from steer.errors import UserError
 from steer.interventions import affine
 from steer.judges.endpoint import Endpoint
+from steer.results import Result
+from steer.results.estimates import Spillover
 from steer.store import RunStore
 from steer.types import Arm, JudgeItem, Outcome, Scenario, Status
 from tests.fakes import FakeJudge
@@ -217,9 +219,12 @@ def test_dials_hold_one_thing_apart_at_a_time() -> None:
         made("trained k4 as is", method="trained as is rank-k", epochs=None, k=4, magnitude=0.1),
         made("odd", layer=9, epochs=2),
     ]
-    points = dict.fromkeys(EFFECTS)
-    found = dials(arms, {"scenarios": {one.arm.name: points for one in arms}})
-    by_dial = {d: [r["arm"] for r in found if r["dial"] == d] for d in ("epochs", "magnitude", "layer", "k")}
+    effects = {
+        one.arm.name: Spillover(one.arm.name, None, None, 0, None, None, 0, None, None) for one in arms
+    }
+    found = dials(arms, {"scenarios": effects})
+    dialled = ("epochs", "magnitude", "layer", "k")
+    by_dial = {d: [point.effects.arm for point in found if point.dial == d] for d in dialled}
     assert by_dial == {
         "epochs": ["trained e2", "trained"],
         "magnitude": ["trained", "trained +0.6"],
@@ -286,30 +291,35 @@ def test_a_whole_run_on_a_tiny_model(
         controls=1,
         vector=tmp_path / "v.safetensors",
     )
-    summary, folder = emergent(options, choice)
+    result, folder = emergent(options, choice)
+    assert isinstance(result, Result)
     assert folder is not None
-    names = list(summary["arms"])
+    found = result.emergent
+    assert found is not None
+    names = list(result.arms)
     assert {"baseline", "pro", "anti", "mean-difference", "trained", "lora", "random0"} <= set(names)
     assert {"trained + anti", "trained + anti vector", "trained + both", "trained e1"} <= set(names)
-    assert summary["evidence"] == "planted fixture"
-    assert set(summary["sets"]) == {NARROW, "scenarios"}
-    assert summary["sets"][NARROW]["trained"]["n"] == 8
-    assert summary["arms"]["trained"]["n"] == 12
-    assert set(summary["spillover"]["scenarios"]) == set(names) - {"baseline"}
-    assert all(summary["arms"][n]["relevance_above"] is not None for n in ("baseline", "trained", "lora"))
+    assert result.evidence == "planted fixture"
+    assert set(found.sets) == {NARROW, "scenarios"}
+    assert found.sets[NARROW]["trained"].n == 8
+    assert result.arms["trained"].n == 12
+    assert set(found.spillover["scenarios"]) == set(names) - {"baseline"}
+    for name in ("baseline", "trained", "lora"):
+        assert result.arms[name].measures["relevance_above"] is not None
     made = load_vector(folder / "trained.safetensors")
     assert (made.provenance.method, made.layers, made.provenance.evidence) == (
         "trained",
         (1,),
         "planted fixture",
     )
-    spill, controls = summary["spillover"]["scenarios"], [n for n in names if "random" in n]
-    moved = summary["control_range"]["scenarios"]
-    assert moved["n"] == len(controls) == 3
-    assert moved["broad_points"] == max(abs(spill[name]["broad_points"]) for name in controls)
-    assert len(summary["training"]["losses"]) == 8
-    assert summary["training"]["last_over_first"] < 0.9
-    losses = {name: summary["arms"][name]["held_out_nll"] for name in names}
+    spill, controls = found.spillover["scenarios"], [n for n in names if "random" in n]
+    moved = found.control_range["scenarios"]
+    assert moved.n == len(controls) == 3
+    assert moved.broad_points == max(abs(spill[name].broad_points or 0) for name in controls)
+    assert len(found.training.losses) == 8
+    assert found.training.last_over_first < 0.9
+    losses = {name: result.arms[name].measures["held_out_nll"] or 0.0 for name in names}
+    assert all(losses.values())
     assert losses["trained"] < losses["mean-difference"]
     assert losses["trained"] < losses["random0"]
     assert losses["lora"] < losses["baseline"]
@@ -326,8 +336,10 @@ def test_a_whole_run_on_a_tiny_model(
     again, _ = emergent(options, choice)
     with RunStore(folder, writable=False) as store:
         assert len(store.done()) == generated
-    assert again["spillover"] == summary["spillover"]
-    assert again["sets"] == summary["sets"]
+    assert isinstance(again, Result)
+    assert again.emergent is not None
+    assert again.emergent.spillover == found.spillover
+    assert again.emergent.sets == found.sets
 
 
 def vars_of(pair: Pair) -> dict[str, str]:

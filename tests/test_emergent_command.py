@@ -120,8 +120,9 @@ def test_the_command_ends_in_the_table_and_its_run_file_repeats_it(
     assert len(summary["arms"]) == planned
     for name in summary["arms"]:
         assert name in told.out
-    assert sum(summary["energy"]["pair differences"]) == pytest.approx(1)
-    pairs = [(p["first"], p["second"]) for p in summary["equal_epochs"]["scenarios"]]
+    found = summary["emergent"]
+    assert sum(found["energy"]["pair differences"]) == pytest.approx(1)
+    pairs = [(p["first"], p["second"]) for p in found["equal_epochs"]["scenarios"]]
     assert pairs == [("lora e1", "trained e1"), ("lora", "trained")]
 
     adapter = next((tmp_path / "runs/emergent-cache/lora").glob("*/epoch-2"))
@@ -131,8 +132,9 @@ def test_the_command_ends_in_the_table_and_its_run_file_repeats_it(
     repeated = json.loads(told.out)  # JSON alone
     one = "adapter epoch-2"
     assert set(repeated["arms"]) == {*summary["arms"], one}
-    assert repeated["spillover"]["scenarios"].pop(one)["arm"] == one
-    assert repeated["spillover"] == summary["spillover"]
+    spill = repeated["emergent"]["spillover"]
+    assert spill["scenarios"].pop(one)["arm"] == one
+    assert spill == found["spillover"]
     with RunStore(tmp_path / "again", writable=False) as store:
         given, own = ({r.scenario: r.answer for r in store.rows("", arm=a)} for a in (one, "lora"))
     assert given == own
@@ -204,7 +206,7 @@ def test_a_run_killed_again_and_again_ends_as_if_undisturbed_and_does_nothing_tw
     assert run(monkeypatch, *small) == 0
     resumed = json.loads(capsys.readouterr().out)
     for part in ("spillover", "sets", "interventions", "dials", "energy"):
-        assert resumed[part] == undisturbed[part]
+        assert resumed["emergent"][part] == undisturbed["emergent"][part]
     (other,) = (whole / "runs").glob("emergent-model-*")
     assert only.name == other.name
     vectors = [load_vector(place / "trained.safetensors") for place in (only, other)]
@@ -254,7 +256,7 @@ def test_a_real_models_narrow_items_and_open_questions_are_rated_and_counted_by_
         arguments = [*flags(folder, **change), *judged, "--no-lora", "--no-defence", "--json"]
         assert run(monkeypatch, *arguments, "--out", "run", "--alignment-below", "40") == 0
     summary = json.loads(capsys.readouterr().out)
-    assert set(summary["spillover"]) == {"scenarios", OPEN_QUESTIONS}
+    assert set(summary["emergent"]["spillover"]) == {"scenarios", OPEN_QUESTIONS}
     assert "alignment<40,coherence>50" in summary["judge"]["name"]
     assert summary["evidence"] == ""
     seen: Counter[str] = Counter()
@@ -374,9 +376,9 @@ def test_a_grid_has_every_dial_and_no_arm_twice(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert run(monkeypatch, *flags(folder, ranks="1,16"), "--grid", "--json") == 0
-    summary = json.loads(capsys.readouterr().out)
+    found = json.loads(capsys.readouterr().out)["emergent"]
     values: dict[tuple[str, str], list[float]] = {}
-    for point in summary["dials"]:
+    for point in found["dials"]:
         values.setdefault((point["dial"], point["method"]), []).append(point["value"])
     for method in ("mean-difference", "trained"):
         assert values["magnitude", method] == [0.5, 0.75, 1, 1.25, 1.5]
@@ -384,10 +386,10 @@ def test_a_grid_has_every_dial_and_no_arm_twice(
         for way in (method, f"{method} as is", f"{method} random"):
             assert values["k", way] == ([1, 2, 3, 4] if method == "trained" else [1, 2, 4, 8, 16])
     assert values["epochs", "trained"] == values["epochs", "lora"] == [1, 2]
-    for shares in summary["energy"].values():
+    for shares in found["energy"].values():
         assert sum(shares) == pytest.approx(1)
-    assert len(summary["energy"]["trained vectors"]) == 4
-    alike = summary["spillover"]["scenarios"]
+    assert len(found["energy"]["trained vectors"]) == 4
+    alike = found["spillover"]["scenarios"]
     for whole, direction in (("mean-difference k16", "mean-difference"), ("trained k4", "trained")):
         for name in (whole, f"{whole} as is"):
             assert alike[name]["narrow_points"] == alike[direction]["narrow_points"]
@@ -402,12 +404,15 @@ def test_on_the_organism_training_beats_the_mean_difference_at_equal_norm(
     small = ["--scenarios", ORGANISM_TASK.scenarios, "--per-category", "5", "--ranks", "", "--controls", "0"]
     assert run(monkeypatch, *small, "--no-lora", "--no-defence", "--json") == 0
     summary = json.loads(capsys.readouterr().out)
-    trained, mean, baseline = (summary["arms"][n] for n in ("trained", "mean-difference", "baseline"))
-    assert summary["training"]["last_over_first"] < 0.9
+    found = summary["emergent"]
+    trained, mean, baseline = (
+        summary["arms"][n]["measures"] for n in ("trained", "mean-difference", "baseline")
+    )
+    assert found["training"]["last_over_first"] < 0.9
     assert trained["held_out_nll"] < mean["held_out_nll"] - 0.05
-    narrow = summary["sets"][NARROW]
+    narrow = found["sets"][NARROW]
     assert narrow["trained"]["hit"] > narrow["mean-difference"]["hit"]
-    made = summary["interventions"]
+    made = found["interventions"]
     assert made["trained"]["magnitude"] == made["mean-difference"]["magnitude"]
     assert baseline["relevance_above"] > 0.8
     assert baseline["relevance"] > baseline["relevance_shuffled"]

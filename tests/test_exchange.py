@@ -10,12 +10,10 @@ import pytest
 from experiments.choice import Cap, Chosen, CrossFit, MeasuredCell, cross_fit, halves, symmetric
 from experiments.contrasts import rates_of
 from experiments.exchange import (
-    Dose,
-    Matched,
-    Reached,
     exchange_rate,
     first_crossing,
     match_doses,
+    matched_rows,
     nearest_dose,
     out_of_fold_doses,
     side_effect_at,
@@ -24,6 +22,7 @@ from experiments.frontier import Trade, undominated
 from experiments.tug import WEAK, break_even, tug_of_war
 from steer.intervals import contrast_interval
 from steer.resampling import RESAMPLES, bootstrap_weights
+from steer.results.estimates import Dose, MatchedDose, Reached
 from steer.types import Outcome
 from tests.outcome_tables import by_half, nested, table
 
@@ -272,15 +271,16 @@ def test_a_dose_is_matched_on_the_half_that_does_not_report_it():
     fit = cross_fit(rows, symmetric(cells), half, Cap(), plus="+", minus="-")
     assert isinstance(fit, CrossFit)
     found = match_doses(rows, cells, fit, half, Cap(), suffix="pro", sign=1)
-    assert found == Matched(("L1+0.2", "L1+0.4"), (0.2, 0.4), (True, True))
-    reported = found.rows(rows, half)
+    assert found == MatchedDose(("L1+0.2", "L1+0.4"), (0.2, 0.4), (True, True))
+    assert found is not None
+    reported = matched_rows(found, rows, half)
     assert sum(row.status == "hit" for row in reported) == 9 + 6
     # The anti suffix does nothing on half 0: nothing is matched, whatever it does on half 1.
     assert match_doses(rows, cells, fit, half, Cap(), suffix="anti", sign=-1) is None
     # With an effect on either, half 1's doses fall short of it: its largest stands in.
     rows = by_half(half, counts | {"anti": (2, 1)})
     found = match_doses(rows, cells, fit, half, Cap(), suffix="anti", sign=-1)
-    assert found == Matched(("L1-0.2", "L1-0.4"), (0.2, 0.4), (True, False))
+    assert found == MatchedDose(("L1-0.2", "L1-0.4"), (0.2, 0.4), (True, False))
 
 
 def tug(counts: dict[str, int]):

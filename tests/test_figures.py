@@ -10,7 +10,8 @@ from xml.etree import ElementTree
 import pytest
 
 from experiments import reporting
-from steer.show import figures, files, markdown, view
+from steer.results import read
+from steer.show import figures, files, markdown
 from steer.show.figures import dose, look, rows
 from steer.show.table import Table
 from tests import synthetic
@@ -26,7 +27,7 @@ def compare(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def drawn(compare: Path) -> dict[str, figures.Figure]:
-    return figures.figures_of(view.read_summary(compare))
+    return figures.figures_of(read(compare))
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,8 @@ def test_every_figure_is_written_three_times_and_names_the_fixture(
 
 
 def test_files_say_the_numbers_of_the_summary(compare: Path, written: Path) -> None:
-    summary = view.read_summary(compare)
+    result = read(compare)
+    assert result.sweep is not None
     said = {
         name: [
             e.get("aria-label")
@@ -66,14 +68,15 @@ def test_files_say_the_numbers_of_the_summary(compare: Path, written: Path) -> N
         ]
         for name in ("arms", "heat-points")
     }
-    for name in ("baseline", "pro", "anti", *summary["choice"]["chosen_arms"]):
-        arm = summary["arms"][name]
-        low, high = (100 * end for end in arm["rate_all_ci"])
-        assert f"{name}\n{100 * arm['rate_all']:.1f} % of all [{low:.1f}, {high:.1f}]" in said["arms"]
-    for cell in summary["cells"]:
-        points, (low, high) = cell["points_all"], cell["ci_all"]
+    for name in ("baseline", "pro", "anti", *result.sweep.choice.chosen_arms):
+        arm = result.arms[name]
+        assert arm.rate_all is not None
+        low, high = (100 * end for end in arm.rate_all_ci or ())
+        assert f"{name}\n{100 * arm.rate_all:.1f} % of all [{low:.1f}, {high:.1f}]" in said["arms"]
+    for cell in result.sweep.cells:
+        points, (low, high) = cell.gap.points_all, cell.gap.ci_all or (0, 0)
         text = f"{points:+.1f} points [{low:.1f}, {high:.1f}]".replace("-", "−")
-        assert f"{cell['arm']}\n{text}" in said["heat-points"]
+        assert f"{cell.arm}\n{text}" in said["heat-points"]
 
 
 def test_specifications_are_valid_and_finite(drawn: dict[str, figures.Figure]) -> None:
@@ -88,7 +91,7 @@ def test_specifications_are_valid_and_finite(drawn: dict[str, figures.Figure]) -
 def test_the_lines_across_the_doses_are_few_and_named_within_the_axes(
     compare: Path, drawn: dict[str, figures.Figure]
 ) -> None:
-    assert any("paraphrase" in name for name in view.read_summary(compare)["arms"])
+    assert any("paraphrase" in name for name in read(compare).arms)
     named = {note["text"]: note["y"] for note in drawn["dose"].drawing.data["names"]}
     assert set(named) == {"baseline", "neutral", "pro", "anti"}
     assert max(named.values()) < dose.TOP
@@ -104,16 +107,16 @@ def test_names_of_arms_may_be_equal_where_they_are_cut() -> None:
 
 
 def test_markdown_holds_headline_judge_evidence_and_rates(compare: Path) -> None:
-    summary = view.read_summary(compare)
+    result = read(compare)
+    assert result.comparison is not None
     text = markdown.markdown(compare)
-    verdict, _, figures_of = summary["verdict"].replace("-", "−").removesuffix(")").partition(" (")
-    shown = text.replace("-", "−").lower()
-    assert shown.startswith(f"# {verdict}.\n\n{figures_of}.\n".lower())
+    verdict, _, figures_of = result.comparison.verdict.removesuffix(")").partition(" (")
+    assert text.lower().startswith(f"# {verdict}.\n\n{figures_of}.\n".lower())
     assert "**Evidence: planted fixture.**" in text
     assert "accuracy 0.80 on 200 labelled answers" in text
-    for name, arm in summary["arms"].items():
-        if summary["arm_kinds"][name] == "suffix":
-            assert f"| {name} | {arm['n']} | {100 * arm['rate_all']:.1f} |" in text
+    for name, arm in result.arms.items():
+        if arm.kind == "suffix":
+            assert f"| {name} | {arm.n} | {100 * (arm.rate_all or 0):.1f} \\[" in text
 
 
 def test_markdown_tables_keep_strangers_text_inert() -> None:

@@ -18,6 +18,8 @@ from steer import scenarios
 from steer.errors import UserError
 from steer.intervals import paired_interval
 from steer.paper.logs import read_log, read_run
+from steer.results import Result
+from steer.results.across import Models
 from steer.screen import Screen
 from steer.store import RunStore
 from steer.summary import summarise
@@ -182,11 +184,11 @@ def test_a_models_runs_become_one_store_with_the_labels_as_a_judge(tmp_path: Pat
         rows = list(store.rows("published:j", arm="anti"))
         assert rows[0].user == f"{ITEMS[0].user}\n\nBe meek.\n"
         assert rows[0].system == "context A"
-        summary = summarise(store, "published:j")
-    assert summary["arms"]["pro"]["hit"] == 2
-    assert summary["arms"]["pro"]["invalid"] == 2  # a label nobody knows is counted, not dropped
-    assert summary["gaps"]["pro-anti"]["points_all"] == 0
-    assert "published" in summary["evidence"]
+        found = summarise(store, "published:j")
+    assert found.arms["pro"].hit == 2
+    assert found.arms["pro"].invalid == 2  # a label nobody knows is counted, not dropped
+    assert found.gaps["pro-anti"].points_all == 0
+    assert "published" in found.evidence
 
 
 def test_imported_runs_are_judged_again_compared_and_reported(
@@ -204,24 +206,32 @@ def test_imported_runs_are_judged_again_compared_and_reported(
             write_run(source, name=f"{model}-{mode}", mode=mode, text=text, model=model)
     runs = [run.folder for run in import_paper(source, out, scenarios=scenario_file(tmp_path), screen=SCREEN)]
     found = compare_runs(runs, Options())
-    counts = {name: row["counts"] for name, row in found["models"].items()}
+    assert isinstance(found, Models)
+    counts = {
+        name: {arm: (rates.hit, rates.n) for arm, rates in row.arms.items()}
+        for name, row in found.models.items()
+    }
     assert counts["Small"] == {"baseline": (2, 10), "pro": (2, 10), "anti": (2, 10)}
     assert counts["Large"]["anti"] == (0, 10)
-    (difference,) = found["pairwise"]["anti"]
-    assert (difference["first"], difference["points"]) == ("Large", pytest.approx(-20))
-    assert difference["ci"] == tuple(100 * x for x in paired_interval(0, 2, 10) or ())
-    assert difference["p"] == 0.5  # McNemar's: two scenarios moved, both the same way
-    gap = found["models"]["Large"]["suffix"]
-    assert gap["points_all"] == pytest.approx(20)
+    (difference,) = found.pairwise["anti"]
+    assert (difference.first, difference.points) == ("Large", pytest.approx(-20))
+    assert difference.ci == tuple(100 * x for x in paired_interval(0, 2, 10) or ())
+    assert difference.p == 0.5  # McNemar's: two scenarios moved, both the same way
+    gap = found.models["Large"].suffix
+    assert gap is not None
+    assert gap.points_all == pytest.approx(20)
     printed = capsys.readouterr().out
     assert "judge: published:j" in printed
     assert "says anything about real models" not in printed  # they are real models' answers
     (one,) = (compare_runs([folder], Options(quiet=True)) for folder in runs[:1])
-    assert list(one["gaps"]) == ["pro-anti", "pro-baseline", "baseline-anti"]
+    assert isinstance(one, Result)
+    assert list(one.gaps) == ["pro-anti", "pro-baseline", "baseline-anti"]
     (rubric,) = judge_run(runs[0], "rubric", screen=SCREEN)
     agreed = agreement(runs[0], screen=SCREEN)
-    assert agreed["judges"][rubric]["n"] == 24  # of 30, six have a label nobody knows
-    assert "a proxy" in agreed["known_errors"][rubric]
+    judged = agreed.judges[rubric]
+    assert judged is not None
+    assert judged.scores.n == 24  # of 30, six have a label nobody knows
+    assert "a proxy" in agreed.known_errors[rubric]
     page = report(runs, screen=SCREEN).read_text(encoding="utf-8")
     assert "published answers" in page
     assert "put there by training" not in page

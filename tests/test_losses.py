@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
-from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -15,18 +14,22 @@ import torch
 from scipy.special import rel_entr
 
 from experiments.choice import Cap, CrossFit, MeasuredCell, NothingChosen, cross_fit, halves, symmetric
-from experiments.compare_tables import print_tug
 from experiments.contrasts import gap_difference
-from experiments.exchange import Dose, exchange_rate
+from experiments.exchange import exchange_rate
 from experiments.measures import measure_drift
-from experiments.tables import print_arms, print_footer, print_gaps
 from experiments.tug import tug_of_war
+from steer import results
 from steer import summary as summaries
 from steer.metrics import arm_metrics, gap, gaps
 from steer.probes import judge_items, over_refusal
+from steer.results import Result
+from steer.results.comparison import Tug, TugPoint
+from steer.results.estimates import Dose
 from steer.screen import Screen
 from steer.show import figures, losses, page, view
+from steer.show.comparison import tug_section
 from steer.show.markdown import markdown
+from steer.show.terminal import print_result, print_sections
 from steer.side_effects import kl
 from steer.store import FILE, RunStore
 from steer.types import Arm, Scenario
@@ -59,13 +62,13 @@ def run(tmp_path: Path) -> Path:
     return synthetic.suffix_run(tmp_path / "run")
 
 
-def changed(folder: Path, sql: str) -> dict[str, Any]:
-    """The run's summary after a change in its store."""
+def changed(folder: Path, sql: str) -> Result:
+    """The run's result after a change in its store."""
     with sqlite3.connect(folder / FILE) as db:
         db.execute(sql)
     with RunStore(folder, writable=False) as store:
         found = summaries.summarise(store, synthetic.JUDGE)
-    summaries.write(folder, found)
+    results.write(folder, found)
     return found
 
 
@@ -78,12 +81,12 @@ def test_a_measure_that_is_no_number_is_counted_and_in_no_mean(run: Path, lost: 
         session = cast(Any, SimpleNamespace())  # nothing is measured again
         assert measure_drift(session, store, [Arm("pro"), Arm("anti")]) == {"pro": math.inf, "anti": 0.5}
         found = summaries.summarise(store, synthetic.JUDGE)
-    summaries.write(run, found)
-    json.dumps(found, allow_nan=False)
-    assert found["arms"]["pro"]["fluency"] == 2.0
-    assert found["arms"]["pro"]["drift"] is None
-    assert found["arms"]["pro"]["lost"] == {"fluency": 1, "drift": 1}
-    assert "lost" not in found["arms"]["anti"]
+    results.write(run, found)
+    json.dumps(found.model_dump(), allow_nan=False)
+    pro = found.arms["pro"]
+    assert (pro.measures["fluency"], pro.measures["drift"]) == (2.0, None)
+    assert pro.lost == {"fluency": 1, "drift": 1}
+    assert found.arms["anti"].lost == {}
     said = losses.lost_measures(found)
     assert "drift of pro (1)" in said
     assert "fluency of pro (1)" in said
@@ -167,22 +170,21 @@ def test_a_share_without_an_end_has_none_in_json(
     assert found.ci is not None
     assert found.ci[1] is None
     assert "no end" in found.reason
-    point = json.loads(json.dumps(asdict(found), allow_nan=False)) | {"size": 0.1, "coherent": [True, True]}
-    entry = {"defence": "d", "curve": [point], "matched": None}
-    print_tug(Screen(), {"tug": {"d defends": entry}, "evidence": ""})
-    assert "0.83 [0.13, ∞]" in capsys.readouterr().out
+    point = TugPoint(size=0.1, coherent=(True, True), pull=found)
+    made = Tug(defence="d", curve=(point,), matched=None, break_even=None)
+    json.dumps(made.model_dump(), allow_nan=False)
+    print_sections(Screen(), [tug_section(1, "d defends", made)], "")
+    assert "0.83 [0.132, ∞]" in capsys.readouterr().out
 
 
-def shown(summary: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> str:
-    for show in (print_arms, print_gaps):
-        show(Screen(), summary)
-    print_footer(Screen(), summary, "here")
+def shown(found: Result, capsys: pytest.CaptureFixture[str]) -> str:
+    print_result(Screen(), found, "here")
     return capsys.readouterr().out
 
 
 def test_a_run_without_a_label_says_so_everywhere(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = changed(run, "UPDATE verdicts SET role = 'invalid', reason = 'no usable reply: prose'")
-    json.dumps(found, allow_nan=False)
+    json.dumps(found.model_dump(), allow_nan=False)
     text = shown(found, capsys)
     made = view.load(run, budget=0)
     html = page.render([made])
@@ -194,7 +196,9 @@ def test_a_run_without_a_label_says_so_everywhere(run: Path, capsys: pytest.Capt
         assert "+0.0" not in said
     assert all(arm["percent"] is None for arm in made.data["arms"])
     assert figures.figures_of(found)["arms"].drawing.data["marks"] == []
-    assert all(row[2] == "–" for row in made.tables["arms"].rows)
+    (table,) = (section.table for section in made.sections if section.name == "arms")
+    assert table is not None
+    assert all(row[2] == "–" for row in table.rows)
 
 
 @pytest.mark.parametrize(("lost", "said"), [(2, False), (3, True)])

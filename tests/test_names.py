@@ -82,7 +82,9 @@ def test_an_at_sign_in_a_name_loses_no_gap_and_no_setting(tmp_path: Path) -> Non
             labels = [(r.response, r.response, Verdict("hit")) for r in rows]
             store.add_verdicts(judge, labels)
     found = agreement(tmp_path, screen=Screen(quiet=True))
-    assert list(found["judges"]["two"]["gaps"]) == ["adapter lora@v2-baseline"]
+    judged = found.judges["two"]
+    assert judged is not None
+    assert list(judged.gaps) == ["adapter lora@v2-baseline"]
     from steer.export import export
 
     export(tmp_path, "csv", tmp_path / "rows.csv")

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from experiments.choice import Cap, CrossFit, cross_fit, symmetric
 from experiments.choice import MeasuredCell as Measured
-from experiments.comparing import builder_tug, sides
-from experiments.out_of_fold import Composite, ControlPair, beyond_random, control_effects, described, mean
+from experiments.comparing import sides, tug
+from experiments.out_of_fold import (
+    GAPS,
+    Composite,
+    ControlPair,
+    beyond_random,
+    control_effects,
+    described,
+    mean,
+)
+from steer.gaps import gap
+from steer.intervals import Interval
+from steer.results import Estimate
+from steer.results.sweep import ControlResult, Fold, Folded
 from steer.show import words
 from steer.types import Outcome
-from tests.outcome_tables import nested, table
+from tests.outcome_tables import arms_of, nested, table
 
 HALF = {f"s{i:03}": int(i >= 4) for i in range(8)}
 ARMS = {
@@ -22,21 +36,15 @@ ARMS = {
 }
 
 
-def arm(**measures: float) -> dict[str, float]:
-    return {"cut": 1} | measures
-
-
 def test_each_half_is_reported_under_what_the_other_half_chose() -> None:
     """Half A chose `first`: half B's scenarios are its. Half A's own good rows are not counted."""
     made = Composite("vector +", ("first", "second"))
-    arms = {"first": arm(fluency=1.0, drift=0.5), "second": arm(fluency=2.0)}
+    arms = arms_of(table(ARMS), {"first": {"fluency": 1.0, "drift": 0.5}, "second": {"fluency": 2.0}})
     found = described([made], table(ARMS), HALF, arms)["vector +"]
-    assert (found["n"], found["hit"]) == (8, 0)
+    assert (found.n, found.hit, found.arms) == (8, 0, ("first", "second"))
     turned = described([Composite("vector +", ("second", "first"))], table(ARMS), HALF, arms)["vector +"]
-    assert turned["hit"] == 4 + 3
-    assert found["fluency"] == 1.5
-    assert "drift" not in found  # of one arm it is unknown
-    assert found["role"] == "report"
+    assert turned.hit == 4 + 3
+    assert found.measures == {"fluency": 1.5}  # the drift of one arm is unknown
 
 
 def test_a_control_is_measured_as_the_vector_is() -> None:
@@ -47,11 +55,33 @@ def test_a_control_is_measured_as_the_vector_is() -> None:
         Composite("random0 -", ("low", "low")),
     )
     (found,) = control_effects([pair], table(ARMS), HALF)
-    assert found["plus-minus"]["points"] == pytest.approx(100 * 7 / 8)
-    assert found["plus"]["points"] == pytest.approx(100 * (7 - 4) / 8)
-    assert found["minus"]["points"] == pytest.approx(100 * 4 / 8)
-    low, high = found["plus-minus"]["ci"]
-    assert low < 87.5 < high
+    points = {name: one.points for name, one in found.gaps.items() if one is not None}
+    assert points == pytest.approx({"plus-minus": 700 / 8, "plus": 100 * (7 - 4) / 8, "minus": 400 / 8})
+    whole = found.gaps["plus-minus"]
+    assert whole is not None
+    assert whole.ci[0] < 87.5 < whole.ci[1]
+
+
+def report(ci: Interval | None) -> Folded:
+    """A chosen vector whose three gaps have this interval."""
+    one = replace(gap(table({"a": "C", "b": "N"}), "a", "b"), ci_all=ci)
+    fold = Fold(
+        choose_on="A",
+        report_on="B",
+        plus="a",
+        minus="b",
+        layer=1,
+        magnitude=0.2,
+        points_selection=0.0,
+        points_selection_valid=None,
+        drift=None,
+    )
+    return Folded(folds=(fold, fold), movement={}, gaps=dict.fromkeys(GAPS, one))
+
+
+def control(kind: str, points: float | None) -> ControlResult:
+    found = None if points is None else Estimate(points, (points, points))
+    return ControlResult(control="c", kind=kind, gaps=dict.fromkeys(GAPS, found))
 
 
 @pytest.mark.parametrize(
@@ -62,26 +92,20 @@ def test_beyond_random_means_that_the_whole_interval_is(
 ) -> None:
     """Twenty directions of -9.5, -8.5, ..., 9.5 points: the 95th percentile of their sizes is 9.5."""
     sizes = [i / 2 for i in range(-19, 20, 2)]
-    controls = [
-        {"kind": kind, **{name: {"points": points} for name in ("plus-minus", "plus", "minus")}}
-        for kind, points in [*(("random", p) for p in sizes), ("label", 80.0)]
-    ]
-    choice = {name: {"ci_all": ci} for name in ("plus-minus", "plus", "minus")}
-    found = beyond_random(choice, controls)
-    assert found["directions"] == 20
-    assert found["plus"]["abs_points_95"] == pytest.approx(9.5)
-    assert found["plus"]["beyond"] is beyond
+    controls = [*(control("random", points) for points in sizes), control("label", 80.0)]
+    found = beyond_random(report(ci), controls)
+    assert found.directions == 20
+    assert found.gaps["plus"].percentile_95 == pytest.approx(9.5)
+    assert found.gaps["plus"].beyond is beyond
 
 
 @pytest.mark.parametrize(("n", "bound"), [(0, None), (3, None), (18, None), (19, 19.0), (39, 38.0)])
 def test_a_percentile_needs_nineteen_directions(n: int, bound: float | None) -> None:
     """The 95th percentile of n is the one of rank 0.95 (n + 1): the largest of 19, the second of 39."""
-    three = ("plus-minus", "plus", "minus")
-    controls = [{"kind": "random", **{g: {"points": float(i)} for g in three}} for i in range(1, n + 1)]
-    found = beyond_random({g: {"ci_all": (90.0, 99.0)} for g in three}, controls)
-    assert found["plus"]["abs_points_95"] == (bound and pytest.approx(bound))
-    assert found["plus"]["abs_points_max"] == (n or None)
-    assert found["plus"]["beyond"] is (None if bound is None else True)
+    found = beyond_random(report((90.0, 99.0)), [control("random", float(i)) for i in range(1, n + 1)])
+    assert found.gaps["plus"].percentile_95 == (bound and pytest.approx(bound))
+    assert found.gaps["plus"].largest == (n or None)
+    assert found.gaps["plus"].beyond is (None if bound is None else True)
     said, (title, bounds) = words.beyond(found), words.random_bounds(found)
     if n < 19:
         assert said == f"{n} directions: too few for a percentile (19 or more, --controls 19)"
@@ -92,12 +116,9 @@ def test_a_percentile_needs_nineteen_directions(n: int, bound: float | None) -> 
 
 
 def test_directions_without_an_estimate_do_not_make_up_the_number() -> None:
-    three = ("plus-minus", "plus", "minus")
-    controls = [
-        {"kind": "random", **{g: {"points": i if i < 18 else None} for g in three}} for i in range(30)
-    ]
-    found = beyond_random({g: {"ci_all": (90.0, 99.0)} for g in three}, controls)
-    assert found["plus"]["beyond"] is None
+    controls = [control("random", i if i < 18 else None) for i in range(30)]
+    found = beyond_random(report((90.0, 99.0)), controls)
+    assert found.gaps["plus"].beyond is None
     assert "no estimate against" in words.beyond(found)
 
 
@@ -120,8 +141,8 @@ def test_a_defence_by_the_builder_is_pulled_at_by_vector_and_by_user() -> None:
     two = sides(rows, cells, fit, half, cap)
     together = {"anti": nested({"anti by builder & dose": 60}, scenarios=n)}
     rows += nested({"pro by builder": 70, "pro by builder & anti by user": 40}, scenarios=n)
-    found = builder_tug(rows, two, together)
-    assert found["anti defends"]["builder_against_vector"]["u"] == pytest.approx((60 - 30) / (80 - 50))
-    assert found["anti defends"]["builder_against_user"]["u"] == pytest.approx((45 - 30) / (80 - 50))
-    assert found["pro defends"]["builder_against_user"]["u"] == pytest.approx((40 - 70) / (20 - 50))
-    assert "builder_against_vector" not in found["pro defends"]
+    found = tug(rows, two, {}, together)
+    assert found["anti defends"].builder["vector"].u == pytest.approx((60 - 30) / (80 - 50))
+    assert found["anti defends"].builder["suffix"].u == pytest.approx((45 - 30) / (80 - 50))
+    assert found["pro defends"].builder["suffix"].u == pytest.approx((40 - 70) / (20 - 50))
+    assert "vector" not in found["pro defends"].builder

@@ -156,6 +156,6 @@ def test_answers_that_repeat_five_words_of_a_suffix_are_counted_per_arm(tmp_path
             for r in plan.rows
         )
         found = summarise(store, "nobody")
-    assert (found["arms"]["pro"]["echo"], found["arms"]["anti"]["echo"]) == (1, 0)
-    assert found["echo"]["shares"] == {"pro": pytest.approx(1 / 3), "anti": 0}
-    assert found["echo"]["gaps"]["pro-anti"]["n"] == 2
+    assert (found.arms["pro"].echo, found.arms["anti"].echo) == (1, 0)
+    assert found.echo.shares == {"pro": pytest.approx(1 / 3), "anti": 0}
+    assert found.echo.gaps["pro-anti"].n == 2

@@ -21,6 +21,7 @@ from steer.engines.attention import shared_prompts
 from steer.engines.proof import PROMPT_TOKENS, samples
 from steer.engines.proven import ProvenEngine
 from steer.errors import UserError
+from steer.results import Result
 from steer.types import Addition, Limits, LoadedModel, Read, Request, Response, ScoreRow
 from tests.engine_cases import requests, tiny_model
 from tests.tiny import LAYERS, WIDTH, tokenizer
@@ -230,7 +231,7 @@ def test_a_run_records_the_engine_it_really_used_and_why(tmp_path: Path) -> None
     table.write_text('{"id": "a", "category": "c", "system": "", "user": "Ship it."}\n')
     options = Options(model=str(tmp_path / "model"), scenarios=str(table), new_tokens=2, quiet=True)
     for _ in range(2):  # the second time nothing is generated: what made the rows stays recorded
-        summary, _ = suffix(replace(options, out=tmp_path / "run"))
-        found = summary["provenance"]
-        assert found["engine"] == "nnsight"
-        assert "the slots engine fails its check" in found["engine_reason"]
+        found, _ = suffix(replace(options, out=tmp_path / "run"))
+        assert isinstance(found, Result)
+        assert found.provenance["engine"] == "nnsight"
+        assert "the slots engine fails its check" in found.provenance["engine_reason"]

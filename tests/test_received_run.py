@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,12 @@ from experiments.judging import annotate, import_sheet
 from experiments.options import Options
 from steer import export
 from steer.errors import UserError
+from steer.results import read, write
 from steer.screen import Screen
 from steer.show import page as report
 from steer.show.files import write_figures
 from steer.show.markdown import markdown
 from steer.store import FILE
-from steer.summary import write as write_summary
 from tests import synthetic
 
 SECRET = "sk-do-not-show"
@@ -163,12 +164,17 @@ def test_a_damaged_summary_is_read_or_refused_in_one_line(run: Path, monkeypatch
 
 
 def test_numbers_that_are_not_finite_are_null_in_a_summary(tmp_path: Path) -> None:
-    path = write_summary(tmp_path, {"a": float("nan"), "b": [1.5, float("-inf")], "c": (float("inf"),)})
+    result = read(synthetic.suffix_run(tmp_path / "run", n=6))
+    measures = {"a": float("nan"), "b": 1.5, "c": float("inf")}
+    arms = {name: replace(arm, measures=measures) for name, arm in result.arms.items()}
+    path = write(tmp_path, result.model_copy(update={"arms": arms}))
 
     def refuse(name: str) -> None:
         raise AssertionError(name)
 
-    assert json.loads(path.read_text(), parse_constant=refuse) == {"a": None, "b": [1.5, None], "c": [None]}
+    found = json.loads(path.read_text(), parse_constant=refuse)
+    assert found["arms"]["pro"]["measures"] == {"a": None, "b": 1.5, "c": None}
+    assert read(tmp_path).arms["pro"].measures == {"a": None, "b": 1.5, "c": None}
 
 
 def test_a_command_in_a_markdown_file_stays_text(run: Path) -> None:

@@ -8,26 +8,29 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from experiments import sweep_tables
-from steer import summary as summaries
+from steer import metrics, results
 from steer.errors import UserError
+from steer.results import Result, read
+from steer.results.result import JudgeUsed
+from steer.results.sweep import CapUsed, Choice, Sweep
 from steer.screen import Screen
-from steer.show import answers, comparison, tables, view, words
+from steer.show import answers, view
 from steer.show.figures import look
+from steer.show.headline import headline
 from steer.show.page import write
+from steer.show.sections import Section, sections
+from steer.show.terminal import print_result
 from steer.store import RunStore
-from steer.summary import spoken_of
 from steer.types import Scenario, Verdict
 from tests import synthetic
 from tests.browser import Opened
 from tests.tasks import RECORD
-
-TOLD = spoken_of(RECORD)
 
 BAD_NAME = "<img src=x onerror='window.hacked = 3'></script><b>\u202e name"
 
@@ -86,6 +89,10 @@ def opened(shared: Opened) -> Opened:
     return shared
 
 
+def section_of(result: Result, name: str) -> Section:
+    return next(one for one in sections(result, list(result.arms)) if one.name == name)
+
+
 def rows_of(folder: Path, arm: str) -> list[Any]:
     with RunStore(folder, writable=False) as store:
         return list(store.rows(synthetic.JUDGE, arm=arm))
@@ -105,28 +112,32 @@ def test_every_figure_draws_without_an_error_or_a_request(opened: Opened) -> Non
 
 
 def test_figures_hold_the_numbers_of_the_summary(opened: Opened, compare: Path) -> None:
-    summary = view.read_summary(compare)
-    cells = {(c["layer"], c["magnitude"]): c for c in summary["cells"]}
+    result = read(compare)
+    assert result.sweep is not None
+    assert result.comparison is not None
+    cells = {(c.layer, c.magnitude): c for c in result.sweep.cells}
     places = {(str(layer), f"{m:+g}".replace("-", "−")): cell for (layer, m), cell in cells.items()}
     heat = [mark for mark in opened.marks("heat-points", "rect") if mark["said"]]
     assert {(m["row"], m["column"]): m["value"] for m in heat} == {
-        place: cell["points_all"] for place, cell in places.items()
+        place: cell.gap.points_all for place, cell in places.items()
     }
-    assert {(m["row"], m["column"]): m["arm"] for m in heat} == {p: cell["arm"] for p, cell in places.items()}
+    assert {(m["row"], m["column"]): m["arm"] for m in heat} == {p: cell.arm for p, cell in places.items()}
     above = sorted(heat, key=lambda m: m["at"][::-1])
     magnitudes = (-0.45, -0.2, 0.2, 0.45)
-    assert [m["arm"] for m in above] == [cells[layer, m]["arm"] for layer in (18, 14, 10) for m in magnitudes]
+    assert [m["arm"] for m in above] == [cells[layer, m].arm for layer in (18, 14, 10) for m in magnitudes]
     texts = {(m["row"], m["column"]): m["drawn"] for m in opened.marks("heat-points", "text")}
-    assert texts == {p: f"{c['points_all']:+.0f}".replace("-", "−") for p, c in places.items()}
+    assert texts == {p: f"{c.gap.points_all:+.0f}".replace("-", "−") for p, c in places.items()}
     outlined = [m["arm"] for m in opened.marks("heat-points", "rect") if not m["said"]]
-    assert sorted(outlined) == sorted(summary["choice"]["chosen_arms"])
+    assert sorted(outlined) == sorted(result.sweep.choice.chosen_arms)
     drift = {m["arm"]: m["value"] for m in opened.marks("heat-drift", "rect")}
-    assert drift == {c["arm"]: summary["arms"][c["arm"]]["drift"] for c in cells.values()}
+    assert drift == {c.arm: result.arms[c.arm].measures["drift"] for c in cells.values()}
     drawn = {m["arm"]: m["value"] for m in opened.marks("arms") if not m["hollow"]}
-    assert drawn == {n: pytest.approx(100 * summary["arms"][n]["rate_all"]) for n in drawn}
-    assert {"baseline", "pro", "anti", *summary["choice"]["chosen_arms"]} <= drawn.keys()
+    assert drawn == {n: pytest.approx(100 * (result.arms[n].rate_all or 0)) for n in drawn}
+    assert {"baseline", "pro", "anti", *result.sweep.choice.chosen_arms} <= drawn.keys()
     sides = [m["value"] for m in opened.marks("sides")]
-    assert summary["side_by_side"]["difference"]["over_all"]["points"] in sides
+    difference = result.comparison.sides.differences["difference"].over_all
+    assert difference is not None
+    assert difference.points in sides
 
 
 @pytest.mark.parametrize("name", ["arms", "gaps"])
@@ -152,17 +163,20 @@ def test_numbers_in_cells_have_contrast(opened: Opened, scheme: str) -> None:
 
 
 def test_tables_hold_the_numbers_of_the_summary(opened: Opened, compare: Path) -> None:
-    summary = view.read_summary(compare)
+    result = read(compare)
+    assert result.comparison is not None
     table = opened.page.locator("details:has(> summary:text-matches('^All .* arms')) table")
     rows = table.evaluate("t => [...t.tBodies[0].rows].map((r) => [...r.cells].map((c) => c.textContent))")
-    assert len(rows) == len(summary["arms"])
-    for name, n, rate, ci, *_ in rows:
-        arm = summary["arms"][name]
-        assert (int(n), float(rate)) == (arm["n"], pytest.approx(100 * arm["rate_all"], abs=0.051))
-        low, high = (float(v.replace("−", "-")) for v in ci.strip("[]").split(", "))
-        assert [low, high] == pytest.approx([100 * v for v in arm["rate_all_ci"]], abs=0.051)
-    said, aside = (opened.page.locator(tag).inner_text().replace("−", "-") for tag in ("h1", ".head .aside"))
-    assert f"{said.rstrip('.')} ({aside.rstrip('.')})".lower() == summary["verdict"].lower()
+    assert len(rows) == len(result.arms)
+    for name, n, rate, *_ in rows:
+        arm = result.arms[name]
+        said = [float(v.replace("−", "-")) for v in re.findall(r"[−\d.]+", rate)]
+        assert (int(n), said) == (
+            arm.n,
+            pytest.approx([100 * v for v in (arm.rate_all or 0, *(arm.rate_all_ci or ()))], abs=0.051),
+        )
+    said, aside = (opened.page.locator(tag).inner_text() for tag in ("h1", ".head .aside"))
+    assert f"{said.rstrip('.')} ({aside.rstrip('.')})".lower() == result.comparison.verdict.lower()
 
 
 @pytest.mark.parametrize("randoms", [3, 19])
@@ -180,13 +194,19 @@ def test_page_and_terminal_say_the_same_of_the_controls(
         randoms=randoms,
     )
     opened = Opened(chromium, write([run]).path)
-    summary = view.read_summary(run)
-    sweep_tables.print_controls(Screen(), summary)
+    result = read(run)
+    assert result.sweep is not None
+    print_result(Screen(), result, run)
     terminal = " ".join(capsys.readouterr().out.split())
     gaps = ("plus-minus", "plus", "minus")
-    random = [c for c in summary["controls_out_of_fold"] if c["kind"] == "random"]
-    bounds = [max(abs(c[gap]["points"]) for c in random) for gap in gaps]
-    table = tables.control_table(summary)
+    random = [c.gaps for c in result.sweep.controls if c.kind == "random"]
+    bounds = [max(abs(found.points) for c in random if (found := c[gap])) for gap in gaps]
+    section = section_of(result, "controls")
+    table = section.table
+    assert table is not None
+    assert [row[0] for row in table.rows[1 : 1 + randoms]] == [f"random {i}" for i in range(randoms)]
+    assert "random 2 random" in terminal
+    assert ("random 3 random" in terminal, "16 more random directions" in terminal) == (False, randoms == 19)
     assert list(table.rows[-1][2:]) == [f"{bound:.1f}" for bound in bounds]
     assert (
         f"|random|, {'largest' if randoms < 19 else '95th percentile'} of {randoms} "
@@ -198,22 +218,29 @@ def test_page_and_terminal_say_the_same_of_the_controls(
         [b for b in bounds for _ in range(4)] if randoms == 19 else []
     )
     assert [m["low"] for m in shaded] == [-m["high"] for m in shaded]
-    said = terminal.partition("the vector's interval and the random directions: ")[2]
-    section = opened.page.locator("section:has(> h2:text-is('Controls'))").inner_text()
-    assert said
-    assert said in section
+    assert section.note
+    assert section.note in terminal
+    assert (
+        section.note
+        in opened.page.locator("section:has(> h2:text-matches('^Effect and controls'))").inner_text()
+    )
     opened.close()
 
 
 def test_the_transfer_matrix_names_every_place_and_its_intervals(opened: Opened, compare: Path) -> None:
     """It named the first half's cell for numbers of which half are of the other one's."""
-    found = view.read_summary(compare)["transfer"]
-    table = comparison.transfer_table(found)
-    assert "layer 14 ±0.2 and layer 14 ±0.3" in table.caption
-    (low, high), value = found["ci"][1][2], found["points"][1][2]
-    shown = f"{value:+.1f} [{low:.1f}, {high:.1f}]".replace("-", "−")
-    assert table.rows[1][3] == shown
-    row, column = found["from"][1], found["to"][2]
+    result = read(compare)
+    assert result.comparison is not None
+    found = result.comparison.transfer
+    assert found is not None
+    section = section_of(result, "transfer")
+    assert "layer 14 ±0.2 and layer 14 ±0.3" in section.title
+    ci, value = found.ci[1][2], found.points[1][2]
+    assert ci is not None
+    assert section.table is not None
+    assert section.table.rows[1][3] == f"{value:+.0f} [{ci[0]:.0f}, {ci[1]:.0f}]".replace("-", "−")
+    shown = f"{value:+.1f} [{ci[0]:.1f}, {ci[1]:.1f}]".replace("-", "−")
+    row, column = found.made_of[1], found.measured_on[2]
     (said,) = [
         m["said"] for m in opened.marks("transfer", "rect") if (m["row"], m["column"]) == (row, column)
     ]
@@ -228,7 +255,7 @@ def test_a_click_on_a_cell_shows_that_cells_answers(opened: Opened, compare: Pat
     opened.page.mouse.click(x, y)
     shown = opened.shown(arm)
     steered, baseline = rows_of(compare, arm), rows_of(compare, "baseline")
-    spoken = {label["role"]: label["name"].replace("_", " ") for label in TOLD["labels"]}
+    spoken = {label.role: label.name.replace("_", " ") for label in RECORD.labels}
     assert len(shown) == 10
     for item, row, beside in zip(shown, steered, baseline, strict=False):
         assert item["id"] == row.scenario
@@ -243,9 +270,10 @@ def test_a_click_on_a_cell_shows_that_cells_answers(opened: Opened, compare: Pat
 
 def test_the_reader_works_by_keyboard_and_filters(opened: Opened, compare: Path) -> None:
     page = opened.page
-    page.locator("summary").first.focus()
+    table = page.locator("details", has=page.locator("button.link[data-arm='pro']")).first
+    table.locator("summary").focus()
     page.keyboard.press("Enter")
-    button = page.locator("button.link[data-arm='pro']").first
+    button = table.locator("button.link[data-arm='pro']").first
     button.focus()
     page.keyboard.press("Enter")
     assert len(opened.shown("pro")) == 10
@@ -285,9 +313,11 @@ def strange(chromium: Any, compare: Path, tmp_path_factory: pytest.TempPathFacto
     )
     config["model"]["name"] = BAD_NAME
     synthetic.write_store(folder / "run", items, arms, config, evidence=BAD_NAME)
-    found = synthetic.base_summary(folder / "run", [(BAD_NAME, "baseline")])
-    found["judge"] = {"name": synthetic.JUDGE, "known_error": BAD_NAME}
-    summaries.write(folder / "run", found)
+    found = synthetic.base_result(folder / "run")
+    with RunStore(folder / "run", writable=False) as store:
+        gap = metrics.gap(store.outcomes(synthetic.JUDGE), BAD_NAME, "baseline")
+    known = JudgeUsed(name=synthetic.JUDGE, known_error=BAD_NAME)
+    results.write(folder / "run", found.model_copy(update={"judge": known, "gaps": {BAD_NAME: gap}}))
     (folder / "run" / "run.yaml").write_text(BAD_NAME, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(answers, "BUDGET", 2 * carried_size(compare) // 3)
@@ -397,10 +427,14 @@ def test_another_group_of_cells_can_be_shown(chromium: Any, compare: Path, tmp_p
     """Several vectors, spans or operations have a grid each, of which one is drawn."""
     folder = tmp_path / "run"
     shutil.copytree(compare, folder)
-    summary = view.read_summary(folder)
-    for cell in summary["cells"]:
-        cell["span"] = BAD_NAME if cell["layer"] == 18 else "last"
-    summaries.write(folder, summary)
+    result = read(folder)
+    assert result.sweep is not None
+    cells = [
+        cell.model_copy(update={"span": BAD_NAME}) if cell.layer == 18 else cell
+        for cell in result.sweep.cells
+    ]
+    sweep = result.sweep.model_copy(update={"cells": tuple(cells)})
+    results.write(folder, result.model_copy(update={"sweep": sweep}))
     opened = Opened(chromium, write([folder]).path)
     for name in ("heat-points", "dose"):
         kind = "symbol" if name == "dose" else "rect"
@@ -455,53 +489,61 @@ def test_the_page_states_judge_error_evidence_and_how_to_repeat_it(compare: Path
 
 def test_items_that_moved_the_wrong_way_are_as_many_as_the_summary_counts(tmp_path: Path) -> None:
     folder = synthetic.suffix_run(tmp_path / "run", n=60)
-    summary = view.read_summary(folder)
+    result = read(folder)
     with RunStore(folder, writable=False) as store:
-        table = tables.item_table(summary, store.outcomes(synthetic.JUDGE))
+        found = sections(result, list(result.arms), outcomes=store.outcomes(synthetic.JUDGE))
+    table = next(one for one in found if one.name == "items").table
     assert table is not None
     listed = {row[0].removeprefix("wrong way, "): int(row[1]) for row in table.rows}
-    counted = {name: gap["wrong_way"] for name, gap in summary["gaps"].items() if gap["wrong_way"]}
+    counted = {name: gap.wrong_way for name, gap in result.gaps.items() if gap.wrong_way}
     assert {k: v for k, v in listed.items() if not k.startswith(("cannot", "never"))} == counted
     with RunStore(folder, writable=False) as store:
         moved = {o.scenario for o in store.outcomes(synthetic.JUDGE) if o.status == "hit"}
     never = next((row for row in table.rows if row[0].startswith("never")), ("", "0"))
     assert int(never[1]) == 60 - len(moved)
     always = next((row for row in table.rows if row[0].startswith("cannot move")), ("", "0"))
-    assert int(always[1]) == next(iter(summary["gaps"].values()))["cannot_move"]
+    assert int(always[1]) == next(iter(result.gaps.values())).cannot_move
 
 
-GAP = {"points_valid": 42.0, "ci_valid": [30.0, 55.0], "first": "pro", "second": "anti"}
+@pytest.fixture(scope="module")
+def suffixes(tmp_path_factory: pytest.TempPathFactory) -> Result:
+    return read(synthetic.suffix_run(tmp_path_factory.mktemp("suffixes") / "run", n=6))
 
 
 @pytest.mark.parametrize(
     ("points", "ci", "said"),
     [
-        (24.0, [10.0, 38.0], "rises by 24.0 points"),
-        (-24.0, [-38.0, -10.0], "falls by 24.0 points"),
-        (4.0, [-10.0, 18.0], "no clear effect"),
+        (24.0, (10.0, 38.0), "rises by 24.0 points"),
+        (-24.0, (-38.0, -10.0), "falls by 24.0 points"),
+        (4.0, (-10.0, 18.0), "no clear effect"),
         (None, None, "no estimate"),
     ],
 )
-def test_the_headline_follows_the_interval(points: float | None, ci: list[float] | None, said: str) -> None:
-    gap = GAP | {"points_all": points, "ci_all": ci}
-    found = words.headline({"gaps": {"pro-anti": gap}, "arms": {}, "task": TOLD})
+def test_the_headline_follows_the_interval(
+    suffixes: Result, points: float | None, ci: tuple[float, float] | None, said: str
+) -> None:
+    gap = replace(
+        suffixes.gaps["pro-anti"], points_all=points, ci_all=ci, points_valid=42.0, ci_valid=(30.0, 55.0)
+    )
+    found = headline(suffixes.model_copy(update={"gaps": {"pro-anti": gap}}))
     assert said in found.sentence
     assert "+42.0 [30.0, 55.0] over valid ones" in found.details[0]
 
 
-def test_a_sweep_without_a_choice_says_which_cell_was_nearest() -> None:
-    found = words.headline(
-        {"gaps": {}, "arms": {}, "task": TOLD, "choice": {"none": "no cell is under the cap"}}
-    )
+def test_a_sweep_without_a_choice_says_which_cell_was_nearest_and_what_speaks_against_its_vector(
+    suffixes: Result, capsys: pytest.CaptureFixture[str]
+) -> None:
+    choice = Choice(cap=CapUsed(nonsense=0.1, drift=None), none="no cell is under the cap")
+    sweep = Sweep(cells=(), halves={}, choice=choice, vector_flags=("layer 3: AUC 0.5",))
+    result = suffixes.model_copy(update={"sweep": sweep})
+    found = headline(result)
     assert found.sentence == "No cell is under the cap."
-
-
-def test_a_flagged_vector_is_said_under_the_headline() -> None:
-    choice = {"none": "no cell is under the cap"}
-    found = words.headline(
-        {"gaps": {}, "arms": {}, "task": TOLD, "choice": choice, "vector_flags": ["layer 3: AUC 0.5"]}
-    )
     assert found.details == ("Vector flagged, layer 3: AUC 0.5.",)
+    print_result(Screen(), result, "here")
+    printed = capsys.readouterr().out
+    assert printed.startswith(
+        "No cell is under the cap. · evidence: planted fixture\nVector flagged, layer 3"
+    )
 
 
 def test_another_judge_is_compared(tmp_path: Path) -> None:
@@ -517,7 +559,9 @@ def test_another_judge_is_compared(tmp_path: Path) -> None:
     both = [(mine, theirs) for (_, mine), theirs in zip(found, given, strict=True) if theirs != "invalid"]
     kappa = cohen_kappa_score(*zip(*both, strict=True))
     run = view.load(folder, budget=10**7)
-    row = run.tables["agreement"].rows[0]
+    table = next(one.table for one in run.sections if one.name == "agreement")
+    assert table is not None
+    row = table.rows[0]
     assert row[:3] == ("other-judge", str(len(both)), str(len(found) - len(both)))
     assert float(row[4]) == pytest.approx(kappa, abs=0.006)
 

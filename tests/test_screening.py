@@ -93,9 +93,11 @@ def test_a_screened_sweep_generates_less_and_chooses_as_well(
     grid = ["--layers", "6-20", "--magnitudes=-0.45,-0.3,-0.2,0.2,0.3,0.45", "--controls", "0"]
     assert run(monkeypatch, "vector-sweep", *grid, "--out", "whole") == 0
     assert run(monkeypatch, "vector-sweep", *grid, "--out", "screened", "--screen", "6") == 0
-    whole, screened = (json.loads(Path(name, "summary.json").read_text()) for name in ("whole", "screened"))
-    low, high = whole["choice"]["plus-minus"]["ci_all"]
-    assert low <= screened["choice"]["plus-minus"]["points_all"] <= high
+    whole, screened = (
+        json.loads(Path(name, "summary.json").read_text())["sweep"] for name in ("whole", "screened")
+    )
+    low, high = whole["choice"]["report"]["gaps"]["plus-minus"]["ci_all"]
+    assert low <= screened["choice"]["report"]["gaps"]["plus-minus"]["points_all"] <= high
     with RunStore(Path("whole"), writable=False) as a, RunStore(Path("screened"), writable=False) as b:
         cells_of = [store.arms() for store in (a, b)]
     assert [sum(name.startswith("L") for name in names) for names in cells_of] == [90, 6]

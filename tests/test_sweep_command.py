@@ -21,6 +21,7 @@ import cli
 from experiments import compare_models, session, vector_source
 from steer.judges.apis import Usage
 from steer.models import load
+from steer.results import read
 from steer.store import RunStore
 from steer.types import SPANS, JudgeItem, Verdict
 from tests.fakes import HashJudge
@@ -97,9 +98,7 @@ def summary_of(folder: Path) -> dict[str, Any]:
     summary = json.loads((folder / "summary.json").read_text())
     for arm in summary["arms"].values():
         del arm["seconds"]
-    for cell in summary["cells"]:
-        del cell["seconds"]
-    for way in summary.get("costs", {}).values():
+    for way in summary.get("comparison", {}).get("costs", {}).values():
         way.pop("seconds_an_answer")
         way.pop("seconds_a_baseline_answer")
     return summary
@@ -133,38 +132,32 @@ def sweep(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_sweep_reports_every_cell_its_controls_and_a_choice(sweep: Path) -> None:
     found = summary_of(sweep)
-    assert {(c["layer"], c["magnitude"]) for c in found["cells"]} == {
+    swept = found["sweep"]
+    assert {(c["layer"], c["magnitude"]) for c in swept["cells"]} == {
         (layer, m) for layer in (1, 2) for m in (-0.6, -0.3, 0.3, 0.6)
     }
-    wanted = {
-        "hit",
-        "n",
-        "rate_all",
-        "rate_all_ci",
-        "points_all",
-        "ci_all",
-        "p_holm",
-        "refusal_valid",
-    }
-    wanted |= {"broken_all", "cut", "fluency", "compression", "distinct3", "drift", "span", "chosen_on"}
-    for cell in found["cells"]:
-        assert wanted <= cell.keys()
-        assert cell["role"] == "selection"
-        assert cell["n"] == SCENARIOS
-    halves = [half for cell in found["cells"] for half in cell["chosen_on"]]
+    for cell in swept["cells"]:
+        arm, gap = found["arms"][cell["arm"]], cell["gap"]
+        assert (arm["kind"], arm["n"]) == ("cell", SCENARIOS)
+        assert {"hit", "rate_all", "rate_all_ci", "refusal_valid", "broken_all", "cut"} <= arm.keys()
+        assert {"fluency", "compression", "distinct3", "drift"} <= arm["measures"].keys()
+        assert (gap["first"], gap["second"]) == (cell["arm"], "baseline")
+        assert {"points_all", "ci_all", "p_holm"} <= gap.keys()
+        assert cell["span"] == "last"
+    halves = [half for cell in swept["cells"] for half in cell["chosen_on"]]
     assert sorted(halves) == ["A", "A", "B", "B"]
-    assert found["choice"]["role"] == "report"
-    kinds = {c["kind"] for c in found["controls_out_of_fold"]}
+    kinds = {c["kind"] for c in swept["controls"]}
     assert kinds == {"random", "label", "concept"}
-    assert found["beyond_random"]["directions"] == 2
-    for name in KINDS | {c["plus"] for c in found["choice"]["folds"]}:
-        assert {"fluency", "drift", "capability", "over_refusal"} <= found["arms"][name].keys()
+    assert swept["beyond_random"]["directions"] == 2
+    for name in KINDS | {c["plus"] for c in swept["choice"]["report"]["folds"]}:
+        assert {"fluency", "drift", "capability", "over_refusal"} <= found["arms"][name]["measures"].keys()
 
 
 def test_what_is_reported_of_the_chosen_vector_is_counted_by_hand(sweep: Path) -> None:
     """Each scenario under the cells that the other half chose, straight from the store's verdicts."""
-    found = summary_of(sweep)
-    folds = {"AB".index(fold["choose_on"]): fold for fold in found["choice"]["folds"]}
+    found = summary_of(sweep)["sweep"]
+    report = found["choice"]["report"]
+    folds = {"AB".index(fold["choose_on"]): fold for fold in report["folds"]}
     with RunStore(sweep, writable=False) as store:
         (judge,) = store.judges()
         status = {(o.arm, o.scenario): o.status for o in store.outcomes(judge)}
@@ -176,7 +169,7 @@ def test_what_is_reported_of_the_chosen_vector_is_counted_by_hand(sweep: Path) -
     }
     assert found["out_of_fold"]["vector +"]["hit"] == counts["plus"]
     points = 100 * (counts["plus"] - counts["minus"]) / SCENARIOS
-    assert found["choice"]["plus-minus"]["points_all"] == pytest.approx(points)
+    assert report["gaps"]["plus-minus"]["points_all"] == pytest.approx(points)
     assert sorted(found["halves"].values()).count(0) == SCENARIOS // 2
 
 
@@ -351,7 +344,9 @@ def test_no_cell_under_the_cap_is_said_with_the_nearest(
     assert run(monkeypatch, *flags("vector-sweep", tmp_path / "run", more=capped)) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "no cell is under the cap (nonsense 0%, drift 1e-06) on half 1: the nearest is L" in shown
-    assert "none" in summary_of(tmp_path / "run")["choice"]
+    choice = summary_of(tmp_path / "run")["sweep"]["choice"]
+    assert choice["none"]
+    assert choice["report"] is None
 
 
 @pytest.fixture(scope="module")
@@ -366,23 +361,24 @@ def compared(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_comparison_holds_all_its_parts(compared: Path) -> None:
-    found = summary_of(compared)
-    together = found["out_of_fold"]
+    assert read(compared).json_values() == json.loads((compared / "summary.json").read_text())
+    whole = summary_of(compared)
+    found, together = whole["comparison"], whole["sweep"]["out_of_fold"]
     assert {"vector +", "vector -", "tuned pro", "random0 +", "labels -"} <= together.keys()
-    square = {(one["suffix"], one["vector"]): one for one in found["tug_square"]}
+    square = {(one["suffix"], one["vector"]): one["arm"] for one in found["square"]}
     assert {suffix for suffix, _ in square} >= {"no suffix", "neutral", "pro", "anti", "anti by builder"}
     # The hash judge finds an effect of a suffix by chance, so a side has a dose to match, or has not.
     columns = {"no vector"}
     for column, defence in (("vector +", "anti"), ("vector -", "pro")):
         columns |= {column, "random"} if found["tug"][f"{defence} defends"]["matched"] else set()
     assert {vector for _, vector in square} == columns
-    assert square["no suffix", "no vector"]["rate_all"] == found["arms"]["baseline"]["rate_all"]
+    assert square["no suffix", "no vector"]["rate_all"] == whole["arms"]["baseline"]["rate_all"]
     assert all(one["n"] == SCENARIOS for one in square.values())
     for defence in ("anti", "pro"):
         entry = found["tug"][f"{defence} defends"]
         assert [point["size"] for point in entry["curve"]] == [0.3, 0.6]
-        assert {"builder_against_user", "break_even"} <= entry.keys()
-        assert ("builder_against_vector" in entry) == (entry["matched"] is not None)
+        assert entry["break_even"] is not None
+        assert entry["builder"].keys() == {"suffix"} | ({"vector"} if entry["matched"] else set())
     for side in found["exchange"].values():
         assert {"suffix", "vector", "vector_half"} <= side["side_effects"]["drift"].keys()
     assert {point["role"] for point in found["frontier"]} == {"selection", "report"}
@@ -405,10 +401,14 @@ def test_runs_given_to_compare_say_what_the_comparison_says(
     capsys.readouterr()
     assert run(monkeypatch, "compare", str(sweep), str(tmp_path / "suffix"), "--json") == 0
     found, whole = json.loads(capsys.readouterr().out), summary_of(compared)
-    assert found["choice"]["folds"] == whole["choice"]["folds"]
-    for name in ("suffix", "vector", "difference"):
-        assert found["side_by_side"][name] == whole["side_by_side"][name]
-    assert found["exchange"]["pro"]["whole"] == whole["exchange"]["pro"]["whole"]
+    folds, expected = (one["sweep"]["choice"]["report"]["folds"] for one in (found, whole))
+    assert folds == expected
+    pooled, direct = found["comparison"], whole["comparison"]
+    for name in ("suffix", "vector"):
+        assert pooled["sides"]["gaps"][name] == direct["sides"]["gaps"][name]
+    differences = [one["sides"]["differences"]["difference"] for one in (pooled, direct)]
+    assert differences[0] == differences[1]
+    assert pooled["exchange"]["pro"]["whole"] == direct["exchange"]["pro"]["whole"]
     assert set(found["arms"]) == set(summary_of(sweep)["arms"])
     assert run(monkeypatch, "compare", str(sweep), str(tmp_path / "suffix")) == 0
     assert "Suffix and vector side by side" in capsys.readouterr().out
@@ -446,7 +446,7 @@ def test_models_leave_a_run_file_each_and_one_page(
 ) -> None:
     for name in ("a", "b"):
         shutil.copytree(compared, tmp_path / name, ignore=shutil.ignore_patterns("run.yaml", "report.html"))
-    found = json.loads((compared / "summary.json").read_text())
+    found = read(compared)
     monkeypatch.setattr(compare_models, "compare", lambda o, _: (found, tmp_path / o.model))
     assert run(monkeypatch, "compare", "--models", "a,b", "--json") == 0
     for name in ("a", "b"):
@@ -473,10 +473,8 @@ def test_models_are_compared_a_row_each(
     assert len(found["models"]) == 2
     for arm in ("baseline", "pro", "anti"):
         (pair,) = found["pairwise"][arm]
-        counts = [row["counts"][arm] for row in found["models"].values()]
-        assert pair["points"] == pytest.approx(
-            100 * (counts[0][0] / counts[0][1] - counts[1][0] / counts[1][1])
-        )
+        first, second = (row["arms"][arm]["hit"] / row["arms"][arm]["n"] for row in found["models"].values())
+        assert pair["points"] == pytest.approx(100 * (first - second))
         assert pair["ci"][0] < pair["points"] < pair["ci"][1]
     assert len(found["verdicts"]) == 3
     assert found["trend"] == {"suffix": None, "vector": None}
@@ -493,15 +491,15 @@ def test_vectors_of_one_behaviour_are_tried_on_the_others(
     out = tmp_path / "run"
     arguments = ["--per-category", "2", "--layers", "14", "--magnitudes=-0.3,0.3", "--controls", "0"]
     assert run(monkeypatch, "compare", "--transfer", *arguments, "--out", str(out), "--json") == 0
-    found = json.loads((out / "summary.json").read_text())["transfer"]
-    assert len(found["from"]) == len(found["to"]) == 6
-    assert found["from"] == found["to"]
+    found = json.loads((out / "summary.json").read_text())["comparison"]["transfer"]
+    assert len(found["made_of"]) == len(found["measured_on"]) == 6
+    assert found["made_of"] == found["measured_on"]
     assert found["places"] == [[14, 0.3], [14, 0.3]]
     with RunStore(out, writable=False) as store:
         (judge,) = store.judges()
         outcomes = store.outcomes(judge)
-    for i, made_of in enumerate(found["from"]):
-        for j, category in enumerate(found["to"]):
+    for i, made_of in enumerate(found["made_of"]):
+        for j, category in enumerate(found["measured_on"]):
             rates = [
                 100 * sum(o.status == "hit" for o in chosen) / len(chosen)
                 for sign in ("+", "-")

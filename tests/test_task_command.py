@@ -35,7 +35,7 @@ def test_a_new_task_runs_as_it_is_and_speaks_its_own_words(
     small = ("--per-category", "2", "--new-tokens", "8", "--out", str(run))
     assert command(monkeypatch, "suffix", "--task", str(mine), "--model", str(model), *small) == 0
     shown = capsys.readouterr().out
-    assert "hedging %, of all" in shown
+    assert "Hedging %, of all" in shown
     assert "never measured for this table of cues" in shown
     summary = json.loads((run / "summary.json").read_text())
     assert summary["config"]["task"] == {"name": "mine", "identity": task.load(mine).record.identity}

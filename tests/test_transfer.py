@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from experiments import transfer
+from experiments.options import VectorChoice
 from experiments.transfer import recipe
-from experiments.vector_source import VectorChoice
 from steer.errors import UserError
 from steer.types import Arm
 from tests.fakes import HashJudge

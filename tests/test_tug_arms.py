@@ -8,8 +8,9 @@ from experiments.choice import Cap, CrossFit, cross_fit, halves, symmetric
 from experiments.choice import MeasuredCell as Measured
 from experiments.comparing import sides
 from experiments.grid import cells
+from experiments.options import VectorChoice
 from experiments.tug_arms import TugPlan, kind_of, plan_tug
-from experiments.vector_source import Control, VectorChoice
+from experiments.vector_source import Control
 from steer.suffixes import DEFAULT, NEUTRAL, SuffixSet
 from steer.types import SPANS
 from tests.outcome_tables import by_half

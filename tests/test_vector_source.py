@@ -12,9 +12,9 @@ import torch
 
 from experiments import vector_source
 from experiments.extract import extract
-from experiments.options import Options
+from experiments.options import Options, VectorChoice
 from experiments.session import Session
-from experiments.vector_source import VectorChoice, controls_for, vector_for
+from experiments.vector_source import controls_for, vector_for
 from steer import models
 from steer.errors import UserError
 from steer.screen import Screen

@@ -1,177 +1,246 @@
-"""Tables of suffix against vector: sides, exchange rate, tug of war, frontier, transfer, costs."""
+"""What a comparison of suffix and vector says: sides, exchange rate, tug of war, frontier, transfer, cost."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
-from steer.show import words
-from steer.show.table import Table
+from steer.results import Result
+from steer.results.comparison import Comparison, Cost, Exchange, FrontierPoint, Sides, Transfer, Tug
+from steer.results.estimates import Reached, TugOfWar
+from steer.show import measured, words
+from steer.show.table import Section, Table
+from steer.show.tables import rate_table
 
 SIDE_NAMES = {
     "suffix": "suffix: pro − anti",
     "suffix_tuned": "suffix, wording chosen out of fold",
-    "suffix_paraphrase_mean_all": "suffix, mean of all wordings",
-    "vector": "vector: plus − minus, out of fold",
-    "difference": "suffix − vector",
-    "difference_tuned": "tuned suffix − vector",
+    "vector": "vector: + against −, out of fold",
     "suffix pro-baseline": "suffix: pro − baseline",
-    "vector plus-baseline": "vector: plus − baseline",
-    "difference_up": "suffix − vector, upwards",
+    "vector plus-baseline": "vector: + against baseline",
     "suffix baseline-anti": "suffix: baseline − anti",
-    "vector baseline-minus": "vector: baseline − minus",
+    "vector baseline-minus": "vector: baseline against −",
+}
+DIFFERENCE_NAMES = {
+    "difference": "suffix − vector",
+    "difference_tuned": "suffix, wording chosen, − vector",
+    "difference_up": "suffix − vector, upwards",
     "difference_down": "suffix − vector, downwards",
 }
-
-
-def side_estimate(found: Mapping[str, Any], over: str) -> tuple[float | None, Sequence[float] | None]:
-    """Points and interval of one side: a gap, a difference of gaps (`over_all`), or a bare estimate."""
-    if f"points_{over}" in found:
-        return found[f"points_{over}"], found[f"ci_{over}"]
-    inner = found.get(f"over_{over}", found)
-    return (None, None) if inner is None or "points" not in inner else (inner["points"], inner["ci"])
-
-
-def side_table(sides: Mapping[str, Any]) -> Table:
-    rows: list[tuple[str, ...]] = []
-    for name, title in SIDE_NAMES.items():
-        found = sides.get(name)
-        if found is None:
-            continue
-        valid = sides.get("suffix_paraphrase_mean_valid") if name.endswith("mean_all") else found
-        cells = [
-            words.with_limits(*side_estimate(one or {}, o)) for one, o in ((found, "all"), (valid, "valid"))
-        ]
-        rows.append((title, *cells, words.p_value(found.get("p_holm", found.get("p")))))
-    columns = ("gap, points, paired", "of all, 95 %", "of valid, 95 %", "p (Holm; differences: own)")
-    return Table(columns, tuple(rows))
-
-
+WORDINGS = "suffix: mean of all wordings"
 TWO_SIDED = (
-    "an interval with two ends stands only where a dose is clearly beyond the suffix and few resamples never "
-    "reach it: where the strongest dose only just reaches it that is rare, and then wrong"
+    "An interval with two ends stands only where a dose is clearly beyond the suffix and few resamples never "
+    "reach it: where the strongest dose only just reaches it that is rare, and then wrong."
 )
 """Of the 95 %: intervals and bounds together hold the truth that often."""
 
 
-def exchange_table(exchange: Mapping[str, Any]) -> Table:
-    """Per suffix, the magnitude that is worth all and half of its effect, and the side effects there."""
-    effects = ("broken_all", "fluency", "drift")
+def side_section(sides: Sides) -> Section:
+    rows = [
+        (title, *words.gap(sides.gaps[name]), words.p_value(sides.gaps[name].p_holm))
+        for name, title in SIDE_NAMES.items()
+        if name in sides.gaps
+    ]
+    means = (words.estimate(sides.wordings_all), words.estimate(sides.wordings_valid))
+    rows.insert(1, (WORDINGS, *means, words.NONE))
+    rows += [
+        (title, *words.difference(sides.differences[name]), words.p_value(sides.differences[name].p))
+        for name, title in DIFFERENCE_NAMES.items()
+        if name in sides.differences
+    ]
+    columns = ("gap in points, paired", "of all", "of valid", "p (Holm; differences: own)")
+    return Section(
+        "sides",
+        "Suffix and vector side by side (report)",
+        "Differences between arms on the same scenarios, in percentage points, with paired 95 % intervals.",
+        Table(columns, tuple(rows)),
+    )
+
+
+def comparison_sections(result: Result, found: Comparison) -> Iterator[Section]:
+    """All but the sides; the parts that the run has."""
+    if found.exchange:
+        yield from exchange_sections(found.exchange)
+    for i, (name, tug) in enumerate(found.tug.items(), start=1):
+        yield tug_section(i, name, tug)
+    if found.together:
+        noun = words.capital(result.task.words.noun)
+        yield Section(
+            "together",
+            "Suffix and vector at once, every arm",
+            table=rate_table({name: result.arms[name] for name in found.together}, noun),
+            part=True,
+        )
+    if found.square:
+        yield square_section(found, result.task.words.noun)
+    if found.frontier:
+        yield frontier_section(found.frontier)
+
+
+def exchange_sections(exchange: Mapping[str, Exchange]) -> Iterator[Section]:
+    """Per suffix the magnitude that does what it does, and half of it; the side effects of either there."""
     rows: list[tuple[str, ...]] = []
+    costs: list[tuple[str, ...]] = []
+    effects = list(dict.fromkeys(name for side in exchange.values() for name in side.side_effects))
     for suffix, side in exchange.items():
-        for share in ("whole", "half"):
-            found = side[share]
-            bound = found["at_least"]
-            rows.append(
-                (
-                    f"{suffix} suffix" if share == "whole" else f"half of {suffix}'s effect",
-                    found["reason"] if found["size"] is None else words.number(found["size"]),
-                    words.open_limits(found["ci"]) if bound is None else f"at least {words.number(bound)}",
-                    "–" if found["never"] is None else f"{100 * found['never']:.1f}",
-                    *(
-                        _beside(side["side_effects"][effect], effect) if share == "whole" else ""
-                        for effect in effects
-                    ),
-                )
-            )
-    caption = "; ".join([TWO_SIDED, *words.uneven_doses(exchange)])
-    columns = ("as strong as", "|magnitude|", "95 %", "never, % of resamples")
-    beside = tuple(f"{SIDE_EFFECTS[effect]}: suffix / vector" for effect in effects)
-    return Table((*columns, *beside), tuple(rows), caption=caption)
-
-
-SIDE_EFFECTS = {
-    "broken_all": "nonsense, %",
-    "refusal_valid": "refusal, %",
-    "fluency": "fluency",
-    "drift": "drift",
-}
-
-
-def _beside(pair: Mapping[str, float | None], effect: str) -> str:
-    say = words.percent if SIDE_EFFECTS[effect].endswith("%") else words.number
-    return f"{say(pair['suffix'])} / {say(pair['vector'])}"
-
-
-def tug_table(tug: Mapping[str, Any]) -> Table:
-    """Each defence against its attack at every dose: how much of the attack's effect is kept."""
-    rows: list[tuple[str, ...]] = []
-    notes = ["matched: does alone what the suffix does, on the half that is not reported"]
-    for name, entry in tug.items():
-        if name == "table":
-            continue
-        level = entry.get("break_even")
-        even = "–" if level is None else words.number(level["size"])
-        matched = entry["matched"]
-        named = [(f"|magnitude| {point['size']:g}", point) for point in entry["curve"]]
-        named += [(f"matched: |magnitude| {words.matched_sizes(matched)}", matched)] if matched else []
-        notes += [f"{name}: {words.stands_in(matched)}"] if matched and words.stands_in(matched) else []
-        for place, point in named:
-            rows.append(
-                (
-                    f"{name}, {place}",
-                    "no estimate" if point["u"] is None else words.number(point["u"]),
-                    words.open_limits(point["ci"])
-                    + (f"; {point['reason']}" if point["ci"] and point["reason"] else ""),
-                    *(_points(point[part]) for part in ("alone", "under_defence", "interaction")),
-                    even,
-                )
-            )
-    columns = ("tug of war", "U: share kept", "95 %", "attack alone", "under defence", "interaction")
-    return Table((*columns, "break-even |magnitude|"), tuple(rows), caption="; ".join(notes))
-
-
-def _points(found: Mapping[str, Any] | None) -> str:
-    return words.NONE if found is None else words.with_limits(found["points"], found["ci"])
-
-
-def arm_rates(rows: Sequence[Mapping[str, Any]]) -> Table:
-    found = tuple(
-        (
-            row["arm"],
-            words.percent(row["rate_all"]),
-            words.limits(row["rate_all_ci"], scale=100),
-            words.percent(row["rate_valid"]),
-            words.percent(row["broken_all"]),
-        )
-        for row in rows
+        for what, reached in ((f"{suffix} suffix", side.whole), (f"half of {suffix}'s effect", side.half)):
+            distance = words.NONE if reached.distance is None else f"{reached.distance:.1f}"
+            rows.append((what, distance, _size(reached), words.percent(reached.never)))
+            costs.append((what, *(_beside(name, side, half=reached is side.half) for name in effects)))
+    columns = ("as strong as", "points to go", "|magnitude| of the vector, 95 %", "never, % of resamples")
+    yield Section(
+        "exchange",
+        "Exchange rate, on layers chosen out of fold (report)",
+        "The smallest magnitude at which the vector's paired effect first reaches the suffix's; where "
+        f"resamples often never reach it there is only a bound. {TWO_SIDED}",
+        Table(columns, tuple(rows)),
+        "\n".join(words.sentence(note) for note in words.uneven_doses(exchange)),
     )
-    columns = ("arm", "conv % of all", "95 %", "conv % of valid", "nonsense %")
-    return Table(columns, found, tuple(row["arm"] for row in rows))
+    titles = ("side effects: suffix / vector there", *(measured.shown(name).title for name in effects))
+    yield Section(
+        "exchange-costs", "What either costs at that effect", table=Table(titles, tuple(costs)), part=True
+    )
 
 
-def frontier_table(frontier: Sequence[Mapping[str, Any]]) -> Table:
-    best = [point for point in frontier if point["undominated"]]
+def _beside(name: str, side: Exchange, *, half: bool) -> str:
+    """A side effect of the suffix, and of the vector at its size."""
+    pair = side.side_effects[name]
+    there = pair.vector_half if half else pair.vector
+    return f"{measured.text(name, pair.suffix)} / {measured.text(name, there)}"
+
+
+def _size(reached: Reached) -> str:
+    """A magnitude with its interval or bound, or why there is none."""
+    size = reached.reason if reached.size is None else words.number(reached.size)
+    if reached.ci is not None:
+        return f"{size} {words.open_limits(reached.ci)}"
+    return size if reached.at_least is None else f"{size} (at least {words.number(reached.at_least)})"
+
+
+def tug_section(i: int, name: str, tug: Tug) -> Section:
+    """How much of the attack's effect a defence lets through, by dose and by who placed the suffix."""
+    named = [(f"vector at {point.size:g}{words.over_cap(point)}", point.pull) for point in tug.curve]
+    if tug.matched is not None:
+        named.append((f"vector, matched: {words.matched_sizes(tug.matched)}", tug.matched.pull))
+    who = {"vector": "by builder: vector, matched", "suffix": "by builder: suffix by user"}
+    named += [(title, tug.builder[key]) for key, title in who.items() if key in tug.builder]
+    rows = tuple(
+        (title, words.kept(pull), *map(words.estimate, (pull.alone, pull.under_defence, pull.interaction)))
+        for title, pull in named
+    )
+    columns = (f"{name} against", "U: effect kept", "alone, points", "under the defence", "interaction")
+    return Section(
+        f"tug-{i}",
+        f"Tug of war: {name}, out of fold (report)",
+        "Suffix and vector at once. U is the share of the attack's own effect that it keeps under the "
+        "defence: 1, the defence takes nothing away; 0, it stops the attack.",
+        Table(columns, rows),
+        "\n".join((*_tug_notes(tug), *_reasons(named))),
+    )
+
+
+def _tug_notes(tug: Tug) -> Iterator[str]:
+    matched = tug.matched
+    if matched is None:
+        yield "Matched: nothing; on a half the suffix has no effect or no dose is under the cap."
+    else:
+        alone = words.points(matched.pull.alone.points) if matched.pull.alone else words.NONE
+        suffix = words.NONE if matched.suffix_points is None else words.points(matched.suffix_points)
+        short = f"; {words.stands_in(matched)}" if words.stands_in(matched) else ""
+        yield (
+            f"Matched on the half that is not reported: alone, the vector does {alone} points, the "
+            f"{matched.suffix} suffix {suffix}{short}."
+        )
+    if tug.break_even is not None:
+        yield f"Break-even |magnitude|, back at the baseline: {_size(tug.break_even)}."
+    yield "U = effect under the defence / alone; no estimate where the interval of the latter includes 0."
+
+
+def _reasons(named: Sequence[tuple[str, TugOfWar]]) -> Iterator[str]:
+    """What is to be said of a U that there is; of one that there is not, the last note does."""
+    for title, pull in named:
+        if pull.u is not None and pull.reason:
+            yield words.sentence(f"{title}: {pull.reason}")
+
+
+def square_section(found: Comparison, noun: str) -> Section:
+    """Every suffix with every vector at matched solo effect, if there was one to match."""
+    square = {(one.suffix, one.vector): one.arm for one in found.square}
+    suffixes, vectors = (list(dict.fromkeys(key[i] for key in square)) for i in (0, 1))
     rows = tuple(
         (
-            p["arm"],
-            p["direction"],
-            SIDE_EFFECTS[p["side_effect"]],
-            f"{p['effect_points']:.1f}",
-            _value(p["value"], p["side_effect"]),
+            suffix,
+            *(
+                words.rate(arm.rate_all, arm.rate_all_ci) if (arm := square.get((suffix, v))) else words.NONE
+                for v in vectors
+            ),
         )
-        for p in best
+        for suffix in suffixes
     )
-    columns = ("undominated arm", "moves", "side effect", "effect, points", "its value")
-    return Table(columns, rows, tuple(p["arm"] for p in best))
+    matched = [tug.matched for tug in found.tug.values() if tug.matched is not None]
+    at = "; ".join(["at matched solo effect", *filter(None, map(words.stands_in, matched))])
+    return Section(
+        "square",
+        f"{words.capital(noun)} %, of all: suffix and vector together, "
+        f"{at if matched else 'no effect to match'} (report)",
+        table=Table(("suffix", *vectors), rows),
+    )
 
 
-def _value(value: float | None, effect: str) -> str:
-    return words.percent(value) if SIDE_EFFECTS[effect].endswith("%") else words.number(value)
-
-
-def transfer_table(transfer: Mapping[str, Any]) -> Table:
+def frontier_section(frontier: Sequence[FrontierPoint]) -> Section:
+    """The arms that no other beats in effect and in one side effect, each side effect a column."""
+    effects = list(dict.fromkeys(point.side_effect for point in frontier))
+    best: dict[tuple[str, str], list[FrontierPoint]] = {}
+    for point in frontier:
+        if point.undominated:
+            best.setdefault((point.arm, point.direction), []).append(point)
+    strongest = sorted(best.values(), key=lambda found: (found[0].direction != "up", -found[0].effect_points))
     rows = tuple(
-        (name, *map(words.with_limits, values, limits))
-        for name, values, limits in zip(transfer["from"], transfer["points"], transfer["ci"], strict=True)
+        (
+            found[0].arm,
+            words.points(found[0].effect_points * (1 if found[0].direction == "up" else -1)),
+            *(
+                next((measured.text(name, p.value) for p in found if p.side_effect == name), "")
+                for name in effects
+            ),
+            found[0].role,
+        )
+        for found in strongest
     )
-    places = " and ".join(words.places(transfer["places"]))
-    caption = f"points of plus − minus with 95 % intervals, out of fold: {places}"
-    return Table(("vector of \\ measured on", *transfer["to"]), rows, caption=caption)
+    columns = ("undominated arm", "points against baseline", *(measured.shown(n).title for n in effects), "")
+    return Section(
+        "frontier",
+        "Frontier: effect against side effect (cells: selection)",
+        "Away from 0 is more effect, right is more damage. Strong points are undominated: no other arm has "
+        "as much effect in that direction at less of the side effect. Diamonds are suffixes.",
+        Table(columns, rows, tuple(found[0].arm for found in strongest)),
+        "A side effect stands where no other arm has as much effect in that direction at less of it.",
+    )
 
 
-def cost_table(costs: Mapping[str, Mapping[str, Any]]) -> Table:
+def transfer_section(transfer: Transfer) -> Section:
+    """Rows: the behaviour a vector was made of; columns: the behaviour it was measured on."""
+    places = " and ".join(words.places(transfer.places))
+    count = dict(zip(transfer.measured_on, transfer.n, strict=True))
+    every = list(dict.fromkeys([*transfer.measured_on, *transfer.made_of]))
+    letter = {name: chr(ord("a") + i) for i, name in enumerate(every)}
+    rows = tuple(
+        (f"of {letter[name]}", *map(words.whole_points, values, limits))
+        for name, values, limits in zip(transfer.made_of, transfer.points, transfer.ci, strict=True)
+    )
+    return Section(
+        "transfer",
+        f"Transfer: points of + against −, {places}, out of fold (report)",
+        "A vector built from one behaviour alone, measured on every other; the diagonal is its own "
+        "behaviour, on scenarios it was not made from. With 95 % intervals.",
+        Table(("vector", *(f"on {letter[name]}" for name in transfer.measured_on)), rows),
+        "; ".join(f"{at}: {name}, n = {count.get(name, 0)}" for name, at in letter.items()) + ".",
+    )
+
+
+def cost_section(costs: Mapping[str, Cost]) -> Section:
     """What each way of steering costs, a way a column."""
-    keys = list(dict.fromkeys(key for cost in costs.values() for key in cost))
-    rows = tuple((k.replace("_", " "), *(words.number(cost.get(k)) for cost in costs.values())) for k in keys)
-    return Table(("", *costs), rows)
+    rows = tuple(
+        (one.replace("_", " "), *(words.number(getattr(cost, one)) for cost in costs.values()))
+        for one in Cost.model_fields
+    )
+    return Section("costs", "What it costs", table=Table(("", *costs), rows))

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from steer.atomic import filled
 from steer.errors import understood
+from steer.results import read
 from steer.screen import plain
 from steer.show.figures import figures_of
 from steer.show.figures.look import LIGHT, config
 from steer.show.markdown import markdown
-from steer.show.view import read_summary
 
 SCALE = 2
 """Pixels of a PNG a pixel of its figure."""
@@ -23,11 +23,11 @@ def write_figures(folder: Path, out: Path) -> list[Path]:
     """
     import vl_convert
 
-    summary = read_summary(folder)
+    result = read(folder)
     names: list[str] = []
     with filled(out) as draft, understood(f"the run in {str(folder)!r}"):
-        for name, figure in figures_of(summary).items():
-            made = figure.alone(plain(summary["evidence"]))
+        for name, figure in figures_of(result).items():
+            made = figure.alone(plain(result.evidence))
             svg = vl_convert.vegalite_to_svg(made, config=config(LIGHT))
             files = {
                 f"{name}.svg": svg.encode(),

@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from steer.screen import plain
-from steer.show import view
+from steer.show import view, words
+from steer.show.sections import Section
 from steer.show.table import Table
 from steer.summary import about_real_models
 
-TITLES = {
-    "arms": "Arms",
-    "side_by_side": "Suffix and vector side by side",
-    "gaps": "Gaps",
-    "controls": "Controls",
-    "exchange": "Exchange rate",
-    "tug": "Tug of war",
-    "tug_arms": "Suffix and vector together",
-    "spillover": "Narrow and broad",
-    "defence": "The trained vector under a defence",
-    "versus": "Adapter against vector",
-    "coherence": "How each arm was made, and its coherence",
-    "energy": "Energy of the components",
-    "frontier": "Undominated arms",
-    "transfer": "Transfer",
-    "costs": "Costs",
-    "categories": "By category",
-    "items": "Scenarios that moved the wrong way, or could not move",
-    "agreement": "Agreement between judges",
-    "cells": "Cells (selection)",
-}
+ELSEWHERE = frozenset({"heat", "dose", "dials", "all-arms", "config"})
+"""Sections that figures, the run's folder or another section hold."""
 
 
 def markdown(folder: Path) -> str:
@@ -44,14 +27,22 @@ def markdown(folder: Path) -> str:
     if run.evidence:
         bearing = about_real_models(run.evidence)
         lines += [
-            f"**Evidence: {_inert(run.evidence)}.**{f' {bearing.capitalize()}.' if bearing else ''}",
+            f"**Evidence: {_inert(run.evidence)}.**{f' {words.sentence(bearing)}' if bearing else ''}",
             "",
         ]
-    for name, title in TITLES.items():
-        if name in run.tables:
-            lines += [f"## {title}", "", *table_lines(run.tables[name]), ""]
+    for section in run.sections:
+        if section.name not in ELSEWHERE:
+            lines += section_lines(section)
     lines += [f"Repeat: <code>{_inert(run.repeat)}</code>", ""]
     return "\n".join(lines)
+
+
+def section_lines(section: Section) -> Iterator[str]:
+    yield from (f"{'###' if section.part else '##'} {_inert(section.title)}", "")
+    if section.table is not None:
+        yield from (*table_lines(section.table), "")
+    for line in section.note.splitlines():
+        yield from (_inert(line), "")
 
 
 def table_lines(table: Table) -> list[str]:

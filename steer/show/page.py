@@ -18,14 +18,31 @@ from steer.atomic import write_atomically
 from steer.errors import UserError, understood
 from steer.finite import finite
 from steer.show import answers
-from steer.show.emergent import models_table
+from steer.show.emergent import models_section
 from steer.show.figures import Figure, figures_of, models
 from steer.show.figures.bundle import bundle
 from steer.show.figures.look import DARK, LIGHT, config, styles
+from steer.show.table import Section
 from steer.show.view import Run, load
 from steer.summary import about_real_models
 
 HERE = Path(__file__).parent
+
+
+FIGURES = {"cells": ("heat",), "dials": ("dial",)}
+"""Figures of a section that are not called by its name; NAME-1 belongs to NAME too."""
+
+ELSEWHERE = frozenset({"heat"})
+"""Sections that a figure shows better."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A section on the page with its figures, by their names, and the parts that fold under it."""
+
+    section: Section
+    figures: Sequence[str]
+    parts: list[Room]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +75,25 @@ def write(
     return Report(path, len(html), tuple(run.answers.note for run in runs))
 
 
+def rooms(sections: Sequence[Section], figures: Sequence[str]) -> list[Room]:
+    """The sections that a page shows, parts under the section that they are of.
+
+    figures: by the names of the run's, RUN/NAME.
+    """
+    found: list[Room] = []
+    for section in sections:
+        if section.name in ELSEWHERE:
+            continue
+        own = FIGURES.get(section.name, (section.name,))
+        names = [name.split("/", 1)[1] for name in figures]
+        shown = [name for name in names if any(name == one or name.startswith(f"{one}-") for one in own)]
+        if section.part and found:
+            found[-1].parts.append(Room(section, shown, []))
+        elif section.table is not None or section.note or shown:
+            found.append(Room(section, shown, []))
+    return found
+
+
 def render(runs: Sequence[Run]) -> str:
     """The page as a string."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -74,11 +110,11 @@ def render(runs: Sequence[Run]) -> str:
         *((HERE / name).read_text(encoding="utf-8") for name in ("figures.js", "reader.js")),
     ]
     hashes = " ".join(f"'sha256-{_sha256(script)}'" for script in scripts)
-    spills = [(r.data["model"], r.evidence, s) for r in runs if (s := r.summary.get("spillover"))]
+    spills = [(r.data["model"], r.evidence, e.spillover) for r in runs if (e := r.result.emergent)]
     by_model = models([(model, spillover) for model, _, spillover in spills])
     drawn: dict[str, Figure] = {}
     for at, run in enumerate(runs):
-        drawn |= {f"{at}/{name}": one for name, one in figures_of(run.summary).items()}
+        drawn |= {f"{at}/{name}": one for name, one in figures_of(run.result).items()}
     drawn |= {"0/models": by_model} if by_model else {}
     specifications = {name: one.embedded() for name, one in drawn.items()}
     looks = {
@@ -92,7 +128,10 @@ def render(runs: Sequence[Run]) -> str:
         evidence=evidence,
         about_real_models=about_real_models(evidence),
         figures=drawn,
-        by_model=models_table(spills),
+        by_model=models_section(spills),
+        rooms=[
+            rooms(run.sections, [n for n in drawn if n.startswith(f"{at}/")]) for at, run in enumerate(runs)
+        ],
         policy=f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'",
         style=Markup(styles() + (HERE / "style.css").read_text(encoding="utf-8")),
         scripts=[Markup(script) for script in scripts],

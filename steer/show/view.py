@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from steer.atomic import refuse_other_than_file
-from steer.errors import UserError
-from steer.show import answers, emergent, losses, tables, words
+from steer.results import Result, read
+from steer.show import answers, words
+from steer.show.arms import chosen_arms, main_arms
 from steer.show.figures.arms import times
-from steer.show.table import Table
-from steer.show.words import Headline
+from steer.show.headline import Headline, headline
+from steer.show.sections import Section, sections
 from steer.store import RunStore
-from steer.texts import read_json, read_text
+from steer.task import Words
+from steer.texts import read_text
 from steer.types import STATUSES, Outcome
 
 MARKS = {"baseline": "base", "suffix": "suffix", "cell": "vector", "both": "both", "adapter": "both"}
@@ -24,118 +26,105 @@ MARKS = {"baseline": "base", "suffix": "suffix", "cell": "vector", "both": "both
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run as the template sees it; `summary` goes to the figures, `data` to the page's reader as JSON."""
+    """One run as the template sees it; `result` goes to the figures, `data` to the page's reader as JSON."""
 
     title: str
     folder: str
     headline: Headline
     marks: frozenset[str]
     evidence: str
-    words: Mapping[str, str]
+    words: Words
     facts: tuple[tuple[str, str], ...]
     judge: str
     known_error: str
-    tables: dict[str, Table]
-    notes: dict[str, str]
+    sections: tuple[Section, ...]
     suffixes: tuple[tuple[str, str], ...]
     repeat: str
     run_file: str
-    summary: Mapping[str, Any]
+    result: Result
     data: dict[str, Any]
     answers: answers.Answers
 
 
-def read_summary(folder: Path) -> dict[str, Any]:
-    """The run's `summary.json`; UserError where there is none or it cannot be read."""
-    path = folder / "summary.json"
-    if refuse_other_than_file(path) is None:
-        raise UserError(
-            f"no summary.json in {str(folder)!r}: give the folder of a finished run, or repeat its command"
-        )
-    found = read_json(path, received=True)
-    if not isinstance(found, dict):
-        raise UserError(f"{str(path)!r} is damaged: repeat the run's command to write it again")
-    return cast("dict[str, Any]", found)
-
-
 def load(folder: Path, *, budget: int, tick: answers.Tick = answers.unheard) -> Run:
     """Read a run; its answers fill at most `budget` characters of the page. tick: see `answers.collect`."""
-    summary = read_summary(folder)
-    judge = summary["judge"]["name"]
+    result = read(folder)
+    judge = result.judge.name
     with RunStore(folder, writable=False) as store:
         outcomes = store.outcomes(judge)
         scenarios = store.scenarios()
-        names = [name for name in store.arms() if name in summary["arms"]]
-        kinds = {name: words.kind_of(summary, name) for name in names}
-        main = words.main_arms(summary, names)
+        names = [name for name in store.arms() if name in result.arms]
+        main = main_arms(result, names)
         carried = answers.collect(store, judge, names, main, budget=budget, tick=tick)
         judges = _other_judges(store, judge)
         contents = store.arm_contents()
-    chosen: list[str] = summary.get("choice", {}).get("chosen_arms", [])
-    config = summary["config"]
+    # what carries both has a table of its own in a comparison
+    alone = [name for name in main if result.comparison is None or result.arms[name].kind != "both"]
+    settings = {name: contents.get(result.arms[name].arm) for name in names}
+    model = result.config["model"]["name"]
+    command = str(result.config.get("command", ""))
     order = {s.id: i for i, s in enumerate(scenarios)}
-    pieces = {piece.arm: i for i, piece in enumerate(carried.pieces)}
-    statuses = _statuses(outcomes, order)
-    rows = {name: sum(1 for _ in statuses[name]) for name in names}
-    arms = [
-        {
-            "name": name,
-            "kind": kinds[name],
-            "n": summary["arms"][name]["n"],
-            "percent": times(100, summary["arms"][name]["rate_all"]),
-            "temperature": summary["arms"][name].get("temperature"),
-            "chosen": name in chosen,
-            "settings": words.settings(contents.get(words.base_name(summary, name))),
-            "statuses": statuses[name],
-            "piece": pieces.get(name),
-            "shown": carried.pieces[pieces[name]].rows if name in pieces else 0,
-            "rows": rows[name],
-        }
-        for name in names
-    ]
-    model = config["model"]["name"]
-    command = str(config.get("command", ""))
     data = {
         "model": model,
-        "arms": arms,
+        "arms": _arms(result, names, carried, _statuses(outcomes, order), settings),
         "scenarios": [[s.id, s.category, s.system, s.user] for s in scenarios],
         "statuses": list(STATUSES),
-        "words": words.spoken(summary),
-        "labels": {one["role"]: one["name"] for one in reversed(summary["task"]["labels"])},
+        "words": result.task.words.model_dump(),
+        "labels": {one.role: one.name for one in reversed(result.task.labels)},
     }
     return Run(
         title=f"{model} · {command}" if command else model,
         folder=str(folder),
-        headline=_headline(summary),
-        marks=frozenset(MARKS.get(kinds[name], "") for name in main),
-        evidence=summary["evidence"],
-        words=words.spoken(summary),
-        facts=_facts(summary, len(scenarios)),
+        headline=headline(result),
+        marks=frozenset(MARKS.get(result.arms[name].kind, "") for name in main),
+        evidence=result.evidence,
+        words=result.task.words,
+        facts=_facts(result, len(scenarios)),
         judge=judge,
-        known_error=summary["judge"]["known_error"] or "",
-        tables=tables.all_tables(summary, names, main, outcomes, judges),
-        notes=_notes(summary),
+        known_error=result.judge.known_error or "",
+        sections=tuple(sections(result, alone, every=names, outcomes=outcomes, judges=judges)),
         suffixes=tuple(
             (name, content["suffix"])
-            for name in names
-            if kinds[name] == "suffix"
-            and (content := contents.get(words.base_name(summary, name)))
+            for name, content in settings.items()
+            if result.arms[name].kind == "suffix"
+            and content
             and content["suffix"]
             and not content["system_suffix"]
         ),
         repeat=f"python cli.py {command} --config {shlex.quote(str(folder / 'run.yaml'))}",
         run_file=_text(folder / "run.yaml"),
-        summary=summary,
+        result=result,
         data=data,
         answers=carried,
     )
 
 
-def _headline(summary: Mapping[str, Any]) -> Headline:
-    """What the run found, and before all that it rests on, what it lost."""
-    found = emergent.headline(summary) if "spillover" in summary else words.headline(summary)
-    lost = (losses.unlabelled(summary), losses.lost_measures(summary))
-    return replace(found, details=(*(f"{s[:1].upper()}{s[1:]}." for s in lost if s), *found.details))
+def _arms(
+    result: Result,
+    names: Sequence[str],
+    carried: answers.Answers,
+    statuses: Mapping[str, list[list[int]]],
+    settings: Mapping[str, Any],
+) -> list[dict[str, Any]]:
+    """The arms as the page's reader takes them."""
+    pieces = {piece.arm: i for i, piece in enumerate(carried.pieces)}
+    chosen = chosen_arms(result)
+    return [
+        {
+            "name": name,
+            "kind": arm.kind,
+            "n": arm.n,
+            "percent": times(100, arm.rate_all),
+            "temperature": arm.temperature,
+            "chosen": name in chosen,
+            "settings": words.settings(settings[name]),
+            "statuses": statuses[name],
+            "piece": pieces.get(name),
+            "shown": carried.pieces[pieces[name]].rows if name in pieces else 0,
+            "rows": len(statuses[name]),
+        }
+        for name, arm in ((name, result.arms[name]) for name in names)
+    ]
 
 
 def _text(path: Path) -> str:
@@ -151,47 +140,17 @@ def _statuses(outcomes: Sequence[Outcome], order: Mapping[str, int]) -> dict[str
     return found
 
 
-def _facts(summary: Mapping[str, Any], n: int) -> tuple[tuple[str, str], ...]:
-    config = summary["config"]
-    sampling = config.get("sampling", {})
+def _facts(result: Result, n: int) -> tuple[tuple[str, str], ...]:
+    sampling = result.config.get("sampling", {})
     temperatures = ", ".join("greedy" if t == 0 else f"T = {t:g}" for t in sampling.get("temperatures", []))
     samples = sampling.get("samples", 1)
     facts = [
-        ("Model", f"{config['model']['name']} ({config['model']['dtype']})"),
-        ("Scenarios", f"{n} in {len(summary['categories'])} categories"),
-        ("Arms", str(len(summary["arms"]))),
+        ("Model", f"{result.config['model']['name']} ({result.config['model']['dtype']})"),
+        ("Scenarios", f"{n} in {len(result.categories)} categories"),
+        ("Arms", str(len(result.arms))),
         ("Sampling", temperatures + (f", {samples} samples" if samples > 1 else "")),
     ]
     return tuple((name, value) for name, value in facts if value)
-
-
-def _notes(summary: Mapping[str, Any]) -> dict[str, str]:
-    """The sentence that stands over a section."""
-    notes: dict[str, str] = {}
-    choice = summary.get("choice")
-    if choice and "folds" in choice:
-        folds = "; ".join(
-            f"chosen on half {f['choose_on']}: layer {f['layer']} at ±{f['magnitude']:g}, "
-            f"reported on half {f['report_on']}"
-            for f in choice["folds"]
-        )
-        cap = choice.get("cap") or {}
-        capped = " and ".join(
-            f"nonsense at most {100 * v:g} %" if k == "nonsense" else f"{k} at most {v:g}"
-            for k, v in cap.items()
-            if v is not None
-        )
-        notes["choice"] = f"{folds[:1].upper()}{folds[1:]}." + (
-            f" Cells allowed: {capped}." if capped else ""
-        )
-    elif choice and "none" in choice:
-        notes["choice"] = choice["none"]
-    found = summary.get("beyond_random")
-    if found and found["directions"]:
-        notes["controls"] = f"The vector's interval and the random directions: {words.beyond(found)}."
-    if "notes" in summary:
-        notes["emergent"] = "\n".join(summary["notes"])
-    return notes
 
 
 def _other_judges(store: RunStore, judge: str) -> dict[str, dict[tuple[str, str], int]]:

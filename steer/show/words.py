@@ -1,12 +1,20 @@
-"""Numbers and results in words: what a summary says, for the page, the figures and the Markdown tables."""
+"""Numbers and results in words: the one place that says how a number is written, for every reader of a run.
+
+A minus sign is "−", an interval "[−3.1, 20.4]", what has no value "–".
+"""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+from steer.gaps import Gap
+from steer.propensity import Nats, Shift, Steerability
+from steer.results.comparison import Exchange, TugMatched, TugPoint
+from steer.results.estimates import Dose, Estimate, GapDifference, TugOfWar
+from steer.results.sweep import BeyondRandom
 
 NONE = "–"
 NO_ESTIMATE = "no estimate"
@@ -39,8 +47,25 @@ def open_limits(ci: Sequence[float | None] | None) -> str:
     return f"[{low}, {high}]"
 
 
+def rate(value: float | None, ci: Sequence[float] | None) -> str:
+    """A share in percent with its interval: 50.0 [31.4, 68.6]."""
+    return percent(value) if value is None or ci is None else f"{percent(value)} {limits(ci, scale=100)}"
+
+
+def fixed(value: float | None, digits: int = 2) -> str:
+    """To so many digits after the point; never a minus before 0."""
+    return NONE if value is None else f"{value:z.{digits}f}".replace("-", "−")
+
+
 def with_limits(value: float | None, ci: Sequence[float] | None) -> str:
     return NO_ESTIMATE if value is None else f"{points(value)} {limits(ci)}"
+
+
+def whole_points(value: float | None, ci: Sequence[float] | None) -> str:
+    """Where many stand side by side: +12 [3, 21]."""
+    if value is None or ci is None:
+        return NONE
+    return f"{value:+.0f} [{ci[0]:.0f}, {ci[1]:.0f}]".replace("-", "−")
 
 
 def p_value(p: float | None) -> str:
@@ -61,119 +86,48 @@ def signed(magnitude: float) -> str:
     return f"{magnitude:+g}".replace("-", "−")
 
 
-def spoken(summary: Mapping[str, Any]) -> Mapping[str, str]:
-    """How the run's task speaks of hits: noun, verb, adjective (`steer.task.Words`)."""
-    return summary["task"]["words"]
+def estimate(found: Estimate | None) -> str:
+    return NO_ESTIMATE if found is None else with_limits(found.points, found.ci)
+
+
+def gap(found: Gap) -> tuple[str, str]:
+    """Of all answers, and of valid ones."""
+    return with_limits(found.points_all, found.ci_all), with_limits(found.points_valid, found.ci_valid)
+
+
+def difference(found: GapDifference) -> tuple[str, str]:
+    """Of all answers, and of valid ones."""
+    return estimate(found.over_all), estimate(found.over_valid)
+
+
+def nats(found: Nats | Shift | Steerability) -> str:
+    """A propensity, or a slope of it, with its interval."""
+    value = found.slope if isinstance(found, Steerability) else found.nats
+    if value is None or found.ci is None:
+        return NO_ESTIMATE
+    low, high = found.ci
+    return f"{value:+.2f} [{low:.2f}, {high:.2f}]".replace("-", "−")
+
+
+def kept(pull: TugOfWar) -> str:
+    """U with its interval."""
+    if pull.u is None:
+        return NO_ESTIMATE
+    return fixed(pull.u) + ("" if pull.ci is None else f" {open_limits(pull.ci)}")
 
 
 def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-@dataclass(frozen=True, slots=True)
-class Headline:
-    """The result in one sentence, its interval beside it, and what both rest on in the sentences under it."""
-
-    sentence: str
-    details: tuple[str, ...]
-    aside: str = ""
+def sentence(text: str) -> str:
+    """With a capital and a full stop."""
+    return f"{capital(text).rstrip('.')}."
 
 
-def headline(summary: Mapping[str, Any]) -> Headline:
-    """What the run found, by the kind of run, and what speaks against its vector."""
-    found = _finding(summary)
-    flags = (f"Vector flagged, {line}." for line in summary.get("vector_flags", ()))
-    return replace(found, details=(*found.details, *flags))
-
-
-def _finding(summary: Mapping[str, Any]) -> Headline:
-    gaps: Mapping[str, Mapping[str, Any]] = summary["gaps"]
-    noun = spoken(summary)["noun"]
-    if "verdict" in summary:
-        sides = summary.get("side_by_side", {})
-        named = [(f"{name} gap", sides[name]) for name in ("suffix", "vector") if name in sides]
-        verdict, _, figures = re.sub(r"(?<!\w)-(?=\d)", "−", summary["verdict"]).partition(" (")
-        sentence = f"{capital(verdict).rstrip('.')}."
-        halves = ("The vector's gap is out of fold: chosen on one half, measured on the other.",)
-        details = (*(both_denominators(n, g) for n, g in named), *halves)
-        return Headline(sentence, details, f"{figures[:1].upper()}{figures[1:].removesuffix(')')}")
-    choice = summary.get("choice")
-    if choice is not None:
-        if "none" in choice:
-            return Headline(f"{choice['none'][:1].upper()}{choice['none'][1:].rstrip('.')}.", ())
-        gap = choice["plus-minus"]
-        halves = "Layer and magnitude were chosen on one half of the scenarios and measured on the other."
-        split = [
-            f"{verb} the vector, against baseline: {with_interval(over_baseline(choice[side]))}."
-            for side, verb in (("plus", "Adding"), ("minus", "Subtracting"))
-            if side in choice
-        ]
-        sentence = moves(gap, "Steering by vector, from subtracting to adding it", noun)
-        return Headline(sentence, (both_denominators("vector gap", gap), *split, halves), interval_of(gap))
-    if "pro-anti" in gaps:
-        split = [
-            f"{name}: {with_interval(gaps[key])}."
-            for key, name in (
-                ("pro-baseline", "Pro suffix over baseline"),
-                ("baseline-anti", "Baseline over anti suffix"),
-            )
-            if key in gaps
-        ]
-        gap = gaps["pro-anti"]
-        sentence = moves(gap, "Steering by suffix, from anti to pro", noun)
-        return Headline(sentence, (both_denominators("suffix gap", gap), *split), interval_of(gap))
-    if gaps:
-        name, gap = next(iter(gaps.items()))
-        return Headline(
-            moves(gap, f"From {gap['second']} to {gap['first']}", noun),
-            (both_denominators(f"{name} gap", gap),),
-            interval_of(gap),
-        )
-    arms: Mapping[str, Mapping[str, Any]] = summary["arms"]
-    name, arm = next(iter(arms.items()))
-    return Headline(
-        f"{percent(arm['rate_all'])} % of the answers under {name} {spoken(summary)['verb']} "
-        f"{limits(arm['rate_all_ci'], scale=100)}.",
-        (),
-    )
-
-
-def moves(gap: Mapping[str, Any], subject: str, noun: str) -> str:
-    """One sentence on a gap that says "no clear" wherever the interval includes 0."""
-    value, ci = gap["points_all"], gap["ci_all"]
-    if value is None or ci is None:
-        return f"{subject}: no estimate of how far {noun} moves."
-    if ci[0] <= 0 <= ci[1]:
-        return f"{subject}, no clear effect on {noun}: {points(value)} points, the interval includes 0."
-    verb = "rises" if value > 0 else "falls"
-    return f"{subject}, {noun} {verb} by {abs(value):.1f} points."
-
-
-def interval_of(gap: Mapping[str, Any]) -> str:
-    """The interval of a gap over all answers, as a phrase."""
-    ci = gap["ci_all"]
-    return "" if ci is None else f"95 % interval {points(ci[0])} to {points(ci[1])} points, of all answers"
-
-
-def over_baseline(gap: Mapping[str, Any]) -> dict[str, Any]:
-    """A gap with the baseline, read as arm minus baseline whichever way round it was taken."""
-    value, ci = gap["points_all"], gap["ci_all"]
-    if not str(gap.get("first", "")).startswith("baseline"):
-        return {"points_all": value, "ci_all": ci}
-    return {"points_all": None if value is None else -value, "ci_all": ci and [-ci[1], -ci[0]]}
-
-
-def with_interval(gap: Mapping[str, Any]) -> str:
-    value = gap["points_all"]
-    return NO_ESTIMATE if value is None else f"{points(value)} points {limits(gap['ci_all'])}"
-
-
-def both_denominators(name: str, gap: Mapping[str, Any]) -> str:
-    """A gap over all answers and over valid ones: where they differ, the invalid answers decide it."""
-    over_all = f"{name[:1].upper()}{name[1:]}: {with_interval(gap)} over all answers"
-    if "points_valid" not in gap:
-        return f"{over_all}."
-    return f"{over_all}, {with_limits(gap['points_valid'], gap['ci_valid'])} over valid ones."
+def minus(text: str) -> str:
+    """A text whose numbers have the minus sign of all others."""
+    return re.sub(r"(?<!\w)-(?=\d)", "−", text)
 
 
 GAPS = {
@@ -187,52 +141,54 @@ ENOUGH = 19
 """Random directions from which on their 95th percentile is one of them (the largest of 19)."""
 
 
-def beyond(found: Mapping[str, Any]) -> str:
+def beyond(found: BeyondRandom, *, in_nats: bool = False) -> str:
     """Per gap, whether the vector's whole interval lies beyond the random directions' 95th percentile."""
-    n = found["directions"]
+    n, bounds = found.directions, found.shifts if in_nats else found.gaps
     if n < ENOUGH:
         return f"{n} directions: too few for a percentile ({ENOUGH} or more, --controls {ENOUGH})"
     said = {True: "beyond", False: "not beyond", None: "no estimate against"}
-    verdicts = ", ".join(f"{title} {said[found[gap]['beyond']]}" for gap, title in GAPS.items())
+    verdicts = ", ".join(f"{title} {said[bounds[gap].beyond]}" for gap, title in GAPS.items())
     return f"{verdicts} their 95th percentile"
 
 
-def random_bounds(found: Mapping[str, Any]) -> tuple[str, list[float | None]]:
+def random_bounds(found: BeyondRandom, *, in_nats: bool = False) -> tuple[str, list[float | None]]:
     """Title and values, a gap each: the random directions' 95th percentile, or the largest of too few."""
-    n = found["directions"]
-    title, key = ("95th percentile", "abs_points_95") if n >= ENOUGH else ("largest", "abs_points_max")
-    return f"|random|, {title} of {n}", [found[gap][key] for gap in GAPS]
+    n, bounds = found.directions, found.shifts if in_nats else found.gaps
+    some = [bounds[gap] for gap in GAPS]
+    if n >= ENOUGH:
+        return f"|random|, 95th percentile of {n}", [one.percentile_95 for one in some]
+    return f"|random|, largest of {n}", [one.largest for one in some]
 
 
-def places(cells: Sequence[Sequence[Any]]) -> list[str]:
+def places(cells: Sequence[tuple[int, float]]) -> list[str]:
     """Cells [layer, |magnitude|], each once: layer 14 ±0.3."""
     return list(dict.fromkeys(f"layer {layer} ±{magnitude:g}" for layer, magnitude in cells))
 
 
-def matched_sizes(matched: Mapping[str, Any]) -> str:
+def matched_sizes(matched: TugMatched) -> str:
     """The matched |magnitude|, or those of either half where they differ."""
-    return " and ".join(f"{size:g}" for size in dict.fromkeys(matched["sizes"]))
+    return " and ".join(f"{size:g}" for size in dict.fromkeys(matched.dose.sizes))
 
 
-def stands_in(matched: Mapping[str, Any]) -> str:
+def stands_in(matched: TugMatched) -> str:
     """What to say of a match where no dose is as strong as the suffix, so that the largest stands in."""
-    short = [half for half, reached in zip("AB", matched["reached"], strict=True) if not reached]
+    short = [half for half, reached in zip("AB", matched.dose.reached, strict=True) if not reached]
     where = "" if len(short) == 2 else f" on half {' '.join(short)}"
-    said = f"no dose is as strong as the {matched['suffix']} suffix{where}: the largest stands in"
+    said = f"no dose is as strong as the {matched.suffix} suffix{where}: the largest stands in"
     return said if short else ""
 
 
-def over_cap(dose: Mapping[str, Any]) -> str:
+def over_cap(dose: Dose | TugPoint) -> str:
     """Where a dose does not count: over the cap on the half that chose it, for the other's scenarios."""
-    short = [half for half, able in zip("BA", dose["coherent"], strict=True) if not able]
+    short = [half for half, able in zip("BA", dose.coherent, strict=True) if not able]
     return "" if not short else ", over the cap" + (f" on half {short[0]}" if len(short) == 1 else "")
 
 
-def uneven_doses(exchange: Mapping[str, Any]) -> list[str]:
+def uneven_doses(exchange: Mapping[str, Exchange]) -> list[str]:
     """The doses that count for one half's scenarios only, side by side."""
     found: list[str] = []
     for suffix, side in exchange.items():
-        uneven = [f"{d['size']:g}{over_cap(d)}" for d in side["doses"] if len(set(d["coherent"])) == 2]
+        uneven = [f"{d.size:g}{over_cap(d)}" for d in side.doses if len(set(d.coherent)) == 2]
         if uneven:
             where = "not on the other half's curve, which stays level past its last dose"
             found.append(f"{suffix}: {'; '.join(uneven)}: {where}")
@@ -257,29 +213,3 @@ def settings(content: Mapping[str, Any] | None) -> str:
     if content["adapter"]:
         parts.append(f"adapter {content['adapter']}")
     return "; ".join(parts) or "nothing added"
-
-
-def base_name(summary: Mapping[str, Any], arm: str) -> str:
-    """The arm's own name: rows at several temperatures stand under one name each."""
-    return str(summary["arms"].get(arm, {}).get("arm") or arm)
-
-
-def is_variant(arm: str) -> bool:
-    """Whether a suffix arm is another wording or placing of one that stands beside it."""
-    return "paraphrase" in arm or " by builder" in arm
-
-
-def kind_of(summary: Mapping[str, Any], arm: str) -> str:
-    """The arm's kind; a run that tells no kinds has a baseline and suffixes alone."""
-    base = base_name(summary, arm)
-    kinds: Mapping[str, str] | None = summary.get("arm_kinds")
-    if kinds is None:
-        return "baseline" if base == "baseline" else "suffix"
-    return kinds.get(arm) or kinds.get(base) or "other"
-
-
-def main_arms(summary: Mapping[str, Any], names: Sequence[str]) -> list[str]:
-    """The arms a reader wants first: all but controls and the cells of a grid that were not chosen."""
-    chosen: Sequence[str] = summary.get("choice", {}).get("chosen_arms", [])
-    aside = {"control", "other", "cell"} if summary.get("cells") else {"control", "other"}
-    return [name for name in names if name in chosen or kind_of(summary, name) not in aside]

@@ -1,16 +1,18 @@
 """The figures of a run: one Vega-Lite specification each, which the page embeds and files are made from.
 
-They show what `summary.json` holds and compute no estimate. What a specification says of colours is
+They show what a `Result` holds and compute no estimate. What a specification says of colours is
 names; `look.config` says what those mean in light and dark, on a screen and on a phone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
-from steer.show import emergent, words
-from steer.show.figures.arms import arms_of
+from steer.results import Result
+from steer.results.estimates import Spillover
+from steer.results.sweep import Sweep
+from steer.show import emergent
+from steer.show.figures.arms import Arm, arms_of
 from steer.show.figures.cells import cells_of, heat_figures
 from steer.show.figures.comparison import frontier_figures, spill_figure, transfer_figure
 from steer.show.figures.curves import dial_figure, tug_figure
@@ -30,49 +32,51 @@ from steer.show.figures.figure import Figure
 __all__ = ["Figure", "figures_of", "models"]
 
 
-def figures_of(summary: Mapping[str, Any]) -> dict[str, Figure]:
+def figures_of(result: Result) -> dict[str, Figure]:
     """Every figure that the run has, by a name that a file can have too."""
-    return {name: figure for name, figure in _figures(summary) if figure is not None}
+    return {name: figure for name, figure in _figures(result) if figure is not None}
 
 
-def _figures(summary: Mapping[str, Any]) -> Iterator[tuple[str, Figure | None]]:
-    arms, choice, noun = arms_of(summary), summary.get("choice", {}), words.spoken(summary)["noun"]
-    tug: Mapping[str, Any] = summary.get("tug", {})
+def _figures(result: Result) -> Iterator[tuple[str, Figure | None]]:
+    arms, noun = arms_of(result), result.task.words.noun
+    compared = result.comparison
     main = [arm for arm in arms.values() if arm.main]
-    yield "arms", arms_figure([arm for arm in main if not (tug and arm.kind == "both")], noun)
-    if "propensity" in summary:
-        yield "propensity", propensity_figure(summary["propensity"]["arms"], main)
-    yield "gaps", gaps_figure(summary["gaps"], arms, noun)
-    if "side_by_side" in summary:
-        yield "sides", sides_figure(summary["side_by_side"], noun)
-    if summary.get("cells"):
-        cells = cells_of(summary["cells"], arms)
+    yield "arms", arms_figure([arm for arm in main if not (compared and arm.kind == "both")], noun)
+    if result.propensity is not None:
+        yield "propensity", propensity_figure(result.propensity.arms, main)
+    yield "gaps", gaps_figure(result.gaps, arms, noun)
+    if result.sweep is not None:
+        yield from _of_sweep(result.sweep, arms, noun)
+    if compared is not None:
+        yield "sides", sides_figure(compared.sides, noun)
+        for i, (name, tug) in enumerate(compared.tug.items(), start=1):
+            yield f"tug-{i}", tug_figure(name, tug)
+        yield "together", together_figure(compared.together, arms, noun)
+        yield from frontier_figures(compared.frontier, arms).items()
+        if compared.transfer is not None:
+            yield "transfer", transfer_figure(compared.transfer)
+    if result.emergent is not None:
+        for i, (broad, found) in enumerate(result.emergent.spillover.items(), start=1):
+            yield f"spill-{i}", spill_figure(broad, found, arms)
+        dials = result.emergent.dials
+        for i, dial in enumerate(dict.fromkeys(row.dial for row in dials), start=1):
+            yield f"dial-{i}", dial_figure(dial, [row for row in dials if row.dial == dial])
+    yield "categories", categories_figure(result.categories, [a for a in main if a.plain or a.chosen], noun)
+
+
+def _of_sweep(sweep: Sweep, arms: Mapping[str, Arm], noun: str) -> Iterator[tuple[str, Figure | None]]:
+    report = sweep.choice.report
+    if sweep.cells:
+        cells = cells_of(sweep.cells, arms)
         baseline = next((arm for arm in arms.values() if arm.kind == "baseline"), None)
         yield from heat_figures(cells, baseline, noun).items()
-        chosen = [fold["layer"] for fold in choice.get("folds", ())]
+        chosen = [fold.layer for fold in report.folds if fold.layer is not None] if report else []
         chosen += [cell.layer for cell in cells if cell.arm.chosen]
         yield from dose_figures(cells, arms, chosen, noun).items()
-    if summary.get("controls_out_of_fold"):
-        yield "controls", controls_figure(choice, summary["controls_out_of_fold"], summary["beyond_random"])
-    for i, (name, entry) in enumerate(
-        ((n, e) for n, e in tug.items() if n != "table" and e["curve"]), start=1
-    ):
-        yield f"tug-{i}", tug_figure(name, entry)
-    if tug:
-        yield "together", together_figure([row["arm"] for row in tug["table"]], arms, noun)
-    yield from frontier_figures(summary.get("frontier") or (), arms).items()
-    if "transfer" in summary:
-        yield "transfer", transfer_figure(summary["transfer"])
-    kinds = {arm.name: arm.kind for arm in arms.values()}
-    for i, (broad, found) in enumerate(summary.get("spillover", {}).items(), start=1):
-        yield f"spill-{i}", spill_figure(broad, found, kinds)
-    dials = summary.get("dials", ())
-    for i, dial in enumerate(dict.fromkeys(row["dial"] for row in dials), start=1):
-        yield f"dial-{i}", dial_figure(dial, [row for row in dials if row["dial"] == dial])
-    compared = [arm for arm in main if arm.plain or arm.chosen]
-    yield "categories", categories_figure(summary["categories"], compared, noun)
+    if sweep.controls and report is not None:
+        yield "controls", controls_figure(report, sweep.controls, sweep.beyond_random)
 
 
-def models(runs: Sequence[tuple[str, Mapping[str, Any]]]) -> Figure | None:
+def models(runs: Sequence[tuple[str, Mapping[str, Mapping[str, Spillover]]]]) -> Figure | None:
     """Effects across runs (model, spill-over) that have one; None where fewer than two have."""
     return models_figure(runs, emergent.MAIN) if len(runs) > 1 else None

@@ -1,12 +1,14 @@
-"""The arms of a run as figures need them: read from its summary in one place."""
+"""The arms of a run as figures need them: read from its result in one place."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from steer.metrics import ArmMetrics
+from steer.results import Result
 from steer.show import words
+from steer.show.arms import chosen_arms, is_variant, main_arms
 from steer.show.figures.look import Look, look, short
 
 Interval = Sequence[float]
@@ -39,40 +41,39 @@ class Arm:
     of_all: Rate
     of_valid: Rate
     nonsense: float | None
-    fluency: float | None
-    drift: float | None
+    measures: Mapping[str, float | None]
 
 
-def arms_of(summary: Mapping[str, Any]) -> dict[str, Arm]:
-    """Every arm by its name, in the summary's order."""
-    found: Mapping[str, Mapping[str, Any]] = summary["arms"]
-    main = set(words.main_arms(summary, list(found)))
-    chosen = set(summary.get("choice", {}).get("chosen_arms", ()))
-    magnitudes = {cell["arm"]: cell["magnitude"] for cell in summary.get("cells", ())}
-    kinds = {name: words.kind_of(summary, name) for name in found}
+def arms_of(result: Result) -> dict[str, Arm]:
+    """Every arm by its name, in the result's order."""
+    main, chosen = set(main_arms(result, list(result.arms))), set(chosen_arms(result))
+    cells = () if result.sweep is None else result.sweep.cells
+    magnitudes = {cell.arm: cell.magnitude for cell in cells}
     return {
         name: Arm(
             name=name,
-            kind=kinds[name],
-            look=look(kinds[name]),
+            kind=arm.kind,
+            look=look(arm.kind),
             main=name in main,
-            plain=kinds[name] in ("baseline", "suffix") and not words.is_variant(name),
+            plain=arm.kind in ("baseline", "suffix") and not is_variant(name),
             chosen=name in chosen,
             magnitude=magnitudes.get(name, 0.0),
-            of_all=rate(arm, "all"),
-            of_valid=rate(arm, "valid"),
-            nonsense=times(100, arm["broken_all"]),
-            fluency=arm.get("fluency"),
-            drift=arm.get("drift"),
+            of_all=of_all(arm),
+            of_valid=_rate(arm.rate_valid, arm.rate_valid_ci),
+            nonsense=times(100, arm.broken_all),
+            measures=arm.measures,
         )
-        for name, arm in found.items()
+        for name, arm in result.arms.items()
     }
 
 
-def rate(numbers: Mapping[str, Any], over: str) -> Rate:
-    """The rate over "all" or "valid" answers."""
-    ci = numbers.get(f"rate_{over}_ci")
-    return Rate(times(100, numbers[f"rate_{over}"]), ci and [100 * end for end in ci])
+def of_all(arm: ArmMetrics) -> Rate:
+    """The rate over all answers."""
+    return _rate(arm.rate_all, arm.rate_all_ci)
+
+
+def _rate(value: float | None, ci: Interval | None) -> Rate:
+    return Rate(times(100, value), ci and [100 * end for end in ci])
 
 
 def times(scale: float, value: float | None) -> float | None:

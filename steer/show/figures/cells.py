@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from steer.results.sweep import CellResult
 from steer.show import words
 from steer.show.figures import grid
 from steer.show.figures.arms import Arm, says
@@ -25,15 +25,15 @@ class Cell:
     ci: Sequence[float] | None
 
 
-def cells_of(found: Sequence[Mapping[str, Any]], arms: Mapping[str, Arm]) -> list[Cell]:
+def cells_of(found: Sequence[CellResult], arms: Mapping[str, Arm]) -> list[Cell]:
     return [
         Cell(
-            arms[c["arm"]],
-            c["layer"],
-            c["magnitude"],
-            short(f"{c['vector']} · {c['span']} · {c['operation']}"),
-            c["points_all"],
-            c["ci_all"],
+            arms[c.arm],
+            c.layer,
+            c.magnitude,
+            short(f"{c.vector} · {c.span} · {c.operation}"),
+            c.gap.points_all,
+            c.gap.ci_all,
         )
         for c in found
     ]
@@ -57,7 +57,7 @@ class _Measure:
 
 
 def _measures(baseline: Arm | None, noun: str) -> dict[str, _Measure]:
-    start = baseline.fluency if baseline is not None and baseline.fluency is not None else 0
+    start = (baseline and baseline.measures.get("fluency")) or 0
     return {
         "points": _Measure(
             lambda cell: cell.points,
@@ -71,7 +71,7 @@ def _measures(baseline: Arm | None, noun: str) -> dict[str, _Measure]:
             lambda cell: cell.arm.nonsense, ".0f", 0, 10, "nonsense", "Nonsense, % of all answers."
         ),
         "fluency": _Measure(
-            lambda cell: cell.arm.fluency,
+            lambda cell: cell.arm.measures.get("fluency"),
             ".2f",
             start,
             start + 0.5,
@@ -79,7 +79,7 @@ def _measures(baseline: Arm | None, noun: str) -> dict[str, _Measure]:
             "Fluency: nats a token of the answer under the unsteered model; higher reads stranger.",
         ),
         "drift": _Measure(
-            lambda cell: cell.arm.drift,
+            lambda cell: cell.arm.measures.get("drift"),
             "z.2f",
             0,
             0.1,

@@ -5,40 +5,44 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from steer.show import comparison, words
+from steer.results.comparison import FrontierPoint, Transfer
+from steer.results.estimates import Spillover
+from steer.show import measured, words
 from steer.show.figures import grid
 from steer.show.figures.arms import Arm, says
 from steer.show.figures.figure import Drawing, Figure, named, said
-from steer.show.figures.look import CONTROL, LOOKS, look, short
+from steer.show.figures.look import CONTROL, LOOKS, short
 from steer.show.figures.rows import colour, points
 
 
-def frontier_figures(frontier: Sequence[Mapping[str, Any]], arms: Mapping[str, Arm]) -> dict[str, Figure]:
+def frontier_figures(frontier: Sequence[FrontierPoint], arms: Mapping[str, Arm]) -> dict[str, Figure]:
     """Effect against each side effect: undominated arms strong, suffixes as diamonds."""
-    known = [p for p in frontier if p["value"] is not None and p["effect_points"] is not None]
+    known = [(point, value) for point in frontier if (value := point.value) is not None]
     drawn: dict[str, Figure] = {}
-    for effect in dict.fromkeys(p["side_effect"] for p in known):
-        title = comparison.SIDE_EFFECTS[effect]
-        label = f"Effect against {title}"
-        caption = f"Points against baseline, against {title.removesuffix(', %')}."
-        own = [p for p in known if p["side_effect"] == effect]
-        drawn[f"frontier-{title.removesuffix(', %')}"] = Figure(
-            _frontier(own, arms, title), 300, label, caption
+    for effect in dict.fromkeys(point.side_effect for point, _ in known):
+        title = measured.shown(effect).title
+        what = title.removesuffix(" %")
+        own = [(point, value) for point, value in known if point.side_effect == effect]
+        drawn[f"frontier-{what}"] = Figure(
+            _frontier(own, arms, title),
+            300,
+            f"Effect against {title}",
+            f"Points against baseline, against {what}.",
         )
     return drawn
 
 
-def _frontier(trades: Sequence[Mapping[str, Any]], arms: Mapping[str, Arm], title: str) -> Drawing:
+def _frontier(trades: Sequence[tuple[FrontierPoint, float]], arms: Mapping[str, Arm], title: str) -> Drawing:
     import altair as alt
 
     scale = 100 if title.endswith("%") else 1
     values: list[dict[str, Any]] = []
-    for p in trades:
-        arm = arms.get(p["arm"])
-        suffix, best = arm is not None and arm.kind == "suffix", p["undominated"]
+    for p, value in trades:
+        arm = arms.get(p.arm)
+        suffix, best = arm is not None and arm.kind == "suffix", p.undominated
         own = LOOKS["suffix"] if suffix else LOOKS["cell"] if best else CONTROL
-        x, y = scale * p["value"], p["effect_points"] * (-1 if p["direction"] == "down" else 1)
-        cost = f"{title.removesuffix(', %')} {x:.2f}{' %' if scale == 100 else ''}"
+        x, y = scale * value, p.effect_points * (-1 if p.direction == "down" else 1)
+        cost = f"{title.removesuffix(' %')} {x:.2f}{' %' if scale == 100 else ''}"
         values.append(
             {
                 "x": x,
@@ -47,9 +51,9 @@ def _frontier(trades: Sequence[Mapping[str, Any]], arms: Mapping[str, Arm], titl
                 "shape": own.shape,
                 "hollow": suffix and not best,
                 "size": 90 if suffix else 60 if best else 28,
-                "says": f"{says(p['arm'], y, None)}\n{cost}",
-                "arm": p["arm"],
-                "name": short(p["arm"]) if p["arm"] in ("pro", "anti") else "",
+                "says": f"{says(p.arm, y, None)}\n{cost}",
+                "arm": p.arm,
+                "name": short(p.arm) if p.arm in ("pro", "anti") else "",
             }
         )
     values.sort(key=lambda v: v["size"])  # the strong on top
@@ -79,9 +83,11 @@ def _looks() -> dict[str, Any]:
     return {"color": colour(), "shape": alt.Shape("shape:N", scale=None), **said()}
 
 
-def transfer_figure(transfer: Mapping[str, Any]) -> Figure:
+def transfer_figure(transfer: Transfer) -> Figure:
     """A vector of one behaviour, measured on another."""
-    origins, targets = ([short(name, 20) for name in transfer[side]] for side in ("from", "to"))
+    origins, targets = (
+        [short(name, 20) for name in names] for names in (transfer.made_of, transfer.measured_on)
+    )
     cells = [
         grid.Cell(
             target,
@@ -90,7 +96,7 @@ def transfer_figure(transfer: Mapping[str, Any]) -> Figure:
             f"{value:+.0f}".replace("-", "−"),
             says(f"{origin}, measured on {target}", value, ci),
         )
-        for origin, values, limits in zip(origins, transfer["points"], transfer["ci"], strict=True)
+        for origin, values, limits in zip(origins, transfer.points, transfer.ci, strict=True)
         for target, value, ci in zip(targets, values, limits, strict=True)
         if value is not None
     ]
@@ -103,25 +109,23 @@ def transfer_figure(transfer: Mapping[str, Any]) -> Figure:
     )
 
 
-def spill_figure(
-    broad: str, spillover: Mapping[str, Mapping[str, Any]], kinds: Mapping[str, str]
-) -> Figure | None:
+def spill_figure(broad: str, spillover: Mapping[str, Spillover], arms: Mapping[str, Arm]) -> Figure | None:
     """Broad effect against narrow effect of each arm, with both intervals; the diagonal spills over whole."""
     import altair as alt
 
     values: list[dict[str, Any]] = []
     for name, found in spillover.items():
-        x, y = found["narrow_points"], found["broad_points"]
-        if x is None or y is None:
+        x, y = found.narrow_points, found.broad_points
+        if x is None or y is None or found.narrow_ci is None or found.broad_ci is None:
             continue
-        own = look(kinds.get(name, "other"))
-        (left, right), (low, high) = found["narrow_ci"], found["broad_ci"]
-        near = says(name, x, found["narrow_ci"], "narrow: ")
+        own = arms[name].look
+        (left, right), (low, high) = found.narrow_ci, found.broad_ci
+        near = says(name, x, found.narrow_ci, "narrow: ")
         values.append(
             {
                 "x": x, "y": y, "left": left, "right": right, "low": low, "high": high,
                 "colour": own.colour, "shape": own.shape, "hollow": False, "arm": name,
-                "says": f"{near}\nbroad: {words.with_limits(y, found['broad_ci'])}",
+                "says": f"{near}\nbroad: {words.with_limits(y, found.broad_ci)}",
             }
         )  # fmt: skip
     if not values:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from steer.results.comparison import Tug
+from steer.results.emergent import DialPoint
 from steer.show.figures.arms import Interval, says
 from steer.show.figures.figure import Drawing, Figure, named, said
 from steer.show.figures.look import short
@@ -124,20 +126,14 @@ def chart(curves: Sequence[Curve], xtitle: str, ytitle: str, *, doubling: bool) 
     return Drawing(drawn, {"marks": values, "zero": [{"y": 0}], "ends": named_ends})
 
 
-def tug_figure(name: str, entry: Mapping[str, Any]) -> Figure | None:
+def tug_figure(name: str, tug: Tug) -> Figure | None:
     """The attack's effect alone and under the defence, against its magnitude."""
-    ways = (
-        ("alone", "alone", "vector", "solid"),
-        ("under_defence", f"under {entry['defence']}", "both", "dash"),
-    )
+    pulls = [(point.size, point.pull) for point in tug.curve]
+    alone = [(size, one.points, one.ci, "") for size, pull in pulls if (one := pull.alone)]
+    under = [(size, one.points, one.ci, "") for size, pull in pulls if (one := pull.under_defence)]
     curves = [
-        Curve(
-            title,
-            hue,
-            dash,
-            [(p["size"], p[way]["points"], p[way]["ci"], "") for p in entry["curve"] if p[way]],
-        )
-        for way, title, hue, dash in ways
+        Curve("alone", "vector", "solid", alone),
+        Curve(f"under {tug.defence}", "both", "dash", under),
     ]
     return _figure(
         curves,
@@ -147,19 +143,17 @@ def tug_figure(name: str, entry: Mapping[str, Any]) -> Figure | None:
     )
 
 
-def dial_figure(dial: str, rows: Sequence[Mapping[str, Any]]) -> Figure | None:
+def dial_figure(dial: str, rows: Sequence[DialPoint]) -> Figure | None:
     """Narrow and broad effects of each method against a dial's values."""
     curves: list[Curve] = []
-    for i, method in enumerate(dict.fromkeys(row["method"] for row in rows)):
+    for i, method in enumerate(dict.fromkeys(row.method for row in rows)):
         hue = HUES[i % len(HUES)]
-        own = sorted((row for row in rows if row["method"] == method), key=lambda row: row["value"])
-        sets = [
-            [row for row in own if row["broad_set"] == broad] for broad in {r["broad_set"]: 0 for r in own}
-        ]
-        curves.append(Curve(method, hue, "solid", _points(sets[0], "narrow"), banded=False))
+        own = sorted((row for row in rows if row.method == method), key=lambda row: row.value)
+        sets = [[row for row in own if row.broad_set == broad] for broad in {r.broad_set: 0 for r in own}]
+        curves.append(Curve(method, hue, "solid", _narrow(sets[0]), banded=False))
         for k, some in enumerate(sets):
-            name, dash = f"{method}, {some[0]['broad_set']}", "dot" if k else "dash"
-            curves.append(Curve(name, hue, dash, _points(some, "broad"), named=False, banded=False))
+            name, dash = f"{method}, {some[0].broad_set}", "dot" if k else "dash"
+            curves.append(Curve(name, hue, dash, _broad(some), named=False, banded=False))
     return _figure(
         curves,
         (dial, "points against baseline"),
@@ -169,10 +163,12 @@ def dial_figure(dial: str, rows: Sequence[Mapping[str, Any]]) -> Figure | None:
     )
 
 
-def _points(
-    rows: Sequence[Mapping[str, Any]], part: str
-) -> list[tuple[float, float | None, Interval | None, str]]:
-    return [(row["value"], row[f"{part}_points"], row[f"{part}_ci"], row["arm"]) for row in rows]
+def _narrow(rows: Sequence[DialPoint]) -> list[tuple[float, float | None, Interval | None, str]]:
+    return [(row.value, (one := row.effects).narrow_points, one.narrow_ci, one.arm) for row in rows]
+
+
+def _broad(rows: Sequence[DialPoint]) -> list[tuple[float, float | None, Interval | None, str]]:
+    return [(row.value, (one := row.effects).broad_points, one.broad_ci, one.arm) for row in rows]
 
 
 def _figure(

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from steer.gaps import Gap
+from steer.metrics import ArmMetrics
+from steer.propensity import Nats
+from steer.results.comparison import Sides
+from steer.results.estimates import Spillover
+from steer.results.sweep import BeyondRandom, ControlResult, Folded
 from steer.show import comparison, words
-from steer.show.figures.arms import Arm, rate, says
+from steer.show.figures.arms import Arm, Interval, of_all, says
 from steer.show.figures.figure import Figure
 from steer.show.figures.look import CONTROL, LOOKS, Look, short
 from steer.show.figures.rows import PERCENT, POINTS, Mark, chart
-from steer.show.propensity import nats
 
 BOTH = "Filled: of all answers; hollow: of valid answers."
 ARMS, TOGETHER, COMPARED = 60, 40, 8
@@ -44,15 +48,15 @@ def arms_figure(arms: Sequence[Arm], noun: str) -> Figure:
     )
 
 
-def propensity_figure(found: Mapping[str, Any], arms: Sequence[Arm]) -> Figure:
-    """Mean propensity of `arms`; found: by arm, as `steer.propensity` averages it."""
+def propensity_figure(found: Mapping[str, Nats], arms: Sequence[Arm]) -> Figure:
+    """Mean propensity of `arms`; found: by arm."""
     shown = arms[:ARMS]
-    marks: list[Mark] = []
-    for row, arm in enumerate(shown):
-        one = found[arm.name]
-        said = f"{short(arm.name)}\n{nats(one)} nats"
-        marks.append(Mark(row, one["nats"], one["ci"], arm.look, said, arm.name))
-    baseline = next((found[arm.name]["nats"] for arm in shown if arm.kind == "baseline"), None)
+    marks = [
+        Mark(row, one.nats, one.ci, arm.look, f"{short(arm.name)}\n{words.nats(one)} nats", arm.name)
+        for row, arm in enumerate(shown)
+        for one in [found[arm.name]]
+    ]
+    baseline = next((found[arm.name].nats for arm in shown if arm.kind == "baseline"), None)
     return Figure(
         chart([arm.name for arm in shown], marks, "nats", across=baseline),
         52 + 34 * len(shown),
@@ -61,36 +65,42 @@ def propensity_figure(found: Mapping[str, Any], arms: Sequence[Arm]) -> Figure:
     )
 
 
-def gaps_figure(gaps: Mapping[str, Mapping[str, Any]], arms: Mapping[str, Arm], noun: str) -> Figure | None:
+def gaps_figure(gaps: Mapping[str, Gap], arms: Mapping[str, Arm], noun: str) -> Figure | None:
     """Every gap on both denominators, in the look of the arm that is steered."""
     if not gaps:
         return None
     marks: list[Mark] = []
     for row, (name, gap) in enumerate(gaps.items()):
-        first, second = (arms.get(gap[side]) for side in ("first", "second"))
+        first, second = (arms.get(side) for side in (gap.first, gap.second))
         steered = second if first is not None and first.kind == "baseline" else first
         look = VECTOR if steered is None else steered.look
-        for lane, over in enumerate(("all", "valid")):
-            value, ci = gap[f"points_{over}"], gap[f"ci_{over}"]
+        both = (("all", gap.points_all, gap.ci_all), ("valid", gap.points_valid, gap.ci_valid))
+        for lane, (over, value, ci) in enumerate(both):
             said = says(name, value, ci, f"of {over}: ")
-            marks.append(Mark(row, value, ci, look, said, gap["first"], lane == 1, lane))
+            marks.append(Mark(row, value, ci, look, said, gap.first, lane == 1, lane))
     drawn = chart(list(gaps), marks, POINTS, across=0, lanes=2)
     caption = f"Gap in {noun}, percentage points. {BOTH}"
     return Figure(drawn, 52 + 34 * len(gaps), "Gaps on both denominators", caption)
 
 
-def sides_figure(sides: Mapping[str, Any], noun: str) -> Figure:
+def sides_figure(sides: Sides, noun: str) -> Figure:
     """Suffix gap, vector gap and their difference."""
     names: list[str] = []
     marks: list[Mark] = []
-    for key, title in comparison.SIDE_NAMES.items():
-        if sides.get(key) is None:
-            continue
-        look = VECTOR if key.startswith("vector") else LOOKS["suffix"]
-        look = Look("ink", "square") if key.startswith("difference") else look
-        value, ci = comparison.side_estimate(sides[key], "all")
+
+    def add(title: str, value: float | None, ci: Interval | None, look: Look) -> None:
         marks.append(Mark(len(names), value, ci, look, says(title, value, ci)))
         names.append(title)
+
+    for name, title in comparison.SIDE_NAMES.items():
+        if (gap := sides.gaps.get(name)) is not None:
+            look = VECTOR if name.startswith("vector") else LOOKS["suffix"]
+            add(title, gap.points_all, gap.ci_all, look)
+    if (mean := sides.wordings_all) is not None:
+        add(comparison.WORDINGS, mean.points, mean.ci, LOOKS["suffix"])
+    for name, title in comparison.DIFFERENCE_NAMES.items():
+        if (one := sides.differences.get(name)) is not None and one.over_all is not None:
+            add(title, one.over_all.points, one.over_all.ci, Look("ink", "square"))
     return Figure(
         chart(names, marks, POINTS, across=0),
         52 + 34 * len(names),
@@ -99,27 +109,26 @@ def sides_figure(sides: Mapping[str, Any], noun: str) -> Figure:
     )
 
 
-def controls_figure(
-    choice: Mapping[str, Any], controls: Sequence[Mapping[str, Any]], bounds: Mapping[str, Any]
-) -> Figure:
+def controls_figure(report: Folded, controls: Sequence[ControlResult], bounds: BeyondRandom | None) -> Figure:
     """The three gaps of the vector and of each control in its place; the random directions' 95th percentile
     is shaded, where they are enough to have one."""
-    kinds: list[str] = list(dict.fromkeys(one["kind"] for one in controls))
+    kinds: list[str] = list(dict.fromkeys(one.kind for one in controls))
     names: list[str] = []
     marks: list[Mark] = []
     within: dict[int, float] = {}
     for gap, title in words.GAPS.items():
         first = len(names)
-        value, ci = choice[gap]["points_all"], choice[gap]["ci_all"]
+        value, ci = report.gaps[gap].points_all, report.gaps[gap].ci_all
         names += [f"vector, {title}", *(KINDS.get(kind, kind) for kind in kinds)]
         marks.append(Mark(first, value, ci, VECTOR, says(f"the vector, {title}", value, ci), lane=LANES // 2))
         for i, one in enumerate(controls):
-            found = one[gap]
-            said = says(f"{one['control']}, {title}", found["points"], found["ci"])
-            row = first + 1 + kinds.index(one["kind"])
+            if (found := one.gaps[gap]) is None:
+                continue
+            said = says(f"{one.control}, {title}", found.points, found.ci)
+            row = first + 1 + kinds.index(one.kind)
             look = Look("base", CONTROL.shape)
-            marks.append(Mark(row, found["points"], None, look, said, hollow=True, lane=i % LANES))
-        if (bound := bounds[gap]["abs_points_95"]) is not None:
+            marks.append(Mark(row, found.points, None, look, said, hollow=True, lane=i % LANES))
+        if bounds is not None and (bound := bounds.gaps[gap].percentile_95) is not None:
             within |= {row: bound for row in range(first, len(names))}
     return Figure(
         chart(names, marks, "points", across=0, within=within, lanes=LANES),
@@ -149,7 +158,7 @@ def together_figure(names: Sequence[str], arms: Mapping[str, Arm], noun: str) ->
 
 
 def categories_figure(
-    categories: Mapping[str, Mapping[str, Mapping[str, Any]]], arms: Sequence[Arm], noun: str
+    categories: Mapping[str, Mapping[str, ArmMetrics]], arms: Sequence[Arm], noun: str
 ) -> Figure | None:
     """Rates of `arms` in each category: upward arms point right, downward ones left."""
     shown = [arm for arm in arms if any(arm.name in found for found in categories.values())][:COMPARED]
@@ -160,8 +169,8 @@ def categories_figure(
     for row, (category, found) in enumerate(categories.items()):
         for lane, arm in enumerate(shown):
             if arm.name in found:
-                numbers = rate(found[arm.name], "all")
-                said = f"{short(category)}\n{numbers.says(arm.name, str(found[arm.name]['n']))}"
+                numbers = of_all(found[arm.name])
+                said = f"{short(category)}\n{numbers.says(arm.name, str(found[arm.name].n))}"
                 look = key[arm.name]
                 marks.append(
                     Mark(row, numbers.value, numbers.ci, look, said, arm.name, lane=lane, name=arm.name)
@@ -183,7 +192,9 @@ def _pointing(arm: Arm) -> str:
     return "triangle-left" if down else "triangle-right"
 
 
-def models_figure(runs: Sequence[tuple[str, Mapping[str, Any]]], shown: Sequence[str]) -> Figure:
+def models_figure(
+    runs: Sequence[tuple[str, Mapping[str, Mapping[str, Spillover]]]], shown: Sequence[str]
+) -> Figure:
     """The same arms on each model: (model, its spill-over by broad set). Filled: narrow; hollow: broad."""
     names: list[str] = []
     marks: list[Mark] = []
@@ -193,9 +204,10 @@ def models_figure(runs: Sequence[tuple[str, Mapping[str, Any]]], shown: Sequence
             look = LOOKS["adapter"] if arm == "lora" else VECTOR
             row = len(names)
             names.append(f"{model} · {arm}")
-            parts = [("narrow", sets[0][1][arm], "narrow"), *((n, a[arm], "broad") for n, a in sets)]
-            for lane, (what, found, which) in enumerate(parts):
-                value, ci = found[f"{which}_points"], found[f"{which}_ci"]
+            near = sets[0][1][arm]
+            parts = [("narrow", near.narrow_points, near.narrow_ci)]
+            parts += [(name, a[arm].broad_points, a[arm].broad_ci) for name, a in sets]
+            for lane, (what, value, ci) in enumerate(parts):
                 said = says(names[-1], value, ci, f"{short(what)}: ")
                 marks.append(Mark(row, value, ci, look, said, hollow=lane > 0, lane=lane))
     lanes = 1 + max(len(spillover) for _, spillover in runs)

@@ -1,0 +1,193 @@
+"""What a sweep says: the choice, its controls, its cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from steer.results import Result
+from steer.results.sweep import BeyondRandom, CellResult, Choice, ControlResult, Fold, Folded, Sweep
+from steer.show import measured, words
+from steer.show.arms import baseline_of
+from steer.show.table import Section, Table
+
+SHADES = " ░▒▓█"
+
+
+def choice_section(sweep: Sweep) -> Section:
+    """The cross-fitted choice, and the asymmetric pair as a second look."""
+    choice = sweep.choice
+    if choice.report is None:
+        return Section("choice", "The chosen vector", note=words.sentence(choice.none))
+    rows = _choice_rows(choice.report, "vector")
+    if choice.asymmetric is not None:
+        rows += _choice_rows(choice.asymmetric, "best pair of cells (secondary)")[:1]
+    columns = ("vector, out of fold", "points, of all", "of valid", "p (Holm, of 3)")
+    return Section(
+        "choice",
+        "The chosen vector, out of fold (report)",
+        "Layer and magnitude were chosen on one half of the scenarios and are measured on the other.",
+        Table(columns, tuple(rows)),
+        "\n".join((_cap(choice), *map(_fold, choice.report.folds))),
+    )
+
+
+def _choice_rows(found: Folded, what: str) -> list[tuple[str, ...]]:
+    return [
+        (f"{what}: {title}", *words.gap(found.gaps[name]), words.p_value(found.gaps[name].p_holm))
+        for name, title in words.GAPS.items()
+    ]
+
+
+def _cap(choice: Choice) -> str:
+    cap = choice.cap
+    drift = "" if cap.drift is None else f" and drift at most {cap.drift:g} nats a token"
+    return (
+        f"Cap on a chosen cell: nonsense at most {100 * cap.nonsense:g} %{drift}; ties to the smaller drift."
+    )
+
+
+def _fold(fold: Fold) -> str:
+    valid = fold.points_selection_valid
+    said = f"{words.points(fold.points_selection)} points there of all"
+    said += "" if valid is None else f", {words.points(valid)} of valid"
+    if fold.nats_selection is not None:
+        said += f", {words.fixed(fold.nats_selection)} nats"
+    at = f"{fold.plus} and {fold.minus}"
+    if fold.layer is not None and fold.magnitude is not None:
+        at = f"layer {fold.layer}, ±{fold.magnitude:g}"
+    return f"Chosen on half {fold.choose_on}: {at} ({said}, selection), reported on half {fold.report_on}."
+
+
+def few_controls(controls: Sequence[ControlResult], randoms: int | None = None) -> list[ControlResult]:
+    """All controls but the random ones past the first `randoms`."""
+    kept = {one.control for one in [one for one in controls if one.kind == "random"][:randoms]}
+    return [one for one in controls if one.kind != "random" or one.control in kept]
+
+
+def control_arms(controls: Sequence[ControlResult], randoms: int | None = None) -> set[str]:
+    """The controls' arms at either sign."""
+    return {f"{one.control} {sign}" for one in few_controls(controls, randoms) for sign in "+-"}
+
+
+def control_sections(sweep: Sweep, randoms: int | None = None) -> Iterator[Section]:
+    """What directions that mean nothing in particular did in the vector's place."""
+    report, bounds = sweep.choice.report, sweep.beyond_random
+    if not sweep.controls or report is None:
+        return
+    shown = few_controls(sweep.controls, randoms)
+    rows = [("the vector", "", *(words.gap(report.gaps[name])[0] for name in words.GAPS))]
+    rows += [
+        (one.control, one.kind, *(words.estimate(one.gaps[name]) for name in words.GAPS)) for one in shown
+    ]
+    if aside := len(sweep.controls) - len(shown):
+        rows.append((f"{aside} more random directions", "random", "", "", ""))
+    note = ""
+    if bounds is not None and bounds.directions:
+        title, values = words.random_bounds(bounds)
+        rows.append((title, "", *(words.NONE if value is None else f"{value:.1f}" for value in values)))
+        note = f"The vector's interval and the random directions: {words.beyond(bounds)}."
+    yield Section(
+        "controls",
+        "Effect and controls, points of all, out of fold (report)",
+        "Directions that should mean nothing in the vector's place, pushed as hard, with 95 % intervals; "
+        f"of {words.ENOUGH} or more, 95 % of the random ones stay within their 95th percentile.",
+        Table(("in the vector's place", "kind", *words.GAPS.values()), tuple(rows)),
+        note,
+    )
+    if report.shifts:
+        yield _control_nats(report, shown, bounds)
+
+
+def _control_nats(report: Folded, shown: Sequence[ControlResult], bounds: BeyondRandom | None) -> Section:
+    rows = [("the vector", *(words.nats(report.shifts[name]) for name in words.GAPS))]
+    rows += [
+        (one.control, *(words.nats(one.shifts[name]) for name in words.GAPS)) for one in shown if one.shifts
+    ]
+    note = ""
+    if bounds is not None and bounds.shifts:
+        title, values = words.random_bounds(bounds, in_nats=True)
+        rows.append((title, *(words.fixed(value) for value in values)))
+        note = (
+            f"In nats, the vector's interval and the random directions: {words.beyond(bounds, in_nats=True)}."
+        )
+    columns = ("in the vector's place", *words.GAPS.values())
+    return Section(
+        "control-nats",
+        "Effect and controls, nats, out of fold (report)",
+        "",
+        Table(columns, tuple(rows)),
+        note,
+        True,
+    )
+
+
+def cell_section(result: Result, sweep: Sweep) -> Section:
+    """Every cell: it was chosen among, so its numbers are selection."""
+    cells = sorted(sweep.cells, key=lambda cell: (cell.layer, cell.magnitude))
+    rows = tuple(_cell(result, cell) for cell in cells)
+    noun = words.capital(result.task.words.noun)
+    columns = ("cell", "layer", "magnitude", "span", f"{noun} %, of all", "points, of all", "p (Holm)")
+    titles = tuple(measured.shown(name).title for name in ("broken_all", "fluency", "drift"))
+    return Section(
+        "cells",
+        "Layer by magnitude (selection)",
+        "Every cell is the vector added at one layer with one magnitude. Outlined: the chosen cells. The "
+        "cells' own numbers are selection; only the chosen cells' numbers out of fold are a report.",
+        Table((*columns, *titles, "chosen on"), rows, tuple(cell.arm for cell in cells)),
+    )
+
+
+def _cell(result: Result, cell: CellResult) -> tuple[str, ...]:
+    arm = result.arms[cell.arm]
+    return (
+        cell.arm,
+        str(cell.layer),
+        words.signed(cell.magnitude),
+        cell.span,
+        words.rate(arm.rate_all, arm.rate_all_ci),
+        words.gap(cell.gap)[0],
+        words.p_value(cell.gap.p_holm),
+        *(measured.text(name, measured.of(arm, name)) for name in ("broken_all", "fluency", "drift")),
+        " ".join(cell.chosen_on),
+    )
+
+
+def heat_section(result: Result, sweep: Sweep) -> Section:
+    """For a terminal: the hit rate by layer and magnitude; the chosen cells and nonsense are marked."""
+    magnitudes = sorted({cell.magnitude for cell in sweep.cells})
+    at = {(cell.layer, cell.magnitude): cell for cell in sweep.cells}
+    middle = sum(magnitude < 0 for magnitude in magnitudes)
+    name = baseline_of(result)
+    rate = None if name is None else result.arms[name].rate_all
+    baseline = words.NONE if rate is None else f"{100 * rate:.0f}"
+    rows: list[tuple[str, ...]] = []
+    for layer in sorted({cell.layer for cell in sweep.cells}):
+        row = [_heat(result, at.get((layer, magnitude))) for magnitude in magnitudes]
+        rows.append((str(layer), *row[:middle], baseline, *row[middle:]))
+    signs = [words.signed(magnitude) for magnitude in magnitudes]
+    return Section(
+        "heat",
+        f"{words.capital(result.task.words.noun)} %, of all, by layer and magnitude (selection)",
+        table=Table(("layer", *signs[:middle], "0", *signs[middle:]), tuple(rows)),
+        note="A, B by a number: chosen on that half. Shade: nonsense; ░ from 20 %, ▒ 40 %, ▓ 60 %, █ 80 %.",
+    )
+
+
+def _heat(result: Result, cell: CellResult | None) -> str:
+    if cell is None:
+        return ""
+    rate, broken = result.arms[cell.arm].rate_all, result.arms[cell.arm].broken_all
+    if rate is None or broken is None:
+        return words.NONE
+    shade = SHADES[min(int(broken * 5 + 1e-9), 4)]
+    return f"{100 * rate:.0f} {''.join(cell.chosen_on)}{shade}".rstrip()
+
+
+def dose_section(noun: str) -> Section:
+    """For a page: the figures of the same cells."""
+    return Section(
+        "dose",
+        "Dose and response",
+        f"{words.capital(noun)} against magnitude, one line a layer; the chosen layers are strong, with "
+        "their 95 % band. Suffixes and baseline run across as lines. Below: nonsense at the same magnitudes.",
+    )
