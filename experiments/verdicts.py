@@ -7,7 +7,7 @@ often.
 from __future__ import annotations
 
 from steer.intervals import Interval
-from steer.screen import p_value
+from steer.show.words import p_value
 
 LEVEL = 0.05
 

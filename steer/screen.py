@@ -166,17 +166,3 @@ def make_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
     for row in rows:
         table.add_row(*(Text(plain(cell)) for cell in row))
     return table
-
-
-def percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f}"
-
-
-def interval(ci: Sequence[float] | None, *, scale: float = 1.0) -> str:
-    return "–" if ci is None else f"[{scale * ci[0]:.1f}, {scale * ci[1]:.1f}]"
-
-
-def p_value(p: float | None) -> str:
-    if p is None:
-        return "–"
-    return "<0.001" if p < 0.001 else f"{p:.3f}"

@@ -9,9 +9,10 @@ from typing import Any
 
 from experiments.logs.pairs import Comparison, Discordant, scored, scorers
 from experiments.logs.read import Log
-from steer.screen import Screen, p_value, plain
+from steer.screen import Screen, plain
 from steer.show.markdown import table_lines
 from steer.show.table import Table
+from steer.show.words import p_value
 from steer.summary import about_real_models
 
 LISTED = 8
