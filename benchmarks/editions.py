@@ -228,8 +228,12 @@ def main(old: Path, new: Path) -> int:
         wrong += sum(kind == "another value" for kind, _ in found)
         equal = numbers(before) - sum(kind in ("another value", "only before") for kind, _ in found)
         print(f"{file.parent.name}: {equal:,} of {numbers(before):,} numbers equal")
+        alike: dict[tuple[str, str], list[str]] = {}
         for kind, what in found:
-            print(f"  {kind}: {what}")
+            field = what.partition(": ")[0].rpartition(".")[2]
+            alike.setdefault((kind, field), []).append(what)
+        for (kind, field), every in alike.items():
+            print(f"  {kind}: {field}, {len(every)} times, first {every[0]}")
     return int(wrong > 0)
 
 
