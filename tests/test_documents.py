@@ -41,6 +41,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "orga
 STARTS = ("python ", "make ", "pytest ", "source ", "pip ", "inspect ")
 
 NOT_RUN = {
+    "make demo-real": "installs a package and takes minutes",
     "make demo": "`compare` in an environment of its own; the slow suite runs `compare`",
     "make test": "runs this test",
     "make test-slow": "the same, and the slow ones",

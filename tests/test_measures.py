@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import subprocess
@@ -45,16 +44,15 @@ def test_one_entry_is_in_store_table_page_frontier_figure_and_export(tmp_path: P
     printed = command(*arguments, "--cap-nonsense", "1", "--cap-drift", "1000")
     assert "letters: of the answer" in printed
     result = json.loads((run / "summary.json").read_text())
-    export = tmp_path / "rows.csv"
-    command("export", str(run), "--format", "csv", "--out", str(export))
-    with export.open(newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.DictReader(file))
+    export = tmp_path / "rows.jsonl"
+    command("export", str(run), "--format", "jsonl", "--out", str(export))
     counts: dict[str, list[float]] = {}
-    for row in rows:
-        assert row["letters"] == (
-            repr(float(sum(c.isalpha() for c in row["response"]))) if row["response"] else ""
-        )
-        counts.setdefault(row["arm"], []).append(float(row["letters"]))
+    for line in export.read_text("utf-8").splitlines():
+        row = json.loads(line)
+        count = float(sum(c.isalpha() for c in row["response"])) if row["response"] else None
+        assert row["measures"]["letters"] == count
+        if count is not None:
+            counts.setdefault(row["arm"], []).append(count)
     for name, arm in result["arms"].items():
         assert arm["measures"]["letters"] == sum(counts[name]) / len(counts[name])
     traded = [p for p in result["comparison"]["frontier"] if p["side_effect"] == "letters"]

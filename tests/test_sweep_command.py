@@ -343,7 +343,7 @@ def test_no_cell_under_the_cap_is_said_with_the_nearest(
     capped = [*SWEEP[:3], "--cap-nonsense", "0", "--cap-drift", "0.000001"]
     assert run(monkeypatch, *flags("vector-sweep", tmp_path / "run", more=capped)) == 0
     shown = " ".join(capsys.readouterr().out.split())
-    assert "no cell is under the cap (nonsense 0%, drift 1e-06) on half 1: the nearest is L" in shown
+    assert "No cell is under the cap (nonsense 0%, drift 1e-06) on half 1: the nearest is L" in shown
     choice = summary_of(tmp_path / "run")["sweep"]["choice"]
     assert choice["none"]
     assert choice["report"] is None

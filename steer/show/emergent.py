@@ -9,8 +9,7 @@ from steer.results import Result
 from steer.results.emergent import Emergent
 from steer.results.estimates import EqualEpochs, MatchedEffects, Spillover
 from steer.show import measured, words
-from steer.show.headline import Headline
-from steer.show.table import Section, Table
+from steer.show.table import Headline, Section, Table
 
 MAIN = ("trained", "mean-difference", "lora")
 """Arms of the headline, at the recipe's own setting."""

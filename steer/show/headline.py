@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from steer.gaps import Gap
 from steer.intervals import Interval
 from steer.results import Result
 from steer.results.comparison import Comparison
 from steer.results.sweep import Choice
-from steer.show import losses, words
-
-
-@dataclass(frozen=True, slots=True)
-class Headline:
-    """The result in one sentence, its interval beside it, and what both rest on in the sentences under it."""
-
-    sentence: str
-    details: tuple[str, ...] = ()
-    aside: str = ""
+from steer.show import emergent, losses, words
+from steer.show.table import Headline
 
 
 def headline(result: Result) -> Headline:
     """What the run found, by the kind of run; under it what it lost, and what speaks against its vector."""
-    from steer.show import emergent
-
     found = _finding(result) if result.emergent is None else emergent.headline(result.emergent)
     lost = (losses.unlabelled(result), losses.lost_measures(result))
     flags = () if result.sweep is None else result.sweep.vector_flags

@@ -46,3 +46,12 @@ class Section:
             table=self.table and self.table.shown(arms),
             note=plain(self.note),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """The result in one sentence, its interval beside it, and what both rest on in the sentences under it."""
+
+    sentence: str
+    details: tuple[str, ...] = ()
+    aside: str = ""

@@ -13,8 +13,9 @@ from steer.results import Result, read
 from steer.show import answers, words
 from steer.show.arms import chosen_arms, main_arms
 from steer.show.figures.arms import times
-from steer.show.headline import Headline, headline
+from steer.show.headline import headline
 from steer.show.sections import Section, sections
+from steer.show.table import Headline
 from steer.store import RunStore
 from steer.task import Words
 from steer.texts import read_text
