@@ -9,6 +9,7 @@ import random
 import sys
 import zipfile
 from collections.abc import Callable, Sequence
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -111,10 +112,10 @@ def failing(answer: Answer, *texts: str) -> Answer:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("logs")
+    # Without TransformerLens's, which take 10 s; with ours: Inspect looks for them once a process.
+    own = [point for point in entry_points(group="inspect_ai") if point.name == "steergap"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            "inspect_ai._util.entrypoints.entry_points", lambda group: []
-        )  # TransformerLens's: 10 s
+        patch.setattr("inspect_ai._util.entrypoints.entry_points", lambda group: own)
         made(place, "baseline", drawn(0, 0.3))
         made(place, "suffix", drawn(1, 0.8))
         made(place, "vector", failing(drawn(2, 0.6), "Question 3?", "Question 9?"))
