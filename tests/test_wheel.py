@@ -16,16 +16,9 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("steer", "vectors", "experiments", "organism", "steergap")
 NOT_READ = {".gitignore", "README.md"}
 BUILT = """
-import json
-from setuptools import Distribution
-made = Distribution({"script_name": "setup.py"})
-made.parse_config_files()
-made.include_package_data = False  # else files that an earlier build has listed count too
-build = made.get_command_obj("build_py")
-build.ensure_finalized()
-code = [file for _, _, file in build.find_all_modules()]
-data = [f"{source}/{name}" for _, source, _, names in build.data_files for name in names]
-print(json.dumps([*code, *data]))
+import json, os
+from hatchling.builders.wheel import WheelBuilder
+print(json.dumps([file.relative_path for file in WheelBuilder(os.getcwd()).recurse_included_files()]))
 """
 
 
