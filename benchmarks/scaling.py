@@ -123,14 +123,7 @@ def measure(*, rows: int = 1200, repeats: int = 7) -> Costs:
     answers = list(Instant().generate(asked[:100]))
     back = len(pickle.dumps(answers)) / len(answers)
 
-    ray.init(
-        "local",
-        num_cpus=2,
-        include_dashboard=False,
-        object_store_memory=2**27,
-        log_to_driver=False,
-        logging_level="ERROR",
-    )
+    ray.init("local", num_cpus=2, include_dashboard=False, object_store_memory=2**27, **QUIET)
 
     class Source:
         def give(self, messages: int, each: int) -> Iterator[list[Response]]:

@@ -35,10 +35,10 @@ QUIET, TRIES = 0.03, 12
 
 SCENARIOS = Path("organism/scenarios/evaluation.jsonl")
 
-LIKE_OURS: dict[str, Any] = {
+LIKE_OURS: dict[str, Any] = {  # as `steer.engines.cluster` starts it
     "log_to_driver": False,
     "logging_level": "ERROR",
-    "_system_config": {"worker_niceness": 0},  # else other work on the machine would come before them
+    "_system_config": {"worker_niceness": 0},
 }
 
 
@@ -87,8 +87,7 @@ def measure(*, cells: int, scenarios: int, repeats: int) -> dict[str, Any]:
         num_cpus=2,
         include_dashboard=False,
         object_store_memory=2**27,
-        log_to_driver=False,
-        _system_config={"worker_niceness": 0},  # as `steer.engines.cluster.join` has it
+        **LIKE_OURS,
     )
     asked = ModelSource("organism", None, "auto", "cpu", None, "auto", None)
     ways: dict[str, Engine] = {"alone": make_engine("auto", loaded)}

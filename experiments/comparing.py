@@ -27,7 +27,7 @@ from experiments.verdicts import further
 from steer.measures import MEASURES
 from steer.metrics import arm_metrics, gaps
 from steer.results.comparison import Exchange, FrontierPoint, SideEffectPair, Sides, Tug, TugMatched, TugPoint
-from steer.results.estimates import ArmResult, Dose, MatchedDose, Reached, TugOfWar
+from steer.results.estimates import ArmResult, Dose, MatchedDose, Reached, TugOfWar, measure_of
 from steer.types import Outcome
 
 SIDES = (("pro", 1, "vector +"), ("anti", -1, "vector -"))
@@ -165,7 +165,7 @@ def exchange(
                 for reached in (side.reached, side.half_reached)
             )
             beside[effect] = SideEffectPair(
-                suffix=arms[suffix].side_effect(effect), vector=whole, vector_half=half
+                suffix=measure_of(arms[suffix], effect), vector=whole, vector_half=half
             )
         result[suffix] = Exchange(
             whole=side.reached, half=side.half_reached, doses=side.doses, side_effects=beside
@@ -307,7 +307,8 @@ def frontier(
             if g.points_all is not None and sign * g.points_all > 0
         }
         for effect in SIDE_EFFECTS:
-            trades = [Trade(name, points, arms[name].side_effect(effect)) for name, points in moved.items()]
+            values = {name: measure_of(arms[name], effect) for name in moved}
+            trades = [Trade(name, points, values[name]) for name, points in moved.items()]
             best = set(undominated(trades))
             rows += [
                 FrontierPoint(
@@ -315,7 +316,7 @@ def frontier(
                     direction=direction,
                     effect_points=points,
                     side_effect=effect,
-                    value=arms[name].side_effect(effect),
+                    value=values[name],
                     undominated=name in best,
                     role="selection" if arms[name].kind == "cell" else "report",
                 )

@@ -62,6 +62,7 @@ MEASURES: tuple[Measure, ...] = (
     Measure("held_out_nll", "loss", "arm", note="loss, prefers: of held-out narrow items"),
     Measure("held_out_prefers", "prefers %", "arm", None),
     Measure("propensity", "propensity", "answer"),
+    Measure("propensity_token", "propensity a token", "answer"),
     Measure("mass", "mass", "answer"),
 )
 """Nonsense and refusals are told by labels; the others stand in `ArmResult.measures`."""

@@ -31,12 +31,6 @@ class ArmResult(ArmMetrics):
     measures: dict[str, float | None] = field(default_factory=dict[str, float | None])
     lost: dict[str, int] = field(default_factory=dict[str, int])
 
-    def side_effect(self, name: str) -> float | None:
-        """A measure, or the rate of nonsense (`broken_all`) or of refusals (`refusal_valid`)."""
-        if name == "broken_all":
-            return self.broken_all
-        return self.refusal_valid if name == "refusal_valid" else self.measures.get(name)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoldedArm(ArmMetrics):
@@ -45,6 +39,14 @@ class FoldedArm(ArmMetrics):
     arms: tuple[str, str]
     cut: int
     measures: dict[str, float | None] = field(default_factory=dict[str, float | None])
+
+
+def measure_of(arm: ArmResult | FoldedArm, name: str) -> float | None:
+    """A measure of an arm, or a rate that its labels tell."""
+    if name in ArmMetrics.__slots__:
+        found: float | None = getattr(arm, name)
+        return found
+    return arm.measures.get(name)
 
 
 @dataclass(frozen=True, slots=True)

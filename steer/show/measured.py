@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from steer import choices
 from steer.measures import MEASURES, Measure
-from steer.metrics import ArmMetrics
 from steer.results.estimates import ArmResult, FoldedArm
 from steer.show import words
 
-ELSEWHERE = frozenset({"propensity", "mass"})
+ELSEWHERE = frozenset(choices.MEASURES)
 """Measures with a section of their own."""
 
 LISTED = {measure.name: measure for measure in MEASURES}
@@ -22,14 +22,6 @@ def shown(name: str) -> Measure:
 def text(name: str, value: float | None) -> str:
     digits = shown(name).digits
     return words.percent(value) if digits is None else words.fixed(value, digits)
-
-
-def of(arm: ArmResult | FoldedArm, name: str) -> float | None:
-    """A measure of an arm, or a share that its labels tell."""
-    if name in ArmMetrics.__slots__:
-        found: float | None = getattr(arm, name)
-        return found
-    return arm.measures.get(name)
 
 
 def known(arms: Iterable[ArmResult | FoldedArm]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from steer.results import Result
+from steer.results.estimates import measure_of
 from steer.results.sweep import BeyondRandom, CellResult, Choice, ControlResult, Fold, Folded, Sweep
 from steer.show import measured, words
 from steer.show.arms import baseline_of
@@ -147,7 +148,7 @@ def _cell(result: Result, cell: CellResult) -> tuple[str, ...]:
         words.rate(arm.rate_all, arm.rate_all_ci),
         words.gap(cell.gap)[0],
         words.p_value(cell.gap.p_holm),
-        *(measured.text(name, measured.of(arm, name)) for name in ("broken_all", "fluency", "drift")),
+        *(measured.text(name, measure_of(arm, name)) for name in ("broken_all", "fluency", "drift")),
         " ".join(cell.chosen_on),
     )
 
