@@ -69,9 +69,8 @@ NOT_RUN = {
     "python -m benchmarks.step --out benchmarks/results/step.json": "the same",
     "python -m benchmarks.report": "the same",
     "python -m benchmarks.inspect_rows --out benchmarks/results/inspect-rows.json": "the same",
-    "python -m benchmarks.inspect_rows --model organism --out benchmarks/results/inspect-rows-organism.json": (
-        "the same"
-    ),
+    "python -m benchmarks.inspect_rows --model organism "
+    "--out benchmarks/results/inspect-rows-organism.json": "the same",
     "python -m benchmarks.workers --out benchmarks/results/workers.json": "the same",
     "python -m benchmarks.scaling --out benchmarks/results/scaling.json": "tests/test_parts.py simulates",
     "pip install 'steergap[cluster]'": "needs a network",
