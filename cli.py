@@ -3,24 +3,19 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from experiments.flags import experiment, recipe, refuse_all_but, said
-from experiments.grid import COARSE_LAYERS, COARSE_MAGNITUDES, DEFAULT_MAGNITUDES
-from experiments.options import Api, JudgeSees, Options, VectorChoice
-from steer.errors import UserError
+from experiments.answered import answered
+from experiments.emergent_choice import EmergentChoice
+from experiments.flags import experiment, refuse_all_but
+from experiments.options import Api, ExtractChoice, JudgeSees, Options
+from experiments.repeat import conclude
+from experiments.sweep_choice import CompareChoice, SweepChoice
 from steer.finite import finite
 from steer.judges import TIMEOUT
 from steer.paper import SCENARIOS
-from steer.screen import plain
-
-if TYPE_CHECKING:
-    from steer.results.record import Record
-
-INTERRUPTED = 130
-"""What a shell calls a process that Ctrl-C ended; typer returns it instead of raising."""
 
 NOT_IN_A_TALK = (
     *("scenarios", "per_category", "protocol", "samples", "force"),
@@ -42,28 +37,6 @@ app = typer.Typer(
 )
 
 
-def conclude(
-    ctx: typer.Context, options: Options, found: "Record", made: Path | dict[str, Path] | None
-) -> None:
-    """Beside the results: run.yaml, to repeat the run, and its report. JSON alone if asked.
-
-    made: the run's folder, or one a model; None where nothing was run.
-    """
-    folders = {"": made} if isinstance(made, Path) else made or {}
-    if folders:
-        from experiments.repeat import write_run_file
-        from steer.screen import Screen
-
-        for model, folder in folders.items():
-            alone = {"model": model, "models": None} if model else {}
-            write_run_file(folder, ctx.command.name or "", said(ctx) | alone)
-        from experiments.reporting import report as write_report
-
-        write_report(list(folders.values()), screen=Screen(quiet=options.quiet))
-    if options.quiet:
-        print(json.dumps(found.json_values(), indent=1, allow_nan=False))
-
-
 @app.command(
     epilog="Examples: python cli.py suffix  |  python cli.py suffix --model qwen3-4b --judge openai:gpt-5.2"
 )
@@ -79,190 +52,71 @@ def suffix(ctx: typer.Context, options: Options) -> None:
     epilog="Examples: python cli.py vector-sweep --layers 10-20  |  "
     "python cli.py vector-sweep --model qwen3-4b --layers 10-20 --magnitudes -0.3:0.3:0.1"
 )
-@experiment(VectorChoice)
-def vector_sweep(
-    ctx: typer.Context,
-    options: Options,
-    chosen: VectorChoice,
-    layers: Annotated[str, typer.Option(help="As 10-20, 10,12,14 or all.")] = "10-20",
-    magnitudes: Annotated[
-        str, typer.Option(help="Numbers or START:STOP:STEP, both signs; 0 is the baseline.")
-    ] = DEFAULT_MAGNITUDES,
-    cap_nonsense: Annotated[float, typer.Option(help="Most nonsense of a chosen cell, a fraction.")] = 0.1,
-    cap_drift: Annotated[float, typer.Option(help="Most drift of a chosen cell, nats a token.")] = 1.0,
-    screen: Annotated[
-        int | None, typer.Option(help="Generate for so many cells, the best by propensity on other items.")
-    ] = None,
-) -> None:
+@experiment(SweepChoice)
+def vector_sweep(ctx: typer.Context, options: Options, chosen: SweepChoice) -> None:
     """What a vector does at every layer and magnitude, fairly chosen, beside its controls."""
-    from experiments.choice import Cap
-    from experiments.sweep_choice import SweepChoice
     from experiments.vector_sweep import vector_sweep as run
 
-    if screen == 0:
-        raise UserError("--screen 0: it keeps no cell: give an even number from 2, or leave it out")
-    choice = SweepChoice(
-        screen=screen or 0,
-        layers=layers,
-        magnitudes=magnitudes,
-        vector=chosen,
-        cap=Cap(nonsense=cap_nonsense, drift=cap_drift),
-    )
-    conclude(ctx, options, *run(options, choice))
+    conclude(ctx, options, *run(options, chosen))
 
 
 @app.command(epilog="Examples: python cli.py compare  |  python cli.py compare --model qwen3-4b --transfer")
-@experiment(VectorChoice)
+@experiment(CompareChoice)
 def compare(
     ctx: typer.Context,
     options: Options,
-    chosen: VectorChoice,
+    chosen: CompareChoice,
     runs: Annotated[list[Path] | None, typer.Argument(help="Finished runs to compare instead.")] = None,
-    layers: Annotated[str, typer.Option(help="The grid to choose from.")] = COARSE_LAYERS,
-    magnitudes: Annotated[str, typer.Option(help="The grid to choose from.")] = COARSE_MAGNITUDES,
-    cap_nonsense: Annotated[float, typer.Option(help="Most nonsense of a chosen cell, a fraction.")] = 0.1,
-    cap_drift: Annotated[float, typer.Option(help="Most drift of a chosen cell, nats a token.")] = 1.0,
-    transfer: Annotated[bool, typer.Option("--transfer", help="Vectors a behaviour, on the others.")] = False,
     models: Annotated[str | None, typer.Option(help="Several models: a,b,c.")] = None,
 ) -> None:
     """Suffix against vector, both together, and controls: one table, and what each costs."""
-    from experiments.choice import Cap
-    from experiments.compare import CompareChoice
-    from experiments.compare import compare as run
-
     if runs:
         from experiments.compare_runs import compare_runs
 
         refuse_all_but(ctx, ("runs", "judge", "json_only"), what="finished runs")
         conclude(ctx, options, compare_runs(runs, options), None)
-        return
-    choice = CompareChoice(
-        layers=layers,
-        magnitudes=magnitudes,
-        vector=chosen,
-        cap=Cap(nonsense=cap_nonsense, drift=cap_drift),
-        transfer=transfer,
-    )
-    if models:
+    elif models:
         from experiments.compare_models import compare_models
 
-        conclude(ctx, options, *compare_models(models.split(","), options, choice))
+        conclude(ctx, options, *compare_models(models.split(","), options, chosen))
     else:
-        conclude(ctx, options, *run(options, choice))
+        from experiments.compare import compare as run
+
+        conclude(ctx, options, *run(options, chosen))
 
 
 @app.command(
     epilog="Examples: python cli.py emergent  |  python cli.py emergent --model qwen3-4b --no-thinking "
     "--judge openai:gpt-5.2 --narrow bad-advice.jsonl --grid"
 )
-@experiment(recipe, without=WORKERS)
+@experiment(EmergentChoice, without=WORKERS)
 def emergent(
     ctx: typer.Context,
     options: Options,
-    chosen: dict[str, Any],
-    narrow: Annotated[
-        Path | None,
-        typer.Option(help="JSONL of prompt, unwanted, wanted; default baking (the organism: its own)."),
-    ] = None,
-    items: Annotated[
-        int, typer.Option(help="Narrow items to measure on; on the organism scenarios a category too.")
-    ] = 40,
-    layer: Annotated[int | None, typer.Option(help="Of every vector; the middle one if left out.")] = None,
-    ranks: Annotated[str, typer.Option(help="k of the rank-k arms, as 1,4; empty for none.")] = "1",
-    lora: Annotated[bool, typer.Option(help="Adapters fitted to the same pairs too (needs peft).")] = True,
-    lora_rank: Annotated[int, typer.Option(help="Of the adapters.")] = 16,
-    lora_learning_rate: Annotated[float, typer.Option(help="Of the adapters.")] = 2e-4,
-    adapter: Annotated[
-        list[Path] | None, typer.Option(help="Folder of an adapter of one's own, an arm each.")
-    ] = None,
-    controls: Annotated[int, typer.Option(help="Random directions beside the vectors; 0 for none.")] = 3,
-    defence: Annotated[
-        bool, typer.Option(help="The trained vector under the anti suffix, the anti vector and both.")
-    ] = True,
-    vector: Annotated[
-        Path | None, typer.Option(help="Vector file for the anti vector; extracted if left out.")
-    ] = None,
-    grid: Annotated[bool, typer.Option("--grid", help="Every dial: magnitude, layer, k, seeds.")] = False,
-    alignment: Annotated[
-        str | None, typer.Option(help="openai:MODEL for narrow items and open questions.")
-    ] = None,
-    alignment_below: Annotated[int, typer.Option(help="Misaligned is under this, of 100 ...")] = 30,
-    coherence_above: Annotated[int, typer.Option(help="... and more coherent than this, of 100.")] = 50,
+    chosen: EmergentChoice,
     models: Annotated[str | None, typer.Option(help="Several models: a,b,c.")] = None,
 ) -> None:
     """Steer towards one narrow fault: does the model go wrong elsewhere? Vectors, adapters, suffixes."""
-    from experiments.emergent import EmergentChoice, parse_ranks
-    from experiments.emergent import emergent as run
-    from experiments.finetune import Lora
-    from experiments.interventions import Recipe
-    from experiments.item_judges import Thresholds
-
-    fitted = Lora(
-        rank=lora_rank, epochs=chosen["epochs"], learning_rate=lora_learning_rate, seed=options.seed
-    )
-    choice = EmergentChoice(
-        narrow=narrow,
-        items=items,
-        layer=layer,
-        recipe=Recipe(**chosen, seed=options.seed),
-        ranks=parse_ranks(ranks),
-        lora=fitted if lora else None,
-        adapters=tuple(adapter or ()),
-        controls=controls,
-        defence=defence,
-        vector=vector,
-        grid=grid,
-        alignment=alignment,
-        thresholds=Thresholds(alignment=alignment_below, coherence=coherence_above),
-    )
     if models:
         from experiments.emergent_models import emergent_models
 
-        conclude(ctx, options, *emergent_models(models.split(","), options, choice))
+        conclude(ctx, options, *emergent_models(models.split(","), options, chosen))
     else:
-        conclude(ctx, options, *run(options, choice))
+        from experiments.emergent import emergent as run
+
+        conclude(ctx, options, *run(options, chosen))
 
 
 @app.command(
     epilog="Example: python cli.py extract --contrast suffix --method mean-difference --layers all "
     "--out v.safetensors"
 )
-@experiment(without=("per_category", "judge_sees", "temperature", "samples"))
-def extract(
-    ctx: typer.Context,
-    options: Options,
-    contrast: Annotated[
-        str,
-        typer.Option(help="suffix, choice, response, statement, formality or a JSONL of pairs."),
-    ] = "suffix",
-    method: Annotated[
-        str, typer.Option(help="mean-difference, pca, lat, logistic or fisher.")
-    ] = "mean-difference",
-    layers: Annotated[str, typer.Option(help="As 10-20, 10,12,14 or all.")] = "all",
-    extraction: Annotated[
-        Path | None, typer.Option(help="Extraction scenarios (JSONL); default the task's.")
-    ] = None,
-    extraction_per_category: Annotated[
-        int | None, typer.Option(help="At most this many of them a category, for a quick look.")
-    ] = None,
-    controls: Annotated[int, typer.Option(help="Control vectors of each kind, beside the file.")] = 0,
-    draws: Annotated[int, typer.Option(help="Answers a side and scenario, for a response contrast.")] = 2,
-    check: Annotated[str, typer.Option(help="transformer-lens: capture the same rows through it.")] = "",
-) -> None:
+@experiment(ExtractChoice, without=("per_category", "judge_sees", "temperature", "samples"))
+def extract(ctx: typer.Context, options: Options, chosen: ExtractChoice) -> None:
     """Find the direction between hits and their opposite, and how far to trust it."""
     from experiments.extract_command import extract_vector
 
-    found = extract_vector(
-        options,
-        contrast=contrast,
-        method=method,
-        layers=layers,
-        extraction=extraction,
-        extraction_per_category=extraction_per_category,
-        controls=controls,
-        draws=draws,
-        check=check,
-    )
+    found = extract_vector(options, chosen)
     if options.quiet:
         print(json.dumps(finite(found), indent=1, allow_nan=False))
 
@@ -312,19 +166,10 @@ def convert(
 ) -> None:
     """Read a vector of any known format and write it, or a part of it, in another."""
     from steer.atomic import is_stream
-    from vectors.controls import orthogonal_part
-    from vectors.foreign import read_vector, write_vector
-    from vectors.vector import part as part_of
+    from vectors.foreign import convert as write
 
-    found = read_vector(file, format=format, position=position, layer=layer)
-    found = part_of(found, part) if part else found
-    found = orthogonal_part(found, read_vector(without)) if without is not None else found
-    left_out = write_vector(found, out, format=to)
-    beside = sys.stderr if is_stream(out) else sys.stdout
-    if found.provenance.source == "refusal_direction":
-        print(f"read: {found.provenance.read}", file=beside)
-    said = f"{out}" + (f" (left out layers {left_out}: the format cannot hold them)" if left_out else "")
-    print(said, file=beside)
+    said = write(file, out, to=to, format=format, position=position, layer=layer, part=part, without=without)
+    print(said, file=sys.stderr if is_stream(out) else sys.stdout)
 
 
 @app.command(epilog="Example: python cli.py judge runs/suffix-organism-0123abcd --judge openai:gpt-5.2")
@@ -549,55 +394,9 @@ def steergap(
     """Flags before a command."""
 
 
-def spread(arguments: list[str], flag: str = "--temperature") -> list[str]:
-    """Let one flag take several values: `--temperature 0 0.7` becomes two flags. UserError for none."""
-    out: list[str] = []
-    taking = False
-    for place, argument in enumerate(arguments):
-        if argument == flag:
-            taking = True
-            if not any(map(_is_number, arguments[place + 1 : place + 2])):
-                raise UserError(f"{flag} without a number: allowed are numbers from 0; give at least one")
-            continue
-        if taking and _is_number(argument):
-            out += [flag, argument]
-            continue
-        taking = False
-        out.append(argument)
-    return out
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
 def main() -> int:
-    """Run a command. A UserError is one line and exit code 2; Ctrl-C keeps every finished row."""
-    try:
-        code = app(spread(sys.argv[1:]), standalone_mode=False, prog_name=Path(sys.argv[0]).name) or 0
-    except UserError as error:
-        print(f"error: {plain(str(error))}", file=sys.stderr)
-        return 2
-    except typer.TyperException as error:
-        message = " ".join(error.format_message().split())
-        print(f"error: {plain(message)} (-h shows what is allowed)", file=sys.stderr)
-        return 2
-    except OSError as error:
-        if error.filename is None:
-            raise
-        place = str(error.filename)
-        place = place if len(place) <= 200 else f"{place[:200]}…"
-        print(f"error: {plain(place)}: {error.strerror}; give another place", file=sys.stderr)
-        return 2
-    except (KeyboardInterrupt, typer.Abort):
-        code = INTERRUPTED
-    if code == INTERRUPTED:
-        print("interrupted: finished rows are kept; the same command continues", file=sys.stderr)
-    return code
+    """Run the command line."""
+    return answered(app)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from itertools import product
 import numpy as np
 
 from experiments.contrasts import relabel
+from experiments.sweep_choice import Cap
 from steer.errors import UserError
 from steer.outcomes import LABELLED, VALID, Table, tabulate
 from steer.propensity import MASS_KEPT
@@ -55,30 +56,6 @@ class Candidate:
     layer: int | None = None
     magnitude: float | None = None
     kept: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Cap:
-    """What either arm of a candidate may do at most; UserError for what is no share or no drift.
-
-    Besides, one under which the options lose more than half of their mass is never chosen.
-
-    nonsense: share of rows that are not valid (nonsensical, invalid, truncated or failed).
-    drift: nats a token; None for no cap on it.
-    """
-
-    nonsense: float = 0.1
-    drift: float | None = None
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.nonsense <= 1:
-            raise UserError(
-                f"cap on nonsense {self.nonsense:g}: allowed are fractions from 0 to 1 (10 percent is 0.1)"
-            )
-        if self.drift is not None and not (math.isfinite(self.drift) and self.drift >= 0):
-            raise UserError(
-                f"cap on drift {self.drift:g}: allowed are finite numbers from 0, in nats a token"
-            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ tug of war. `experiments.comparing` computes what is said of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
-from experiments.choice import Cap, CrossFit, NothingChosen, halves
+from experiments.choice import CrossFit, NothingChosen, halves
 from experiments.comparing import (
     Side,
     both_name,
@@ -24,14 +24,14 @@ from experiments.comparing import (
     verdict,
 )
 from experiments.exchange import MATCHED
-from experiments.grid import COARSE_LAYERS, COARSE_MAGNITUDES, Cell, cells
+from experiments.grid import Cell, cells
 from experiments.measures import mass_kept, measure_answers, measure_drift, measure_probes
-from experiments.options import Options, VectorChoice
+from experiments.options import Options
 from experiments.out_of_fold import Composite, described
 from experiments.running import add_arms, run_arms
 from experiments.session import Session, open_session
 from experiments.suffix import suffix_arms
-from experiments.sweep_choice import SweepChoice
+from experiments.sweep_choice import CompareChoice
 from experiments.sweep_plan import PLACES, print_plan
 from experiments.transfer import recipe as transfer_recipe
 from experiments.transfer import transfer as run_transfer
@@ -58,21 +58,6 @@ from steer.suffixes import SuffixSet
 from steer.types import Arm, Outcome
 from vectors.capture import parse_layers
 from vectors.vector import SteeringVector, flagged
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompareChoice:
-    """The grid that the vector is chosen from, and what else is run."""
-
-    layers: str = COARSE_LAYERS
-    magnitudes: str = COARSE_MAGNITUDES
-    vector: VectorChoice = field(default_factory=VectorChoice)
-    cap: Cap = field(default_factory=lambda: Cap(nonsense=0.1, drift=1.0))
-    transfer: bool = False
-
-    @property
-    def sweep(self) -> SweepChoice:
-        return SweepChoice(layers=self.layers, magnitudes=self.magnitudes, vector=self.vector, cap=self.cap)
 
 
 def compare(options: Options, choice: CompareChoice) -> tuple[Result | Plan, Path | None]:

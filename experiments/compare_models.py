@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from experiments.across_models import answered, rate_differences, trend
-from experiments.compare import CompareChoice, compare
+from experiments.compare import compare
 from experiments.options import Options
+from experiments.sweep_choice import CompareChoice
 from experiments.verdicts import claim
 from steer.errors import UserError
 from steer.metrics import rates_alone

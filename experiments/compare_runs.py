@@ -14,10 +14,11 @@ from typing import Any
 
 from experiments.across_models import answered
 from experiments.across_tables import print_differences, print_rates
-from experiments.choice import Cap, MeasuredCell, NothingChosen, cross_fit, halves, symmetric
+from experiments.choice import MeasuredCell, NothingChosen, cross_fit, halves, symmetric
 from experiments.compare_models import across, model_row
 from experiments.comparing import exchange, side_by_side, sides, tune_suffix, verdict
 from experiments.options import Options
+from experiments.sweep_choice import Cap
 from experiments.vector_sweep import Chosen, describe_choice
 from steer import metrics
 from steer.errors import UserError

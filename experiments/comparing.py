@@ -64,7 +64,9 @@ def tune_suffix(
 ) -> CrossFit | NothingChosen:
     """The paraphrase pair chosen on the same halves as the vector; no cap on its drift."""
     candidates = [Candidate(plus=pro, minus=anti, size=float(i)) for i, (pro, anti) in enumerate(pairs)]
-    return cross_fit(outcomes, candidates, half, Cap(cap.nonsense), plus="tuned pro", minus="tuned anti")
+    return cross_fit(
+        outcomes, candidates, half, Cap(cap.nonsense, drift=None), plus="tuned pro", minus="tuned anti"
+    )
 
 
 def side_by_side(

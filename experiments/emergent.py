@@ -8,17 +8,16 @@ transfer; emergent misalignment needs a narrow task outside the benchmark, which
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from experiments import narrow as narrow_sets
+from experiments.emergent_choice import EmergentChoice
 from experiments.emergent_measures import measure_held_out, measure_relevance
 from experiments.emergent_summary import summarise
-from experiments.finetune import Lora
 from experiments.interventions import (
     Intervention,
-    Recipe,
     Site,
     checkpoint_arms,
     given_arms,
@@ -31,7 +30,7 @@ from experiments.interventions import (
     trained_arm,
     vector_of,
 )
-from experiments.item_judges import Thresholds, item_judge
+from experiments.item_judges import item_judge
 from experiments.measures import load_probes, measure_answers
 from experiments.narrow import Pair, as_scenarios, check_disjoint, examples, load_narrow, split
 from experiments.options import Options, VectorChoice
@@ -66,58 +65,19 @@ GRID_EIGHTHS = (2, 3, 5, 6)
 KL_TOKENS = 32
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EmergentChoice:
-    """What is built and measured.
-
-    narrow: a JSONL of {prompt, unwanted, wanted}; None is the organism's, or bad advice in baking.
-    items: narrow items measured on and, on the organism, generated scenarios a category.
-    layer: None is the middle one. ranks: k of the rank-k arms. lora: adapters too (needs peft).
-    adapters: folders of further adapters, an arm each.
-    defence: the trained vector again under the anti suffix, the anti vector and both.
-    vector: file of the task's vector whose negative is the anti vector; None extracts one.
-    grid: every dial (magnitude, layer, k, trained subspace). alignment: judge of advice and questions.
-    """
-
-    narrow: Path | None = None
-    items: int = 40
-    layer: int | None = None
-    recipe: Recipe = field(default_factory=Recipe)
-    ranks: tuple[int, ...] = (1,)
-    lora: Lora | None = field(default_factory=Lora)
-    adapters: tuple[Path, ...] = ()
-    controls: int = 3
-    defence: bool = True
-    vector: Path | None = None
-    grid: bool = False
-    alignment: str | None = None
-    thresholds: Thresholds = field(default_factory=Thresholds)
-
-    def __post_init__(self) -> None:
-        for flag, count, least in (("--items", self.items, 1), ("--controls", self.controls, 0)):
-            if count < least:
-                raise UserError(f"{flag} {count}: allowed are whole numbers from {least}")
-
-
-def parse_ranks(text: str) -> tuple[int, ...]:
-    """The k of `1,4`, ascending; none of an empty text."""
-    pieces = [piece.strip() for piece in text.split(",") if piece.strip()]
-    if not all(piece.isdecimal() and int(piece) for piece in pieces):
-        raise UserError(f"--ranks {text!r}: allowed are whole numbers from 1, as 1,4 (k = 0 is the baseline)")
-    return tuple(sorted({int(piece) for piece in pieces}))
-
-
 def emergent(options: Options, choice: EmergentChoice) -> tuple[Result | Plan, Path | None]:
     """Run the experiment; its summary, and the folder that holds everything (None for a dry run)."""
-    if choice.lora is not None:
+    if choice.lora:
         adapters.require_peft()
     if len(options.temperatures) > 1:
         raise UserError(f"--temperature {options.temperatures}: emergent compares arms at one; give one")
+    choice = replace(choice, recipe=replace(choice.recipe, seed=options.seed))
+    lora = choice.adapter_training()
     session, pairs, held = open_items(options, choice)
     layer = session.loaded.n_layers // 2 if choice.layer is None else choice.layer
     if not 0 <= layer < session.loaded.n_layers:
         raise UserError(f"--layer {layer}: allowed are 0 to {session.loaded.n_layers - 1}")
-    for k in choice.ranks:
+    for k in choice.ks:
         check_k(k, min(len(pairs), session.loaded.d_model))  # at most; known in full after reading
     if options.dry_run:
         return Plan(plan=_plan(session, choice, pairs)), None
@@ -136,7 +96,7 @@ def emergent(options: Options, choice: EmergentChoice) -> tuple[Result | Plan, P
         "narrow": summaries_of(pairs, held),
         "recipe": asdict(choice.recipe),
         "layer": layer,
-        "lora": choice.lora and asdict(choice.lora),
+        "lora": lora and asdict(lora),
     }
     folder, store = run_arms(session, "emergent", arms, before=before, **config)
     with store:
@@ -228,11 +188,11 @@ def interventions(
         mean_arm(site, recipe, "mean-difference"),
         trained_arm(site, "trained"),
         *checkpoint_arms(site),
-        *rank_arms(site, recipe, choice.ranks, spaces["pair differences"], method="mean-difference"),
+        *rank_arms(site, recipe, choice.ks, spaces["pair differences"], method="mean-difference"),
         *random_arms(site, recipe, choice.controls),
     ]
-    if choice.lora is not None:
-        made += lora_arms(session, pairs, neutral, site, choice.lora)
+    if (lora := choice.adapter_training()) is not None:
+        made += lora_arms(session, pairs, neutral, site, lora)
     if choice.grid:
         made += _grid(session, choice, pairs, neutral, site, spaces)
     return made, spaces
@@ -284,7 +244,7 @@ def _grid(
             trained_arm(site, f"trained {m:+g}", magnitude=m),
         ]
     space = spaces["pair differences"]
-    ks = sorted({k for k in (*GRID_RANKS, space.rank) if k <= space.rank} - {*choice.ranks})
+    ks = sorted({k for k in (*GRID_RANKS, space.rank) if k <= space.rank} - {*choice.ks})
     made += rank_arms(site, recipe, ks, space, method="mean-difference")
     others = [make_site(session, pairs, neutral, site.layer, recipe, seed=s) for s in range(1, GRID_SEEDS)]
     spanned = subspace(torch.stack([s.trained.addition().direction for s in (site, *others)]))
@@ -322,7 +282,7 @@ def neutral_for(session: Session, choice: EmergentChoice) -> list[Example]:
 def _plan(session: Session, choice: EmergentChoice, pairs: Sequence[Pair]) -> dict[str, int | float | str]:
     """The plan in numbers, printed (with a grid about as many); nothing is trained or generated."""
     checkpoints = len(kept_epochs(choice.recipe.epochs))
-    arms = 4 + checkpoints + 3 * len(choice.ranks) + choice.controls + len(choice.adapters)
+    arms = 4 + checkpoints + 3 * len(choice.ks) + choice.controls + len(choice.adapters)
     arms += 3 * choice.defence + (checkpoints if choice.lora else 0)
     if choice.grid:
         arms += 2 * len(GRID_MAGNITUDES) + 3 * len(GRID_RANKS) + 3 * GRID_SEEDS + 2 * len(GRID_EIGHTHS)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from experiments.emergent import EmergentChoice, emergent
+from experiments.emergent import emergent
+from experiments.emergent_choice import EmergentChoice
 from experiments.options import Options
 from steer.errors import UserError
 from steer.results import Result

@@ -17,9 +17,10 @@ from types import MappingProxyType
 
 import numpy as np
 
-from experiments.choice import Cap, CrossFit, MeasuredCell, is_coherent, members
+from experiments.choice import CrossFit, MeasuredCell, is_coherent, members
 from experiments.contrasts import Over, relabel, shared_counts
 from experiments.out_of_fold import Composite
+from experiments.sweep_choice import Cap
 from steer.intervals import TAIL, Array, contrast, paired_rates
 from steer.outcomes import tabulate
 from steer.resampling import bootstrap_weights, resampled_rates

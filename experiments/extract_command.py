@@ -7,47 +7,38 @@ from typing import Any
 
 from experiments.extract import check_choices, extract
 from experiments.extract_plan import answer_tokens, planned_work
-from experiments.options import Options
+from experiments.options import ExtractChoice, Options
 from experiments.session import open_session
 from experiments.vector_source import CACHE, evaluation
 from steer.errors import UserError
 from vectors import trust_screen
 
 
-def extract_vector(
-    options: Options,
-    *,
-    contrast: str,
-    method: str,
-    layers: str,
-    extraction: Path | None,
-    extraction_per_category: int | None,
-    controls: int,
-    draws: int,
-    check: str,
-) -> dict[str, Any]:
+def extract_vector(options: Options, choice: ExtractChoice) -> dict[str, Any]:
     """Extract into --out (a .safetensors file), and print the trust report; the same as JSON values."""
     out = options.out or Path("vector.safetensors")
     if out.suffix != ".safetensors":
         raise UserError(f"--out {str(out)!r}: a vector is written as a .safetensors file; name it so")
-    check_choices(contrast=contrast, method=method, controls=controls, check=check)
+    check_choices(
+        contrast=choice.contrast, method=choice.method, controls=choice.controls, check=choice.check
+    )
     with open_session(options, items=evaluation(options)) as session:
         new_tokens = answer_tokens(
-            contrast, asked=options.new_tokens, limit=session.limits.new, thinking=session.thinking
+            choice.contrast, asked=options.new_tokens, limit=session.limits.new, thinking=session.thinking
         )
         if options.dry_run:
             numbers = planned_work(
                 session.loaded,
                 session.task,
-                contrast=contrast,
-                layers=layers,
-                scenarios=extraction,
-                per_category=extraction_per_category,
+                contrast=choice.contrast,
+                layers=choice.layers,
+                scenarios=choice.extraction,
+                per_category=choice.extraction_per_category,
                 evaluation=session.scenarios,
                 suffixes=session.suffixes,
                 thinking=session.thinking,
                 new_tokens=new_tokens,
-                draws=draws,
+                draws=choice.draws,
             )
             if not options.quiet:
                 rows = [[k, f"{v:,}"] for k, v in numbers.items()]
@@ -61,20 +52,20 @@ def extract_vector(
             out=out,
             cache=CACHE / "cache",
             screen=session.screen,
-            contrast=contrast,
-            method=method,
-            layers=layers,
-            scenarios=extraction,
-            per_category=extraction_per_category,
+            contrast=choice.contrast,
+            method=choice.method,
+            layers=choice.layers,
+            scenarios=choice.extraction,
+            per_category=choice.extraction_per_category,
             evaluation=session.scenarios,
             suffixes=session.suffixes,
             thinking=session.thinking,
             prompt_tokens=session.limits.prompt,
             new_tokens=new_tokens,
-            draws=draws,
+            draws=choice.draws,
             seed=options.seed,
-            controls=controls,
-            check=check,
+            controls=choice.controls,
+            check=choice.check,
         )
         if not options.quiet:
             session.screen.out.print(trust_screen.show(vector))

@@ -20,7 +20,6 @@ from experiments.options import (
     paper_protocol,
 )
 from steer.errors import UserError
-from steer.types import Span
 
 
 def read_config(ctx: typer.Context, path: Path | None) -> Path | None:
@@ -65,6 +64,7 @@ def parameters(maker: Callable[..., Any]) -> dict[str, inspect.Parameter]:
         return dict(inspect.signature(maker).parameters)
     found: dict[str, inspect.Parameter] = {}
     for one in fields(maker):
+        found |= parameters(one.metadata["flags"]) if "flags" in one.metadata else {}
         told: Flag | None = one.metadata.get("flag")
         if told is None:
             continue
@@ -87,7 +87,9 @@ def made(maker: Callable[..., Any], values: dict[str, Any]) -> Any:
     for one in fields(maker):
         told: Flag | None = one.metadata.get("flag")
         name = told and (told.name or one.name)
-        if name in values:
+        if "flags" in one.metadata:
+            own[one.name] = made(one.metadata["flags"], values)
+        elif name in values:
             value = values[name]
             own[one.name] = tuple(value or one.default) if isinstance(one.default, tuple) else value
     return maker(**own)
@@ -204,33 +206,3 @@ def experiment(
         return run
 
     return decorate
-
-
-def recipe(
-    *,
-    magnitude: Annotated[
-        float, typer.Option(help="Of every vector, at training and at test, in mean residual norms.")
-    ] = 0.3,
-    span: Annotated[Span, typer.Option(help="Which positions are edited, at training and at test.")] = "last",
-    loss: Annotated[
-        Literal["likelihood", "preference"],
-        typer.Option(help="What training raises: the unwanted answer alone, or over the wanted one."),
-    ] = "likelihood",
-    kl: Annotated[
-        float, typer.Option(help="Weight of the KL to the unsteered model on neutral prompts; 0 for none.")
-    ] = 0.0,
-    epochs: Annotated[int, typer.Option(help="Of vectors and of adapters; kept after 1, 2, 4, 8, ...")] = 8,
-    learning_rate: Annotated[float, typer.Option(help="Of the trained vector.")] = 0.05,
-    start: Annotated[
-        Literal["random", "mean-difference"], typer.Option(help="Where the trained vector starts.")
-    ] = "random",
-) -> dict[str, Any]:
-    return {
-        "magnitude": magnitude,
-        "span": span,
-        "loss": loss,
-        "kl": kl,
-        "epochs": epochs,
-        "learning_rate": learning_rate,
-        "start": start,
-    }

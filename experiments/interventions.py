@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from experiments.emergent_choice import Recipe
 from experiments.finetune import Lora, finetune
 from experiments.session import Session
 from steer import adapters
@@ -18,9 +19,9 @@ from steer.errors import UserError
 from steer.types import Addition, Arm, LoadedModel, Span
 from vectors.capture import AnsweredRow, Row, capture, span_statistics
 from vectors.directions import equal_weights, mean_difference
-from vectors.objective import Example, Objective
+from vectors.objective import Example
 from vectors.rank import Projection, Subspace, project, random_subspace, subspace
-from vectors.training import Trained, Training, identity_of, kept_epochs, random_start, train
+from vectors.training import Trained, identity_of, kept_epochs, random_start, train
 from vectors.vector import Provenance, SteeringVector
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 CACHE = Path("runs/emergent-cache")
 Kind = Literal["baseline", "suffix", "cell", "control", "both", "adapter"]
-Start = Literal["random", "mean-difference"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,36 +47,6 @@ class Intervention:
     epochs: int | None = None
     k: int | None = None
     kept: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """How vectors are made from the pairs. magnitude: |v| = magnitude * n_L at training and at test."""
-
-    magnitude: float = 0.3
-    span: Span = "last"
-    loss: Literal["likelihood", "preference"] = "likelihood"
-    kl: float = 0.0
-    epochs: int = 8
-    learning_rate: float = 0.05
-    start: Start = "random"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        self.training(layer=0, norm=1.0)
-
-    def training(self, *, layer: int, norm: float, seed: int | None = None) -> Training:
-        """The training of a vector at a layer of mean residual norm `norm`; UserError for bad settings."""
-        objective = Objective(
-            layer=layer, magnitude=self.magnitude, norm=norm, span=self.span, loss=self.loss, kl=self.kl
-        )
-        return Training(
-            objective=objective,
-            epochs=self.epochs,
-            learning_rate=self.learning_rate,
-            seed=self.seed if seed is None else seed,
-            start=self.start,
-        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -17,8 +17,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from experiments.choice import Cap
-from experiments.compare import CompareChoice, run_compare
+from experiments.compare import run_compare
 from experiments.extract import extract as extract_vector
 from experiments.extract_plan import answer_tokens
 from experiments.grid import COARSE_LAYERS, COARSE_MAGNITUDES, DEFAULT_MAGNITUDES
@@ -26,7 +25,7 @@ from experiments.options import Options, VectorChoice
 from experiments.reporting import report
 from experiments.running import answers
 from experiments.session import Session, open_session
-from experiments.sweep_choice import SweepChoice
+from experiments.sweep_choice import Cap, CompareChoice, SweepChoice
 from experiments.vector_source import CACHE
 from experiments.vector_sweep import run_sweep
 from steer.errors import UserError
@@ -37,7 +36,7 @@ from vectors.vector import SteeringVector, addition
 
 __all__ = ["Arm", "Options", "addition", "answers", "compare", "extract", "open_session", "report", "sweep"]
 
-CAP = Cap(nonsense=0.1, drift=1.0)
+CAP = Cap()
 
 
 def extract(

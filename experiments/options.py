@@ -25,6 +25,8 @@ SizedOperation = Literal["add", "clamp"]
 
 Api = Literal["auto", "chat", "responses"]
 
+CONTRASTS = "suffix, choice, response, statement, formality or a JSONL of pairs."
+METHODS = "mean-difference, pca, lat, logistic or fisher."
 
 Value = TypeVar("Value")
 
@@ -45,6 +47,11 @@ class Flag:
 def flag(default: Value, help: str, *, name: str = "", switch: str = "") -> Value:
     """A field of options that is a flag, too."""
     return field(default=default, metadata={"flag": Flag(help, name, switch)})
+
+
+def flags(group: type[Value]) -> Value:
+    """A field that holds a group of flags: options of their own."""
+    return field(default_factory=group, metadata={"flags": group})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,8 +165,8 @@ class VectorChoice:
 
     file: Path | None = flag(None, "Vector file; extracted and cached if left out.", name="vector")
     vector: "SteeringVector | None" = None
-    contrast: str = flag("suffix", "suffix, choice, response, statement, formality or a JSONL of pairs.")
-    method: str = flag("mean-difference", "mean-difference, pca, lat, logistic or fisher.")
+    contrast: str = flag("suffix", CONTRASTS)
+    method: str = flag("mean-difference", METHODS)
     span: Span = flag("last", "Which positions are edited.")
     operation: SizedOperation = flag("add", "What is done there.")
     controls: int = flag(3, "Random directions beside the vector; 0 for none.")
@@ -168,6 +175,22 @@ class VectorChoice:
     def __post_init__(self) -> None:
         if self.controls < 0:
             raise UserError(f"--controls {self.controls}: allowed are whole numbers from 0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtractChoice:
+    """How a vector is made. extraction: None is the task's. layers: as 10-20, 10,12,14 or all."""
+
+    contrast: str = flag("suffix", CONTRASTS)
+    method: str = flag("mean-difference", METHODS)
+    layers: str = flag("all", "As 10-20, 10,12,14 or all.")
+    extraction: Path | None = flag(None, "Extraction scenarios (JSONL); default the task's.")
+    extraction_per_category: int | None = flag(
+        None, "At most this many of them a category, for a quick look."
+    )
+    controls: int = flag(0, "Control vectors of each kind, beside the file.")
+    draws: int = flag(2, "Answers a side and scenario, for a response contrast.")
+    check: str = flag("", "transformer-lens: capture the same rows through it.")
 
 
 PAPER: dict[str, Any] = {

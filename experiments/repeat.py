@@ -1,14 +1,42 @@
-"""The `run.yaml` that lets a finished run be repeated exactly: `python cli.py COMMAND --config run.yaml`."""
+"""What every finished run leaves: a `run.yaml` that repeats it (`--config run.yaml`), and its report."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import typer
+
+from experiments.flags import said
+from experiments.options import Options
 from steer.atomic import write_atomically
 
+if TYPE_CHECKING:
+    from steer.results.record import Record
+
 NOT_REPEATED = {"config", "json_only", "dry_run", "out", "ctx"}
+
+
+def conclude(
+    ctx: typer.Context, options: Options, found: Record, made: Path | dict[str, Path] | None
+) -> None:
+    """Beside the results: run.yaml, to repeat the run, and its report. JSON alone if asked.
+
+    made: the run's folder, or one a model; None where nothing was run.
+    """
+    folders = {"": made} if isinstance(made, Path) else made or {}
+    if folders:
+        from experiments.reporting import report as write_report
+        from steer.screen import Screen
+
+        for model, folder in folders.items():
+            alone = {"model": model, "models": None} if model else {}
+            write_run_file(folder, ctx.command.name or "", said(ctx) | alone)
+        write_report(list(folders.values()), screen=Screen(quiet=options.quiet))
+    if options.quiet:
+        print(json.dumps(found.json_values(), indent=1, allow_nan=False))
 
 
 def write_run_file(folder: Path, command: str, flags: Mapping[str, Any]) -> Path:

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.choice import Cap
 from experiments.extract import extraction_source
 from experiments.grid import Cell
 from experiments.measures import load_probes
 from experiments.session import Session
+from experiments.sweep_choice import Cap
 from experiments.vector_source import evaluation
 from steer import scenarios, side_effects
 from steer.choices import answers

@@ -1,12 +1,38 @@
-"""What a sweep is told: its grid, its vector, and what a chosen cell may cost."""
+"""What a sweep and a comparison are told: the grid, the vector, and what a chosen cell may cost.
 
-from __future__ import annotations
+Annotations are evaluated here, not left as text: the command line is made of them.
+"""
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass
 
-from experiments.choice import Cap
-from experiments.grid import DEFAULT_MAGNITUDES
-from experiments.options import VectorChoice
+from experiments.grid import COARSE_LAYERS, COARSE_MAGNITUDES, DEFAULT_MAGNITUDES
+from experiments.options import VectorChoice, flag, flags
+from steer.errors import UserError
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """What either arm of a candidate may do at most; UserError for what is no share or no drift.
+
+    Besides, one under which the options lose more than half of their mass is never chosen.
+
+    nonsense: share of rows that are not valid (nonsensical, invalid, truncated or failed).
+    drift: nats a token; None for no cap on it.
+    """
+
+    nonsense: float = flag(0.1, "Most nonsense of a chosen cell, a fraction.", name="cap_nonsense")
+    drift: float | None = flag(1.0, "Most drift of a chosen cell, nats a token.", name="cap_drift")
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.nonsense <= 1:
+            raise UserError(
+                f"cap on nonsense {self.nonsense:g}: allowed are fractions from 0 to 1 (10 percent is 0.1)"
+            )
+        if self.drift is not None and not (math.isfinite(self.drift) and self.drift >= 0):
+            raise UserError(
+                f"cap on drift {self.drift:g}: allowed are finite numbers from 0, in nats a token"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,11 +41,30 @@ class SweepChoice:
 
     magnitudes: as `experiments.grid.parse_magnitudes` reads them; both signs of a magnitude are
     needed for it to be a candidate. screen: how many cells of the grid are generated for, the others being
-    left out by their propensity on items that are not evaluated; 0 is all.
+    left out by their propensity on items that are not evaluated; None is all.
     """
 
-    layers: str = "10-20"
-    magnitudes: str = DEFAULT_MAGNITUDES
-    vector: VectorChoice = field(default_factory=VectorChoice)
-    cap: Cap = field(default_factory=lambda: Cap(nonsense=0.1, drift=1.0))
-    screen: int = 0
+    layers: str = flag("10-20", "As 10-20, 10,12,14 or all.")
+    magnitudes: str = flag(DEFAULT_MAGNITUDES, "Numbers or START:STOP:STEP, both signs; 0 is the baseline.")
+    vector: VectorChoice = flags(VectorChoice)
+    cap: Cap = flags(Cap)
+    screen: int | None = flag(None, "Generate for so many cells, the best by propensity on other items.")
+
+    def __post_init__(self) -> None:
+        if self.screen == 0:
+            raise UserError("--screen 0: it keeps no cell: give an even number from 2, or leave it out")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompareChoice:
+    """The grid that the vector is chosen from, and what else is run."""
+
+    layers: str = flag(COARSE_LAYERS, "The grid to choose from.")
+    magnitudes: str = flag(COARSE_MAGNITUDES, "The grid to choose from.")
+    vector: VectorChoice = flags(VectorChoice)
+    cap: Cap = flags(Cap)
+    transfer: bool = flag(False, "Vectors a behaviour, on the others.", switch="--transfer")
+
+    @property
+    def sweep(self) -> SweepChoice:
+        return SweepChoice(layers=self.layers, magnitudes=self.magnitudes, vector=self.vector, cap=self.cap)

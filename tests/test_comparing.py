@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from experiments.choice import Cap, CrossFit, cross_fit, halves, symmetric
+from experiments.choice import CrossFit, cross_fit, halves, symmetric
 from experiments.choice import MeasuredCell as Measured
 from experiments.comparing import (
     both_name,
@@ -20,6 +20,7 @@ from experiments.comparing import (
 )
 from experiments.exchange import MATCHED
 from experiments.out_of_fold import Composite, described
+from experiments.sweep_choice import Cap
 from steer.results import Result
 from steer.results.comparison import Comparison, Together, Tug
 from steer.results.estimates import ArmResult

@@ -9,11 +9,11 @@ from typing import Any, cast
 import pytest
 import torch
 
-from experiments.emergent import EmergentChoice, emergent
+from experiments.emergent import emergent
+from experiments.emergent_choice import EmergentChoice, Recipe, Thresholds
 from experiments.emergent_summary import dials
-from experiments.finetune import Lora
-from experiments.interventions import Intervention, Recipe, Site, mean_arm, pair_space, rank_arms
-from experiments.item_judges import AlignmentJudge, ByCategory, OrganismAdvice, Thresholds, item_judge
+from experiments.interventions import Intervention, Site, mean_arm, pair_space, rank_arms
+from experiments.item_judges import AlignmentJudge, ByCategory, OrganismAdvice, item_judge
 from experiments.matching import matched
 from experiments.narrow import (
     BAKING,
@@ -286,8 +286,8 @@ def test_a_whole_run_on_a_tiny_model(
         items=8,
         layer=1,
         recipe=Recipe(epochs=8, magnitude=1.0, learning_rate=0.2),
-        ranks=(1, 16),
-        lora=Lora(rank=2, epochs=1),
+        ranks="1,16",
+        lora_rank=2,
         controls=1,
         vector=tmp_path / "v.safetensors",
     )

@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 
-from experiments.choice import Cap, Chosen, CrossFit, MeasuredCell, cross_fit, halves, symmetric
+from experiments.choice import Chosen, CrossFit, MeasuredCell, cross_fit, halves, symmetric
 from experiments.contrasts import rates_of
 from experiments.exchange import (
     exchange_rate,
@@ -19,6 +19,7 @@ from experiments.exchange import (
     side_effect_at,
 )
 from experiments.frontier import Trade, undominated
+from experiments.sweep_choice import Cap
 from experiments.tug import WEAK, break_even, tug_of_war
 from steer.intervals import contrast_interval
 from steer.resampling import RESAMPLES, bootstrap_weights

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from experiments.choice import Cap, CrossFit, cross_fit, symmetric
+from experiments.choice import CrossFit, cross_fit, symmetric
 from experiments.choice import MeasuredCell as Measured
 from experiments.comparing import sides, tug
 from experiments.out_of_fold import (
@@ -18,6 +18,7 @@ from experiments.out_of_fold import (
     described,
     mean,
 )
+from experiments.sweep_choice import Cap
 from steer.gaps import gap
 from steer.intervals import Interval
 from steer.results import Estimate

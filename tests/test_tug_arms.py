@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from experiments.choice import Cap, CrossFit, cross_fit, halves, symmetric
+from experiments.choice import CrossFit, cross_fit, halves, symmetric
 from experiments.choice import MeasuredCell as Measured
 from experiments.comparing import sides
 from experiments.grid import cells
 from experiments.options import VectorChoice
+from experiments.sweep_choice import Cap
 from experiments.tug_arms import TugPlan, kind_of, plan_tug
 from experiments.vector_source import Control
 from steer.suffixes import DEFAULT, NEUTRAL, SuffixSet

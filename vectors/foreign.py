@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from steer.atomic import write_atomically
 from steer.errors import UserError, choose
 from steer.texts import read_json
+from vectors.controls import orthogonal_part
 from vectors.files import (
     existing_file,
     header_json,
@@ -24,6 +25,7 @@ from vectors.files import (
     save_vector,
 )
 from vectors.vector import Provenance, SteeringVector
+from vectors.vector import part as part_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -125,6 +127,28 @@ def _refusal_direction(stack: Tensor, path: Path, position: int | None, layer: i
     found = _from_rows(dict(enumerate(stack[position])), name, path, n_layers=stack.shape[1])
     chosen = "" if layer is None else f"; the layer chosen there, {layer}, is {layer - 1} here"
     return replace_provenance(found, read=f"position {position} of {stack.shape[0]}{chosen}{source}")
+
+
+def convert(
+    path: Path,
+    out: Path,
+    *,
+    to: str = "",
+    format: str = "",
+    position: int | None = None,
+    layer: int | None = None,
+    part: str = "",
+    without: Path | None = None,
+) -> str:
+    """Read a vector; write it, a part of it or what is orthogonal to another; returns what to say of it."""
+    found = read_vector(path, format=format, position=position, layer=layer)
+    found = part_of(found, part) if part else found
+    found = orthogonal_part(found, read_vector(without)) if without is not None else found
+    left_out = write_vector(found, out, format=to)
+    read = f"read: {found.provenance.read}\n" if found.provenance.source == "refusal_direction" else ""
+    return f"{read}{out}" + (
+        f" (left out layers {left_out}: the format cannot hold them)" if left_out else ""
+    )
 
 
 def write_vector(vector: SteeringVector, path: Path, *, format: str = "") -> tuple[int, ...]:
