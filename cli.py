@@ -9,22 +9,13 @@ import typer
 
 from experiments.answered import answered
 from experiments.emergent_choice import EmergentChoice
-from experiments.flags import experiment, refuse_all_but
+from experiments.flags import NOT_IN_A_TALK, WORKERS, experiment, refuse_all_but
 from experiments.options import Api, ExtractChoice, JudgeSees, Options
 from experiments.repeat import conclude
 from experiments.sweep_choice import CompareChoice, SweepChoice
 from steer.finite import finite
 from steer.judges import TIMEOUT
 from steer.paper import SCENARIOS
-
-NOT_IN_A_TALK = (
-    *("scenarios", "per_category", "protocol", "samples", "force"),
-    *("judge_sees", "out", "dry_run", "json_only"),
-)
-"""Shared flags of what is run on scenarios and leaves a folder."""
-
-WORKERS = ("workers", "ray_address", "gpus_per_worker", "mixed_devices")
-"""Shared flags of what can be spread: training and a talk stay in one process."""
 
 app = typer.Typer(
     help="How far does a prompt suffix move a language model, how far a steering vector, "

@@ -95,6 +95,15 @@ def made(maker: Callable[..., Any], values: dict[str, Any]) -> Any:
     return maker(**own)
 
 
+NOT_IN_A_TALK = (
+    *("scenarios", "per_category", "protocol", "samples", "force"),
+    *("judge_sees", "out", "dry_run", "json_only"),
+)
+"""Shared flags of what is run on scenarios and leaves a folder."""
+
+WORKERS = ("workers", "ray_address", "gpus_per_worker", "mixed_devices")
+"""Shared flags of what can be spread: training and a talk stay in one process."""
+
 USELESS_WITH = (("model", "models"), ("contrast", "vector"))
 """(A flag, another that leaves it nothing to say), by parameter."""
 
