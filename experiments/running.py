@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from experiments.session import (
 from steer import judges, pipeline, results, summary
 from steer.chat import read_answer
 from steer.engines.parts import RowError
+from steer.engines.proven import ProvenEngine
 from steer.errors import UserError
 from steer.results import Result
 from steer.results.record import Plan
@@ -109,6 +110,19 @@ def answers(session: Session, text: str, arms: Sequence[Arm], *, system: str = "
     return {row.arm: found[row.response] for row in planned.rows}
 
 
+def _standing(session: Session) -> Callable[[], str]:
+    """How generation goes, for a line of progress."""
+    if session.loaded.workers is not None:
+        return session.loaded.workers.standing
+    engine, began = session.engine, time.monotonic()
+
+    def tokens_a_second() -> str:
+        made = engine.tokens() if isinstance(engine, ProvenEngine) else 0
+        return f"{made / max(time.monotonic() - began, 1e-9):,.0f} tokens/s" if made else ""
+
+    return tokens_a_second
+
+
 def generate_and_judge(session: Session, store: RunStore, planned: pipeline.Planned) -> None:
     store.reopen(session.judge.name)
     done = store.done()
@@ -123,8 +137,7 @@ def generate_and_judge(session: Session, store: RunStore, planned: pipeline.Plan
     before, began = store.output_tokens(), time.monotonic()
     unjudged = missing + sum(1 for _ in store.unjudged(session.judge.name))
     workers = session.loaded.workers
-    standing = None if workers is None else workers.standing
-    with session.screen.progress(standing, generate=missing, judge=unjudged) as tick:
+    with session.screen.progress(_standing(session), generate=missing, judge=unjudged) as tick:
         try:
             marks = pipeline.run(
                 store,

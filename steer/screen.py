@@ -5,6 +5,7 @@ Text that a model wrote passes through `plain` before it is printed anywhere.
 
 from __future__ import annotations
 
+import threading
 import time
 import unicodedata
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rich.progress import Progress, Task, TaskID
     from rich.table import Table
 
 PLAIN_LINE_SECONDS = 10.0
@@ -82,7 +84,7 @@ class Screen:
     def progress(self, standing: Callable[[], str] | None = None, **rows: int) -> Generator[_Ticker]:
         """A bar for each kind of work (`generate`, `judge`, ...); plain lines where there is no terminal.
 
-        standing: says how the first kind goes besides, beside its rate.
+        standing: says how the first kind goes besides, also before its first row has ended.
         """
         ticker = _Ticker(self, rows, standing)
         try:
@@ -96,57 +98,83 @@ class _Ticker:
     def __init__(self, screen: Screen, totals: dict[str, int], standing: Callable[[], str] | None) -> None:
         self.screen, self.totals, self.standing = screen, totals, standing
         self.done = dict.fromkeys(totals, 0)
-        self.start = self.last = self.ticked = time.monotonic()
+        self.start = self.spoken = self.ticked = time.monotonic()
         self.begun: dict[str, float] = {}  # a kind begins where the work before its first tick ended
-        self.bars: dict[str, object] = {}
-        self.rich: object | None = None
+        self.latest: dict[str, float] = {}
+        self.bars: dict[str, TaskID] = {}
+        self.rich: Progress | None = None
 
     @contextmanager
     def live(self) -> Generator[None]:
-        if self.screen.quiet or not self.screen.err.is_terminal:
+        if self.screen.quiet:
             yield
-            return
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-        )
+        elif self.screen.err.is_terminal:
+            with self._bars() as self.rich:
+                for name, total in self.totals.items():
+                    if total:
+                        self.bars[name] = self.rich.add_task(name, total=total)
+                yield
+        else:
+            over = threading.Event()
+            speaker = threading.Thread(target=self._speak, args=(over,), daemon=True)
+            speaker.start()
+            try:
+                yield
+            finally:
+                over.set()
+                speaker.join()
 
-        bars = Progress(
+    def _bars(self) -> Progress:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn
+        from rich.text import Text
+
+        ticker = self
+
+        class Going(ProgressColumn):
+            """Drawn anew several times a second, whether a row has ended or not."""
+
+            def render(self, task: Task) -> Text:
+                return Text(ticker.going(task.description))
+
+        return Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
+            Going(),
             console=self.screen.err,
         )
-        with bars:
-            for name, total in self.totals.items():
-                if total:
-                    self.bars[name] = bars.add_task(name, total=total, rate="")
-            self.rich = bars
-            yield
+
+    def _speak(self, over: threading.Event) -> None:
+        """A line every so often for what has begun and not ended, however long a row takes."""
+        while not over.wait(0.1):
+            if time.monotonic() - self.spoken < PLAIN_LINE_SECONDS:
+                continue
+            self.spoken = time.monotonic()
+            open_kinds = [name for name, total in self.totals.items() if self.done[name] < total]
+            for name in [name for name in open_kinds if self.done[name]] or open_kinds[:1]:
+                going = ", ".join(
+                    filter(None, [f"{self.done[name]}/{self.totals[name]} rows", self.going(name)])
+                )
+                self.screen.note(f"{name}: {going}")
+
+    def going(self, what: str) -> str:
+        """Rate and time left as far as rows have ended, and how the first kind goes besides."""
+        parts: list[str] = []
+        if self.done[what]:
+            rate = self.done[what] / max(self.latest[what] - self.begun[what], 1e-9)
+            parts.append(f"{rate:.1f} rows/s" if rate >= 1 else f"{60 * rate:.1f} rows/min")
+            left = (self.totals[what] - self.done[what]) / rate - (time.monotonic() - self.latest[what])
+            parts.append(f"{max(left, 0):.0f} s left")
+        if self.standing is not None and what == next(iter(self.totals)):
+            parts.append(self.standing())
+        return ", ".join(part for part in parts if part)
 
     def __call__(self, what: str, rows: int) -> None:
+        self.begun.setdefault(what, self.ticked)
+        self.ticked = self.latest[what] = time.monotonic()
         self.done[what] += rows
-        now = time.monotonic()
-        begun = self.begun.setdefault(what, self.ticked)
-        self.ticked = now
-        rate = self.done[what] / max(now - begun, 1e-9)
-        shown = f"{rate:.1f} rows/s" if rate >= 1 else f"{60 * rate:.1f} rows/min"
-        if self.standing is not None and what == next(iter(self.totals)):
-            shown += f", {self.standing()}"
-        if self.rich is not None:
-            if what in self.bars:
-                self.rich.update(self.bars[what], advance=rows, rate=shown)  # type: ignore[attr-defined]
-        elif now - self.last >= PLAIN_LINE_SECONDS:
-            self.last = now
-            left = (self.totals[what] - self.done[what]) / max(rate, 1e-9)
-            self.screen.note(
-                f"{what}: {self.done[what]}/{self.totals[what]} rows, {shown}, {left:.0f} s left"
-            )
+        if self.rich is not None and what in self.bars:
+            self.rich.update(self.bars[what], advance=rows)
 
     def close(self) -> None:
         took = time.monotonic() - self.start

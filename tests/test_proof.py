@@ -191,6 +191,15 @@ def test_an_engine_that_steers_wrongly_is_left(qwen: LoadedModel) -> None:
     assert engine.name == "slots"
 
 
+def test_tokens_are_counted_while_rows_are_under_way(qwen: LoadedModel) -> None:
+    engine = ProvenEngine(qwen, [partial(bare_engine, "slots", qwen)], say=lambda _: None)
+    answers = engine.generate(rows())
+    first = next(answers)
+    assert len(first.output_ids) < engine.tokens() <= len(rows()) * len(first.output_ids)
+    made = sum(len(response.output_ids) for response in (first, *answers))
+    assert made - len(rows()) <= engine.tokens() <= made
+
+
 def test_a_proof_reads_the_longest_and_the_shortest_prompt_and_cuts_what_is_long() -> None:
     def of(*lengths: int, window: int = 0) -> list[int]:
         asked = [Request(str(n), tuple(range(n)), (), limits=Limits(4096, 1)) for n in lengths]

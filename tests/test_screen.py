@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -52,11 +54,15 @@ print("END")
 """
 
 
-def test_a_real_terminal_gets_no_escape_of_a_models_making() -> None:
+def at_a_terminal(script: str) -> bytes:
+    """What a script writes to a real terminal, up to its END."""
     master, slave = pty.openpty()
-    command = [sys.executable, "-c", SCRIPT]
     child = subprocess.Popen(
-        command, cwd=ROOT, stdout=slave, stderr=slave, env=os.environ | {"TERM": "xterm", "COLUMNS": "90"}
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        stdout=slave,
+        stderr=slave,
+        env=os.environ | {"TERM": "xterm", "COLUMNS": "90"},
     )
     os.close(slave)
     got = b""
@@ -68,6 +74,11 @@ def test_a_real_terminal_gets_no_escape_of_a_models_making() -> None:
     child.wait(60)
     os.close(master)
     assert b"END" in got
+    return got
+
+
+def test_a_real_terminal_gets_no_escape_of_a_models_making() -> None:
+    got = at_a_terminal(SCRIPT)
     assert b"\\u001b[31mred" in got  # shown
     for obeyed in (b"\x1b[31m", b"\x1b]0;title", b"\x07", b"\x00", "\u202e".encode()):
         assert obeyed not in got
@@ -82,3 +93,44 @@ def test_a_narrow_terminal_shows_texts_one_below_the_other(
     out = capsys.readouterr().out
     assert out.index("word") < out.index("steered") < out.index("other")
     assert out.count("word") == out.count("other") == 20
+
+
+def test_a_line_comes_while_the_first_row_still_runs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("steer.screen.PLAIN_LINE_SECONDS", 0.0)
+    asked = threading.Event()
+
+    def standing() -> str:
+        asked.set()
+        return "812 tokens/s"
+
+    with Screen().progress(standing, generate=3, judge=3) as tick:
+        assert asked.wait(60)
+        tick("generate", 1)
+    told = capsys.readouterr().err
+    assert told.startswith("generate: 0/3 rows, 812 tokens/s\n"), told
+    assert "generated 1 rows" in told
+
+
+TERMINAL = """
+import threading
+from steer.screen import Screen
+times = iter(range(10**9))
+drawn = threading.Event()
+def standing():
+    if next(times) > 3:
+        drawn.set()
+    return "812 tokens/s"
+with Screen().progress(standing, generate=3) as tick:
+    assert drawn.wait(60)
+    tick("generate", 2)
+print("END")
+"""
+
+
+def test_a_terminals_bar_is_drawn_anew_while_a_row_runs_and_says_what_is_left() -> None:
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]|\s+", " ", at_a_terminal(TERMINAL).decode())
+    shown = " ".join(shown.split())
+    assert re.search(r"0/3 812 tokens/s", shown), shown
+    assert re.search(r"2/3 [\d.]+ rows/s, 0 s left, 812 tokens/s", shown), shown

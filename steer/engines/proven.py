@@ -57,6 +57,10 @@ class ProvenEngine:
     def name(self) -> str:
         return self._engine.name
 
+    def tokens(self) -> int:
+        """Made by the latest call so far, those of rows under way too; 0 where the engine does not count."""
+        return self._engine.work.row_steps if isinstance(self._engine, SlotEngine) else 0
+
     def generate(self, requests: Iterable[Request]) -> Iterator[Response]:
         asked = list(requests)
         self.prove(asked)
