@@ -141,7 +141,7 @@ def sweeps(
     """
     random = np.random.default_rng(seed)
     half = halves(category_of(categories), seed=0)
-    candidates, cap, middle = symmetric(grid), Cap(nonsense=0.15), true_rate(0.0, categories)
+    candidates, cap, middle = symmetric(grid), Cap(0.15, drift=None), true_rate(0.0, categories)
     shifts: dict[str, float] = {}
     for cell in grid:
         profile = np.exp(-(((cell.layer - 15) / 2) ** 2) / 2) * min(abs(cell.magnitude) / 0.45, 1)

@@ -26,7 +26,7 @@ from steer.types import Outcome
 from tests.outcome_tables import table
 
 CATEGORIES = {f"s{i:03}": f"c{i // 5}" for i in range(25)}
-EVERYTHING = Cap(nonsense=1.0)
+EVERYTHING = Cap(1.0, drift=None)
 
 
 def arm(name: str, converges: set[str], broken: frozenset[str] = frozenset()) -> list[Outcome]:
@@ -106,12 +106,12 @@ def test_a_cell_over_the_cap_is_not_chosen_however_large_its_gap():
         found = choose(rows, pairs, scenarios, cap)
         return found.candidate.plus if isinstance(found, Chosen) else found.nearest.plus + "!"
 
-    assert chosen(Cap(nonsense=0.2)) == "a+"
-    assert chosen(Cap(nonsense=0.19)) == "b+"
+    assert chosen(Cap(0.2, drift=None)) == "a+"
+    assert chosen(Cap(0.19, drift=None)) == "b+"
     assert chosen(Cap(nonsense=0.19, drift=0.3)) == "b+"
     assert chosen(Cap(nonsense=0.19, drift=0.29)) == "b+!"
     assert chosen(Cap(nonsense=0.19, drift=0.1)) == "a+!"
-    assert chosen(Cap(nonsense=0.0)) == "b+"
+    assert chosen(Cap(0.0, drift=None)) == "b+"
 
 
 def test_a_cap_of_zero_allows_nothing() -> None:
@@ -145,7 +145,7 @@ def test_a_cap_that_would_cap_nothing_is_refused(nonsense: float, drift: float |
 @pytest.mark.parametrize("letter", ["X", "i", "t", "f"])
 def test_every_way_of_not_being_valid_counts_towards_the_cap(letter: str):
     rows = table({"+": "CCCC" + letter, "-": "NNNNN"})
-    found = choose(rows, [Candidate("+", "-")], {row.scenario for row in rows}, Cap(nonsense=0.1))
+    found = choose(rows, [Candidate("+", "-")], {row.scenario for row in rows}, Cap(0.1, drift=None))
     assert isinstance(found, NothingChosen)
     assert found.nonsense == pytest.approx(0.2)
 

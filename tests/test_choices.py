@@ -230,12 +230,18 @@ def test_cells_are_chosen_by_propensity_where_the_rates_are_full() -> None:
     up, down = [5.0 + i for i in range(14)], [1.0] * 14
     rows = rows_of({"a+": down, "a-": down, "b+": up, "b-": down})
     found = choose(
-        rows, [Candidate("a+", "a-"), Candidate("b+", "b-", drift=1.0)], {r.scenario for r in rows}, Cap()
+        rows,
+        [Candidate("a+", "a-"), Candidate("b+", "b-", drift=1.0)],
+        {r.scenario for r in rows},
+        Cap(drift=None),
     )
     assert isinstance(found, Chosen)
     assert (found.candidate.plus, found.points, found.nats) == ("b+", 0.0, pytest.approx(10.5))
     lost = choose(
-        rows, [Candidate("a+", "a-"), Candidate("b+", "b-", kept=0.4)], {r.scenario for r in rows}, Cap()
+        rows,
+        [Candidate("a+", "a-"), Candidate("b+", "b-", kept=0.4)],
+        {r.scenario for r in rows},
+        Cap(drift=None),
     )
     assert isinstance(lost, Chosen)
     assert lost.candidate.plus == "a+"

@@ -187,7 +187,7 @@ def test_no_scenario_decides_which_doses_are_reported_on_it():
     letters = {"L1+": "X" * 5 + "C" * 15, "L1-": "N" * 20}
     rows = table(letters, per_category=20)
     cells = [MeasuredCell("L1+", 1, 0.2, 0.1), MeasuredCell("L1-", 1, -0.2, 0.1)]
-    wide, cap = Cap(nonsense=1.0), Cap(nonsense=0.1)
+    wide, cap = Cap(1.0, drift=None), Cap(0.1, drift=None)
     fit = cross_fit(rows, symmetric(cells), half, wide, plus="+", minus="-")
     assert isinstance(fit, CrossFit)
     assert out_of_fold_doses(rows, cells, fit, half, cap, sign=1, prefix="")[1] == [
@@ -237,7 +237,7 @@ def test_a_cap_at_its_edge_does_not_make_a_dose_look_cleaner_than_it_is():
         rows = [*table({"L1+": "".join("X" if b else "C" for b in broken)}, per_category=76), *still]
         pick = Chosen(symmetric(cells)[0], 0.0, None, 0.0)
         fit = CrossFit((pick, pick), "+", "-", ())
-        [made], [dose] = out_of_fold_doses(rows, cells, fit, half, Cap(0.1), sign=1, prefix="")
+        [made], [dose] = out_of_fold_doses(rows, cells, fit, half, Cap(0.1, drift=None), sign=1, prefix="")
         for number, counts in enumerate(dose.coherent):
             there = [r.status for r in made.rows(rows, half) if half[r.scenario] == number]
             if counts:
@@ -269,18 +269,18 @@ def test_a_dose_is_matched_on_the_half_that_does_not_report_it():
     counts |= {"L1+0.2": (6, 6), "L1+0.4": (9, 8), "L1-0.2": (2, 3), "L1-0.4": (1, 3)}
     cells = [MeasuredCell(name, 1, float(name[2:]), 0.1) for name in counts if name.startswith("L")]
     rows = by_half(half, counts)
-    fit = cross_fit(rows, symmetric(cells), half, Cap(), plus="+", minus="-")
+    fit = cross_fit(rows, symmetric(cells), half, Cap(drift=None), plus="+", minus="-")
     assert isinstance(fit, CrossFit)
-    found = match_doses(rows, cells, fit, half, Cap(), suffix="pro", sign=1)
+    found = match_doses(rows, cells, fit, half, Cap(drift=None), suffix="pro", sign=1)
     assert found == MatchedDose(("L1+0.2", "L1+0.4"), (0.2, 0.4), (True, True))
     assert found is not None
     reported = matched_rows(found, rows, half)
     assert sum(row.status == "hit" for row in reported) == 9 + 6
     # The anti suffix does nothing on half 0: nothing is matched, whatever it does on half 1.
-    assert match_doses(rows, cells, fit, half, Cap(), suffix="anti", sign=-1) is None
+    assert match_doses(rows, cells, fit, half, Cap(drift=None), suffix="anti", sign=-1) is None
     # With an effect on either, half 1's doses fall short of it: its largest stands in.
     rows = by_half(half, counts | {"anti": (2, 1)})
-    found = match_doses(rows, cells, fit, half, Cap(), suffix="anti", sign=-1)
+    found = match_doses(rows, cells, fit, half, Cap(drift=None), suffix="anti", sign=-1)
     assert found == MatchedDose(("L1-0.2", "L1-0.4"), (0.2, 0.4), (True, False))
 
 

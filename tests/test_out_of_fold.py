@@ -136,7 +136,7 @@ def test_a_defence_by_the_builder_is_pulled_at_by_vector_and_by_user() -> None:
     rows: list[Outcome] = nested(counts, scenarios=n)
     half = {scenario: i % 2 for i, scenario in enumerate(sorted({o.scenario for o in rows}))}
     cells = [Measured(name, 1, float(name[2:]), drift=0.1) for name in counts if name.startswith("L")]
-    cap = Cap()
+    cap = Cap(drift=None)
     fit = cross_fit(rows, symmetric(cells), half, cap, plus="vector +", minus="vector -")
     assert isinstance(fit, CrossFit)
     two = sides(rows, cells, fit, half, cap)

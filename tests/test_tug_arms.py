@@ -32,9 +32,9 @@ def plan() -> TugPlan:
     rows = by_half(half, COUNTS)
     grid = cells(vector, (1,), (-0.4, -0.2, 0.2, 0.4), span="last", operation="add")
     measured = [Measured(cell.arm.name, cell.layer, cell.magnitude, 0.1) for cell in grid]
-    fit = cross_fit(rows, symmetric(measured), half, Cap(), plus="vector +", minus="vector -")
+    fit = cross_fit(rows, symmetric(measured), half, Cap(drift=None), plus="vector +", minus="vector -")
     assert isinstance(fit, CrossFit)
-    two = sides(rows, measured, fit, half, Cap())
+    two = sides(rows, measured, fit, half, Cap(drift=None))
     suffixes = SuffixSet(DEFAULT, NEUTRAL)
     return plan_tug(suffixes, grid, fit, two, Control("random0", "random", vector), VectorChoice())
 
