@@ -1,4 +1,4 @@
-"""How much code there is: `python -m benchmarks.code_size`. Blank lines, comments and docstrings are no code."""
+"""How much code there is: `python -m benchmarks.code_size`. Blanks, comments and docstrings are no code."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def code_lines(source: str) -> int:
     """Lines with a token that is neither a comment nor part of a docstring."""
     told: set[int] = set()
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            if ast.get_docstring(node, clean=False) is not None:
-                told.update(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
+        can = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        if can and ast.get_docstring(node, clean=False) is not None:
+            told.update(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
     held: set[int] = set()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type not in SILENT:
