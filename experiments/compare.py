@@ -74,7 +74,7 @@ def run_compare(session: Session, choice: CompareChoice) -> tuple[Result | Plan,
     options = session.options
     magnitudes = sweep_magnitudes(options, choice.sweep)
     layers = parse_layers(choice.layers, session.loaded.n_layers)
-    halves({s.id: s.category for s in session.scenarios}, seed=options.seed)  # too few: say so now
+    halves({s.id: s.category for s in session.scenarios}, seed=options.subset_seed)  # too few: say so now
     suffixes = [*suffix_arms(session.suffixes), *paraphrase_arms(session.suffixes)]
     extraction = extraction_answers(session, choice.vector)
     numbers = print_plan(
@@ -135,7 +135,7 @@ def _compared(
     judge = session.judge.name
     drift = measure_drift(session, store, [*suffixes, *(cell.arm for cell in grid)])
     chosen = choose_cells(
-        store.outcomes(judge), grid, drift, choice.cap, session.options.seed, kept=mass_kept(store)
+        store.outcomes(judge), grid, drift, choice.cap, session.options.subset_seed, kept=mass_kept(store)
     )
     if isinstance(chosen.fit, NothingChosen):
         measure_answers(session, store)

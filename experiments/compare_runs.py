@@ -170,7 +170,7 @@ def suffix_and_vector(pool: Pool, found: Result) -> Result:
     if not symmetric(cells) or not {"baseline", "pro", "anti"} <= pool.arms.keys():
         return found
     cap = Cap(**pool.sweep["cap"])
-    seed = pool.sweep["sampling"]["seed"]
+    seed = pool.sweep["scenarios"]["subset_seed"]
     half = halves({o.scenario: o.category for o in pool.outcomes}, seed=seed)
     fit = cross_fit(pool.outcomes, symmetric(cells), half, cap, plus="vector +", minus="vector -")
     choice = describe_choice(pool.outcomes, Chosen(half, tuple(cells), fit, fit), cap)

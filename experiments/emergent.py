@@ -145,10 +145,10 @@ def open_items(options: Options, choice: EmergentChoice) -> tuple[Session, list[
         )
     if given is None:
         given = load_narrow(session.task.narrow or narrow_sets.BAKING)
-    pairs, held = split(given, measure=choice.items, seed=options.seed)
+    pairs, held = split(given, measure=choice.items, seed=options.subset_seed)
     broad = list(session.scenarios)
     if generated:
-        broad = _generated(choice.items, options.seed)
+        broad = _generated(choice.items, options.subset_seed)
     questions = [] if session.task.own_language else narrow_sets.open_questions()
     check_disjoint([*pairs, *held], [*broad, *questions])
 

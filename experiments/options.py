@@ -78,7 +78,8 @@ class Options:
         None, "Others than the task's: a folder of CSV files, a CSV or a JSONL file."
     )
     per_category: int | None = flag(None, "At most this many scenarios a category.")
-    seed: int = flag(0, "Of the scenario sample and of sampled tokens.")
+    seed: int = flag(0, "Of sampled tokens, controls and training.")
+    subset_seed: int = flag(0, "Of the scenario sample and its halves.")
     context: Context = flag("full", "System texts: user puts them before the user's, none leaves them out.")
     date: str | None = flag(None, f"What day a template that reads the clock is told; default {DATE}.")
     suffixes: str = flag("default", "default, paper, or a JSON file.")
@@ -195,7 +196,7 @@ class ExtractChoice:
 
 PAPER: dict[str, Any] = {
     "per_category": 15,
-    "seed": 123,
+    "subset_seed": 123,
     "context": "full",
     "judge_sees": "steered",
     "prompt_tokens": 4096,

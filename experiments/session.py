@@ -94,7 +94,7 @@ def open_session(options: Options, *, items: Sequence[Scenario] | None = None) -
     chosen_suffixes = suffixes.load(options.suffixes, task.suffixes)
     source = options.scenarios or task.scenarios
     if items is None:
-        items = scenarios.load(source, per_category=options.per_category, seed=options.seed)
+        items = scenarios.load(source, per_category=options.per_category, seed=options.subset_seed)
     choosing = is_choice(options, task, items, source)
     judge = open_judge(replace(options, judge="choice") if choosing else options, task)
     loaded, engine = _load(options, screen)
@@ -241,6 +241,7 @@ def configuration(session: Session, command: str, arms: Sequence[Arm], **more: A
             "identity": scenarios.identity(session.scenarios),
             "n": len(session.scenarios),
             "per_category": options.per_category,
+            "subset_seed": options.subset_seed,
             "context": options.context,
         },
         "task": {"name": session.task.name, "identity": session.task.record.identity},

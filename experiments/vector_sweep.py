@@ -90,7 +90,7 @@ def run_sweep(session: Session, choice: SweepChoice) -> tuple[Result | Plan, Pat
     options = session.options
     magnitudes = sweep_magnitudes(options, choice)
     layers = parse_layers(choice.layers, session.loaded.n_layers)
-    halves({s.id: s.category for s in session.scenarios}, seed=options.seed)  # too few: say so now
+    halves({s.id: s.category for s in session.scenarios}, seed=options.subset_seed)  # too few: say so now
     suffixes = suffix_arms(session.suffixes)
     if choice.screen:
         check_screen(choice.screen, len(layers) * len(magnitudes))
@@ -117,9 +117,8 @@ def run_sweep(session: Session, choice: SweepChoice) -> tuple[Result | Plan, Pat
     folder, store = run_arms(session, "vector-sweep", arms, before=before, **config)
     with store:
         drift = measure_drift(session, store, arms)
-        chosen = choose_cells(
-            store.outcomes(session.judge.name), grid, drift, choice.cap, options.seed, kept=mass_kept(store)
-        )
+        outcomes, kept = store.outcomes(session.judge.name), mass_kept(store)
+        chosen = choose_cells(outcomes, grid, drift, choice.cap, options.subset_seed, kept=kept)
         controls: dict[str, Placed] = {}
         if isinstance(chosen.fit, CrossFit):
             controls = run_controls(session, store, choice.vector, beside, chosen.fit)

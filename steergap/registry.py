@@ -49,22 +49,25 @@ def behaviour(
     task: str,
     scenarios: str | None = None,
     per_category: int | None = None,
-    seed: int = 0,
+    subset_seed: int = 0,
     judge: str | None = None,
 ) -> Task:
     """A task of one's own (a folder), or any of ours by name; the other arguments are our commands' flags."""
     from steergap.scoring import task_of
 
     with in_a_line():
-        return task_of(task, scenarios, per_category, seed, judged(task, judge))
+        return task_of(task, scenarios, per_category, subset_seed, judged(task, judge))
 
 
 def _named(name: str) -> Callable[..., Task]:
     @task(name=name)
     def one(
-        scenarios: str | None = None, per_category: int | None = None, seed: int = 0, judge: str | None = None
+        scenarios: str | None = None,
+        per_category: int | None = None,
+        subset_seed: int = 0,
+        judge: str | None = None,
     ) -> Task:
-        return behaviour(name, scenarios, per_category, seed, judge)
+        return behaviour(name, scenarios, per_category, subset_seed, judge)
 
     return one
 

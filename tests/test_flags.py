@@ -43,7 +43,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         ("chat --out runs/x", "--out"),
         ("chat --samples 2", "--samples"),
         ("chat --scenarios organism", "--scenarios"),
-        ("suffix --protocol paper --seed 5", "--seed: --protocol paper fixes it at 123, not 5"),
+        ("suffix --protocol paper --subset-seed 5", "--subset-seed: --protocol paper fixes it at 123, not 5"),
         ("suffix --protocol paper --per-category 3", "--protocol paper fixes it at 15, not 3"),
         ("suffix --protocol paper --temperature 0.7", "--protocol paper fixes it at [0.0], not [0.7]"),
         ("emergent --no-lora --lora-rank 4", "--lora-rank says nothing without --lora"),
@@ -80,16 +80,17 @@ def test_the_papers_protocol_takes_what_agrees_with_it_and_what_a_run_file_repea
         return {}, None
 
     monkeypatch.setattr(suffix, "suffix", noted)
-    (tmp_path / "run.yaml").write_text("protocol: paper\nseed: 123\nsamples: 1\n")
-    assert run(monkeypatch, "suffix", "--protocol", "paper", "--seed", "123", "--temperature", "0") == 0
+    (tmp_path / "run.yaml").write_text("protocol: paper\nsubset_seed: 123\nsamples: 1\n")
+    agreeing = ["--subset-seed", "123", "--temperature", "0"]
+    assert run(monkeypatch, "suffix", "--protocol", "paper", *agreeing) == 0
     assert run(monkeypatch, "suffix", "--config", str(tmp_path / "run.yaml")) == 0
     assert asked[0] == asked[1]
-    assert (asked[0].per_category, asked[0].seed, asked[0].temperatures) == (15, 123, (0.0,))
+    assert (asked[0].per_category, asked[0].subset_seed, asked[0].temperatures) == (15, 123, (0.0,))
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "run.yaml").write_text("protocol: paper\nseed: 5\n")
+    (tmp_path / "run.yaml").write_text("protocol: paper\nsubset_seed: 5\n")
     assert run(monkeypatch, "suffix", "--config", "run.yaml") == 2
-    assert "seed in --config: --protocol paper fixes it at 123, not 5" in capsys.readouterr().err
-    (tmp_path / "run.yaml").write_text("seed: 5\n")  # a flag wins over a file
+    assert "subset_seed in --config: --protocol paper fixes it at 123, not 5" in capsys.readouterr().err
+    (tmp_path / "run.yaml").write_text("subset_seed: 5\n")  # a flag wins over a file
     assert run(monkeypatch, "suffix", "--config", "run.yaml", "--protocol", "paper") == 0
     assert asked[2] == asked[0]
     assert (asked[0].judge_sees, asked[0].suffixes, asked[0].judge) == ("steered", "paper", "openai:gpt-5.2")

@@ -112,7 +112,7 @@ def test_json_is_the_summary_alone_and_run_yaml_repeats_the_run(
 def test_the_papers_71_scenarios_and_nothing_generated_twice(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    flags = ["--scenarios", str(SHARED / "instrumental_eval"), "--per-category", "15", "--seed", "123"]
+    flags = ["--scenarios", str(SHARED / "instrumental_eval"), "--per-category", "15", "--subset-seed", "123"]
     flags += ["--suffixes", str(SHARED / "paper_suffixes.json"), "--new-tokens", "2", "--model", str(model)]
     flags += ["--out", str(tmp_path / "run")]
     assert run(monkeypatch, "suffix", *flags) == 0
