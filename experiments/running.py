@@ -115,10 +115,13 @@ def _standing(session: Session) -> Callable[[], str]:
     if session.loaded.workers is not None:
         return session.loaded.workers.standing
     engine, began = session.engine, time.monotonic()
+    if not isinstance(engine, ProvenEngine):
+        return lambda: ""
+    before = engine.tokens()  # options are scored, not generated: there it stays
 
     def tokens_a_second() -> str:
-        made = engine.tokens() if isinstance(engine, ProvenEngine) else 0
-        return f"{made / max(time.monotonic() - began, 1e-9):,.0f} tokens/s" if made else ""
+        made = engine.tokens()
+        return f"{made / max(time.monotonic() - began, 1e-9):,.0f} tokens/s" if made != before else ""
 
     return tokens_a_second
 
