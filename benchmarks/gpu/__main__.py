@@ -3,6 +3,7 @@
     python -m benchmarks.gpu --wheels WHEELS      (where there is a network: what such a machine lacks)
     python -m benchmarks.gpu [--commit C] [--only parity,decode] [--out DIR]
     python -m benchmarks.gpu --quick --device cpu (every line of it, tiny, in a minute or two)
+    python -m benchmarks.gpu --environment FOLDER (here, once: such a machine's packages, to try it all in)
 
 Sections run one after another, each in a process of its own under its own time limit: one that fails,
 hangs or kills its process costs only itself. DIR/gpu.json is whole after each; a table comes last.
@@ -37,7 +38,11 @@ def main() -> None:
     parser.add_argument("--commit", default="", help="where the checkout came without its history")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     parser.add_argument("--wheels", type=Path, help="only download them, to this folder")
+    parser.add_argument("--environment", type=Path, help="only make such a machine's environment there")
     chosen = parser.parse_args()
+    if chosen.environment:
+        wheels.environment(chosen.environment)
+        return
     if chosen.wheels:
         print(f"{wheels.download(chosen.wheels) / 2**20:.1f} MiB in {chosen.wheels}")
         return

@@ -1,4 +1,5 @@
-"""The packages that a machine with PyTorch, transformers and the scientific ones lacks, as wheels."""
+"""The packages that a machine with PyTorch, transformers and the scientific ones lacks, as wheels; and such a
+machine's environment with them in it."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 MISSING = (
     *("nnsight", "greenlet", "pydantic", "pydantic-core", "annotated-types", "typing-inspection"),
@@ -13,6 +15,11 @@ MISSING = (
     *("gguf", "krippendorff", "pooch", "platformdirs", "altair", "vl-convert-python", "narwhals"),
     *("jsonschema", "jsonschema-specifications", "referencing", "rpds-py", "attrs"),
 )
+THERE = (
+    *("torch==2.11.0", "transformers==5.17.0", "accelerate", "einops", "hypothesis", "jinja2", "pandas"),
+    *("peft", "psutil", "pytest", "pyyaml", "requests", "rich", "scikit-learn", "statsmodels", "typer"),
+)
+"""What such a machine has of what we import; the versions of the first two are that machine's."""
 PLATFORMS = ("manylinux_2_28", "manylinux_2_27", "manylinux_2_17", "manylinux2014")
 MOST_BYTES = 60 * 2**20
 
@@ -33,3 +40,17 @@ def download(folder: Path) -> int:
             f"{size / 2**20:.0f} MiB of wheels in {folder}: {MOST_BYTES // 2**20} travel at most"
         )
     return size
+
+
+def environment(folder: Path) -> None:
+    """Make a virtual environment as such a machine has it, the wheels in it, to run tests and the kit in.
+
+    Needs Python 3.12 as `python3.12`, and 6 GB: PyTorch comes with its CUDA, and runs on a CPU all the same.
+    """
+    subprocess.run(["python3.12", "-m", "venv", str(folder)], check=True)
+    install = [str(folder / "bin/python"), "-m", "pip", "install", "--quiet"]
+    subprocess.run([*install, *THERE], check=True)
+    with TemporaryDirectory() as wheels:
+        download(Path(wheels))
+        found = [str(wheel) for wheel in Path(wheels).glob("*.whl")]
+        subprocess.run([*install, "--no-index", "--no-deps", *found], check=True)
