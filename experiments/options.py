@@ -94,6 +94,14 @@ class Options:
     api: Api = flag("auto", "Of the judge's endpoint; auto: the one that works.")
     judge_timeout: float = flag(TIMEOUT, "Seconds for one reply of the judge.")
     engine: EngineName = flag("auto", "How to generate.")
+    fast_attention: bool = flag(
+        False,
+        "FlashAttention in decode steps of --engine slots, on CUDA in 16 bit; never run on a device.",
+        switch="--fast-attention",
+    )
+    graphs: bool = flag(
+        False, "CUDA graphs of those steps, with that attention; never run on a device.", switch="--graphs"
+    )
     batch: int | None = flag(None, "Rows at once; fitted to memory if left out.")
     workers: str | None = flag(None, "A number of processes, a model each, or auto: as many as GPUs.")
     ray_address: str | None = flag(None, "HOST:PORT of a Ray cluster for --workers; left out, this machine.")
@@ -131,6 +139,9 @@ class Options:
             raise UserError(f"--device {self.device}: with --workers allowed are auto, cpu and cuda")
         if self.date is not None and not re.fullmatch(r"\d{4}-\d\d-\d\d", self.date):
             raise UserError(f"--date {self.date!r}: write it as {DATE}")
+        if (self.graphs or self.fast_attention) and self.engine != "slots":
+            name = "--graphs" if self.graphs else "--fast-attention"
+            raise UserError(f"{name} with --engine {self.engine}: give --engine slots")
         if not self.temperatures:
             raise UserError("--temperature without a value: allowed are numbers from 0; give at least one")
         for temperature in self.temperatures:
@@ -141,6 +152,13 @@ class Options:
                 )
         if len(set(self.temperatures)) < len(self.temperatures):
             raise UserError(f"--temperature {self.temperatures} repeats a value: give each once")
+
+    @property
+    def engine_kind(self) -> str:
+        """As `steer.engines.make_engine` takes it."""
+        if self.graphs:
+            return "slots+graphs"
+        return "slots+attention" if self.fast_attention else self.engine
 
     @property
     def access(self) -> "Access":

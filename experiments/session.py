@@ -143,11 +143,11 @@ def _load(options: Options, screen: Screen) -> tuple[LoadedModel, ProvenEngine |
     }
     if options.workers is None:
         loaded = models.load(options.model, **where)
-        return loaded, make_engine(options.engine, loaded, batch=options.batch, say=screen.note)
+        return loaded, make_engine(options.engine_kind, loaded, batch=options.batch, say=screen.note)
     from steer.engines.replicas import make_replicas
 
     return make_replicas(
-        options.engine,
+        options.engine_kind,
         options.model,
         workers=options.workers,
         address=options.ray_address,

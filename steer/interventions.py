@@ -161,13 +161,17 @@ class Steering:
     Rows are set, cleared and moved by their engine; `begin` takes the positions of the coming
     forward, and `edit` is called at the output of each layer in `layers`. A row's k-th addition at
     a layer lies in the layer's k-th slab, and slabs are applied in order.
+
+    keep: slabs stay in their place when no row has them any more.
     """
 
-    def __init__(self, layers: Sequence[nn.Module], *, rows: int, d_model: int, dtype: dtype) -> None:
+    def __init__(
+        self, layers: Sequence[nn.Module], *, rows: int, d_model: int, dtype: dtype, keep: bool = False
+    ) -> None:
         import torch
 
         self._devices = [next(layer.parameters()).device for layer in layers]
-        self._rows, self.d_model, self._dtype = rows, d_model, dtype
+        self._rows, self.d_model, self._dtype, self._keep = rows, d_model, dtype, keep
         self._wide = torch.float64 if dtype == torch.float64 else torch.float32
         self._slabs: dict[tuple[int, int], Slab] = {}
         self._users: dict[tuple[int, int], int] = {}
@@ -212,7 +216,7 @@ class Steering:
             if place is None:
                 continue
             self._users[place] -= 1
-            if self._users[place] == 0:
+            if self._users[place] == 0 and not self._keep:
                 del self._slabs[place], self._users[place]
                 continue
             for tensor in self._slabs[place].tensors():
@@ -227,6 +231,10 @@ class Steering:
                     tensor[target] = tensor[source]
                     tensor[source] = 0
         self._places[target], self._places[source] = self._places[source], []
+
+    def held(self) -> list[Tensor]:
+        """All that `begin` and `edit` read and write."""
+        return [tensor for _, slab in sorted(self._slabs.items()) for tensor in slab.tensors()]
 
     def begin(self, positions: Tensor) -> None:
         """Take the positions of the coming forward: [row, position], -1 at pads; the first rows only.

@@ -11,7 +11,7 @@ from unittest.mock import patch
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
-from steer.engines.slots import SlotEngine
+from steer.engines.slots import Fast, SlotEngine
 from steer.sampling import choose, how
 from steer.types import OPERATIONS, SPANS, Addition, Limits, LoadedModel, Request, Response
 from tests.tiny import checkpoint
@@ -160,7 +160,9 @@ def plain_generate(loaded: LoadedModel, request: Request) -> tuple[list[int], li
         module.generation_config = shipped
 
 
-def decoded(loaded: LoadedModel, rows: list[Request], answers: dict[str, Response]) -> torch.Tensor:
+def decoded(
+    loaded: LoadedModel, rows: list[Request], answers: dict[str, Response], fast: Fast | None = None
+) -> torch.Tensor:
     """Log-probabilities of given answers, token by token, by the slot engine's own decode steps: forced."""
     said: dict[str, list[float]] = {row.key: [] for row in rows}
 
@@ -176,5 +178,5 @@ def decoded(loaded: LoadedModel, rows: list[Request], answers: dict[str, Respons
         patch("steer.engines.rows.how", lambda live, _device: list(live)),
         patch("steer.engines.slots.choose", forced),
     ):
-        list(SlotEngine(loaded, batch=7).generate(rows))
+        list(SlotEngine(loaded, batch=7, fast=fast).generate(rows))
     return torch.tensor([p for row in rows for p in said[row.key]])

@@ -21,6 +21,7 @@ from steer.engines.slots import SlotEngine
 from steer.types import Limits, LoadedModel, Request, Response, ScoreRow
 from tests.engine_cases import decoded, plain_generate, requests, tiny_model
 
+KINDS = ("slots", "nnsight", "slots+attention")
 FAMILIES = ["qwen3", "qwen3_moe", "llama", "mistral", "gemma", "qwen2"]
 EXACT = settings(
     max_examples=4, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
@@ -53,17 +54,20 @@ def agree(request: Request, response: Response, ids: list[int], record: list[lis
         assert applied.relative == pytest.approx(mean, rel=1e-4, abs=1e-7)
 
 
+def equal_plain_generate(loaded: LoadedModel, rows: list[Request], batch: int) -> None:
+    engines = [bare_engine(kind, loaded, batch=batch) for kind in KINDS]
+    found = [by_key(engine.generate(rows)) for engine in engines]
+    for row in rows:
+        ids, record = plain_generate(loaded, row)
+        for responses in found:
+            agree(row, responses[row.key], ids, record)
+    assert {len(responses) for responses in found} == {len(rows)}
+
+
 @given(seed=st.integers(0, 10**6), batch=st.integers(1, 9))
 @EXACT
 def test_engines_equal_plain_generate_with_hooks(loaded: LoadedModel, seed: int, batch: int) -> None:
-    rows = requests(seed, 14)
-    slots = by_key(SlotEngine(loaded, batch=batch).generate(rows))
-    reference = by_key(ReferenceEngine(loaded, batch=batch).generate(rows))
-    assert set(slots) == set(reference) == {row.key for row in rows}
-    for row in rows:
-        ids, record = plain_generate(loaded, row)
-        agree(row, slots[row.key], ids, record)
-        agree(row, reference[row.key], ids, record)
+    equal_plain_generate(loaded, requests(seed, 14), batch)
 
 
 @pytest.mark.slow
@@ -72,13 +76,7 @@ def test_engines_equal_plain_generate_with_hooks(loaded: LoadedModel, seed: int,
 def test_engines_equal_plain_generate_with_hooks_at_length(
     loaded: LoadedModel, seed: int, batch: int
 ) -> None:
-    rows = requests(seed, 40, longest=60, new=80)
-    slots = by_key(SlotEngine(loaded, batch=batch).generate(rows))
-    reference = by_key(ReferenceEngine(loaded, batch=batch).generate(rows))
-    for row in rows:
-        ids, record = plain_generate(loaded, row)
-        agree(row, slots[row.key], ids, record)
-        agree(row, reference[row.key], ids, record)
+    equal_plain_generate(loaded, requests(seed, 40, longest=60, new=80), batch)
 
 
 def test_the_drawn_rows_cover_what_they_should(qwen: LoadedModel) -> None:
@@ -100,15 +98,18 @@ def test_eager_attention_is_as_exact(family: str, tmp_path: Any) -> None:
     loaded = tiny_model(tmp_path, family)
     loaded.module.set_attn_implementation("eager")
     rows = requests(11, 12)
-    slots = by_key(SlotEngine(loaded, batch=5).generate(rows))
+    found = [by_key(SlotEngine(loaded, batch=5, fast=fast).generate(rows)) for fast in (None, "attention")]
     for row in rows:
-        agree(row, slots[row.key], *plain_generate(loaded, row))
+        ids, record = plain_generate(loaded, row)
+        for responses in found:
+            agree(row, responses[row.key], ids, record)
 
 
-def test_fp32_differs_only_at_near_ties(tmp_path: Any) -> None:
+@pytest.mark.parametrize("fast", [None, "attention"])
+def test_fp32_differs_only_at_near_ties(fast: Any, tmp_path: Any) -> None:
     loaded = tiny_model(tmp_path, "qwen3", torch.float32)
     rows = requests(21, 40, sampled=False)
-    slots = by_key(SlotEngine(loaded, batch=11).generate(rows))
+    slots = by_key(SlotEngine(loaded, batch=11, fast=fast).generate(rows))
     reference = by_key(ReferenceEngine(loaded, batch=6).generate(rows))
     ties = 0
     for row in rows:
@@ -144,17 +145,20 @@ def test_bf16_decoding_errs_no_more_than_hugging_faces_own(family: str, tmp_path
         return torch.cat(list(ReferenceEngine(loaded, batch=24).score(rows, read)))
 
     own = {"slots": decoded(loaded, wide, answers), "steered": scored(steered=True)}
+    own["fast"] = decoded(loaded, wide, answers, fast="attention")
     own["sdpa"] = scored(steered=False)
     loaded.module.set_attn_implementation("eager")
     own["eager"] = scored(steered=False)
     loaded.module.float()
     truth = {True: scored(steered=True), False: scored(steered=False)}
-    errors = {name: (p - truth[name in ("slots", "steered")]).abs() for name, p in own.items()}
+    errors = {name: (p - truth[name in ("slots", "fast", "steered")]).abs() for name, p in own.items()}
     print({name: f"mean {e.mean():.4f}, largest {e.max():.2f}" for name, e in errors.items()})
     assert len(errors["slots"]) > 500
     worst = max(float(errors[name].mean()) for name in ("sdpa", "eager"))
-    assert float(errors["slots"].mean()) <= 1.1 * worst
-    assert float(errors["slots"].max()) <= 1.5 * max(float(errors[name].max()) for name in ("sdpa", "eager"))
+    largest = max(float(errors[name].max()) for name in ("sdpa", "eager"))
+    for name in ("slots", "fast"):
+        assert float(errors[name].mean()) <= 1.1 * worst
+        assert float(errors[name].max()) <= 1.5 * largest
 
 
 @pytest.mark.parametrize("kind", ["nnsight", "slots"])
@@ -177,17 +181,16 @@ def test_scores_are_those_of_one_row_at_a_time(qwen: LoadedModel, kind: str) -> 
 def test_a_row_does_not_depend_on_its_company(qwen: LoadedModel) -> None:
     rows = requests(51, 20)
     whole = by_key(SlotEngine(qwen, batch=20).generate(rows))
-    for row in rows:
-        (alone,) = SlotEngine(qwen).generate([row])
-        assert alone.output_ids == whole[row.key].output_ids
-        (alone,) = ReferenceEngine(qwen).generate([row])
-        assert alone.output_ids == whole[row.key].output_ids
+    for kind in KINDS:
+        for row in rows:
+            (alone,) = bare_engine(kind, qwen).generate([row])
+            assert alone.output_ids == whole[row.key].output_ids
 
 
 def test_baseline_greedy_is_plain_generate_without_any_processor(loaded: LoadedModel) -> None:
     for row in requests(61, 6, sampled=False):
         bare = replace(row, additions=(), stop_ids=(), limits=Limits(64, 8))
-        for kind in ("nnsight", "slots"):
+        for kind in KINDS:
             (got,) = bare_engine(kind, loaded).generate([bare])
             ids = torch.tensor([bare.prompt_ids])
             out = loaded.module.generate(

@@ -50,6 +50,8 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         ("emergent --no-defence --vector v", "--vector says nothing without --defence"),
         ("emergent --alignment-below 40", "--alignment-below says nothing without --alignment"),
         ("suffix --temperature", "--temperature without a number"),
+        ("suffix --fast-attention", "--fast-attention with --engine auto: give --engine slots"),
+        ("suffix --graphs --engine nnsight", "--graphs with --engine nnsight: give --engine slots"),
         ("suffix --temperature --seed 1", "--temperature without a number"),
         ("suffix --temperature warm", "--temperature without a number"),
         ("vector-sweep --operation ablate", "'ablate' is not one of 'add', 'clamp'"),

@@ -1,4 +1,4 @@
-"""What a GPU shows of this project, in five minutes and one command.
+"""What a GPU shows of this project, in seven minutes and one command.
 
     python -m benchmarks.gpu --wheels WHEELS      (where there is a network: what such a machine lacks)
     python -m benchmarks.gpu [--commit C] [--only parity,decode] [--out DIR]
@@ -15,13 +15,15 @@ import argparse
 import subprocess
 from pathlib import Path
 
-from benchmarks.gpu import commands, decode, extraction, parity, rates, wheels
+from benchmarks.gpu import commands, decode, extraction, fast, parity, rates, wheels
 from benchmarks.gpu.sections import Section, Setup, run_all, show
 
 SECTIONS = (
     Section("parity", 75, parity.run),
     Section("rates", 15, rates.run),
     Section("decode", 140, decode.run),
+    Section("attention", 60, fast.attention),
+    Section("graphs", 60, fast.graphs),
     Section("extraction", 25, extraction.run),
     Section("commands", 45, commands.run),
 )

@@ -8,11 +8,14 @@ the bandwidth measured beside it.
 from __future__ import annotations
 
 import random
+import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 from benchmarks.gpu.rates import bandwidth
 from benchmarks.gpu.sections import Keep, Setup
@@ -28,7 +31,8 @@ PLAN = (
     *(("slots", 256, 1), ("slots", 64, 0), ("slots", 64, 1), ("slots", 1, 0), ("profile", 1, 1)),
 )
 """(way, rows at once, different settings), in order of worth: time may run out. `hooks` is `generate` with a
-forward hook, whose batches have one setting; one row of it at once is row by row."""
+forward hook, whose batches have one setting; one row of it at once is row by row; `profile` is of `slots`, or
+of the engine named after it."""
 QUICK = (
     ("slots", 4, 4),
     ("slots", 4, 0),
@@ -104,7 +108,8 @@ def rows_of(loaded: LoadedModel, count: int, settings: int, *, quick: bool) -> l
 
 def measured(loaded: LoadedModel, rows: Sequence[Request], work: Callable[[], Answers]) -> dict[str, Any]:
     """What a way of generating rows takes. Tokens a second count prompts' time and the rows' own tokens;
-    steps are the forwards of one token a row, from the first of them to the end."""
+    steps are the forwards of one token a row, from the first of them to the end; of the slot engine's also
+    the median of those before a row ends, which graphs' captures leave alone."""
     import torch
 
     gpu = loaded.device.startswith("cuda")
@@ -119,39 +124,69 @@ def measured(loaded: LoadedModel, rows: Sequence[Request], work: Callable[[], An
     hook = loaded.module.register_forward_pre_hook(step, with_kwargs=True)
     began = time.perf_counter()
     try:
-        answers = work()
+        with timed() as steps:
+            answers = work()
     finally:
         hook.remove()
     if gpu:
         torch.cuda.synchronize()
     end = time.perf_counter()
+    count = len(steps) or len(begun)  # a replayed step calls no module
+    full = [1000 * taken for live, taken in steps if live == len(rows)]
     tokens = sum(min(len(answers[row.key]), row.limits.new) for row in rows)
     return {
         "tokens": tokens,
         "seconds": end - began,
         "tokens a second": tokens / (end - began),
-        "steps": len(begun),
-        "ms a step": 1000 * (end - begun[0]) / len(begun),
+        "steps": count,
+        "ms a step": 1000 * (end - begun[0]) / count,
+        **({"full steps": len(full), "ms a full step": statistics.median(full)} if full else {}),
         "peak GiB": torch.cuda.max_memory_allocated() / 2**30 if gpu else 0.0,
     }
 
 
-def share_of_limit(loaded: LoadedModel, rows: Sequence[Request], found: dict[str, Any], rate: float) -> float:
-    """The least time in which the bytes of all steps are read, over the time of the steps."""
+@contextmanager
+def timed() -> Generator[list[tuple[int, float]]]:
+    """(live rows, seconds) of each step of the slot engine; each ends with its tokens on the host."""
+    from steer.engines import slots
+
+    steps: list[tuple[int, float]] = []
+    whole: Any = slots._Run._step
+
+    def step(run: Any) -> Any:
+        live, began = len(run.live), time.perf_counter()
+        ended = whole(run)
+        steps.append((live, time.perf_counter() - began))
+        return ended
+
+    with patch.object(slots._Run, "_step", step):
+        yield steps
+
+
+def shares(
+    loaded: LoadedModel, rows: Sequence[Request], found: dict[str, Any], rate: float
+) -> dict[str, float]:
+    """The least time in which the bytes of all steps are read, over the time of the steps; and of the full
+    ones, in which each row has half as many tokens of its own as there are such steps."""
     from steer.engines.slots import token_bytes
 
     weights = sum(parameter.nbytes for parameter in loaded.module.parameters())
     prompts = sum(len(row.prompt_ids) * row.limits.new for row in rows)
     own = sum(row.limits.new * (row.limits.new + 1) // 2 for row in rows)
     read = found["steps"] * weights + token_bytes(loaded) * (prompts + own)
-    return read / rate / (found["steps"] * found["ms a step"] / 1000)
+    share = {"share of limit": read / rate / (found["steps"] * found["ms a step"] / 1000)}
+    if steps := found.get("full steps"):
+        held = sum(len(row.prompt_ids) + steps / 2 for row in rows)
+        read = weights + token_bytes(loaded) * held
+        share["share of limit, full steps"] = read / rate / (found["ms a full step"] / 1000)
+    return share
 
 
-def profiled(setup: Setup, loaded: LoadedModel, rows: Sequence[Request]) -> dict[str, Any]:
+def profiled(setup: Setup, loaded: LoadedModel, rows: Sequence[Request], kind: str) -> dict[str, Any]:
     """Kernels a decode step (on a CPU: operations), and which take the most time of the device."""
     from torch.profiler import ProfilerActivity, profile
 
-    from steer.engines.slots import SlotEngine
+    from steer.engines import bare_engine
     from steer.types import Limits
 
     gpu = setup.device.startswith("cuda")
@@ -160,7 +195,7 @@ def profiled(setup: Setup, loaded: LoadedModel, rows: Sequence[Request]) -> dict
     for new in (2, 6):
         short = [replace(row, limits=Limits(new=new)) for row in rows]
         with profile(activities=[ProfilerActivity.CUDA if gpu else ProfilerActivity.CPU]) as seen:
-            list(SlotEngine(loaded, batch=len(rows)).generate(short))
+            list(bare_engine(kind, loaded, batch=len(rows)).generate(short))
         events = seen.key_averages()
         counts.append(sum(event.count for event in events))
         taken = {e.key[:80]: e.self_device_time_total if gpu else e.self_cpu_time_total for e in events}
@@ -169,6 +204,10 @@ def profiled(setup: Setup, loaded: LoadedModel, rows: Sequence[Request]) -> dict
 
 
 def run(setup: Setup, keep: Keep) -> None:
+    measure(setup, keep, QUICK if setup.quick else PLAN)
+
+
+def measure(setup: Setup, keep: Keep, plan: Sequence[tuple[str, int, int]]) -> None:
     from benchmarks.sweep import hooked_generate, ids_of
     from steer.engines import bare_engine
     from steer.types import Limits
@@ -181,17 +220,17 @@ def run(setup: Setup, keep: Keep) -> None:
         most = Limits(new=max(row.limits.new for row in rows))
         return hooked_generate(loaded, [replace(row, limits=most) for row in rows])
 
-    def engine(kind: str, rows: Sequence[Request]) -> Answers:
+    def generate(kind: str, rows: Sequence[Request]) -> Answers:
         return ids_of(list(bare_engine(kind, loaded, batch=len(rows)).generate(rows)))
 
     warm = rows_of(loaded, 2, 1, quick=True)
     hooks(warm)
-    engine("slots", warm)
-    for way, count, settings in QUICK if setup.quick else PLAN:
+    generate("slots", warm)
+    for way, count, settings in plan:
         rows = rows_of(loaded, count, settings, quick=setup.quick)
         name = f"{way}, {count} rows, {settings} settings"
-        if way == "profile":
-            keep(name, profiled(setup, loaded, rows))
+        if way.startswith("profile"):
+            keep(name, profiled(setup, loaded, rows, way.partition(" ")[2] or "slots"))
             continue
-        found = measured(loaded, rows, partial(hooks if way == "hooks" else partial(engine, way), rows))
-        keep(name, found | {"share of limit": share_of_limit(loaded, rows, found, rate)})
+        found = measured(loaded, rows, partial(hooks if way == "hooks" else partial(generate, way), rows))
+        keep(name, found | shares(loaded, rows, found, rate))

@@ -15,6 +15,7 @@ from benchmarks.gpu.sections import Keep, Setup
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from steer.engines.slots import Fast
     from steer.types import LoadedModel, Request, Response
 
 FAMILIES = ("qwen3", "qwen3_moe")
@@ -29,9 +30,9 @@ def run(setup: Setup, keep: Keep) -> None:
     for family in FAMILIES:
         for dtype in (torch.float64, torch.float32):
             name = f"{family} {dtype}".replace("torch.", "")
-            keep(name, found := _texts(setup, family, dtype))
+            keep(name, found := texts(setup, family, dtype, ("slots", "nnsight")))
             wrong += [name] if found["wrong"] else []
-    keep("qwen3 bfloat16", found := _scores(setup))
+    keep("qwen3 bfloat16", found := scores(setup))
     wrong += [] if found["within"] else ["qwen3 bfloat16"]
     for name, check in (("memory", _memory), ("device map", _device_map)):
         keep(name, found := check(setup))
@@ -53,23 +54,23 @@ def _by_key(responses: Iterable[Response]) -> dict[str, tuple[int, ...]]:
     return {response.key: response.output_ids for response in responses}
 
 
-def _texts(setup: Setup, family: str, dtype: Any) -> dict[str, Any]:
-    """Ids of both engines against plain generation; in fp64 they are exact, in fp32 up to ties."""
+def texts(setup: Setup, family: str, dtype: Any, kinds: Sequence[str]) -> dict[str, Any]:
+    """Ids of engines against plain generation; in fp64 they are exact, in fp32 up to ties."""
     import torch
 
-    from steer.engines.reference import ReferenceEngine
-    from steer.engines.slots import SlotEngine
+    from steer.engines import bare_engine
     from tests.engine_cases import plain_generate, requests
 
     loaded, exact = _tiny(setup, family, dtype), dtype == torch.float64
     rows = requests(21, 6 if setup.quick else 32, sampled=exact)
     plain = {row.key: tuple(plain_generate(loaded, row)[0]) for row in rows}
     found: dict[str, Any] = {"rows": len(rows), "wrong": 0}
-    for engine in (SlotEngine(loaded, batch=11), ReferenceEngine(loaded, batch=6)):
-        texts = _by_key(engine.generate(rows))
-        parted = [row for row in rows if texts[row.key] != plain[row.key]]
+    for kind in kinds:
+        engine = bare_engine(kind, loaded, batch=6 if kind == "nnsight" else 11)
+        said = _by_key(engine.generate(rows))
+        parted = [row for row in rows if said[row.key] != plain[row.key]]
         found[f"{engine.name} differ"] = len(parted)
-        gaps = [_gap(loaded, row, texts[row.key], plain[row.key]) for row in parted]
+        gaps = [_gap(loaded, row, said[row.key], plain[row.key]) for row in parted]
         found["wrong"] += len(gaps) if exact else sum(gap >= TIE for gap in gaps)
         found["largest gap"] = max([*gaps, found.get("largest gap", 0.0)])
     return found
@@ -87,7 +88,7 @@ def _gap(loaded: LoadedModel, row: Request, left: Sequence[int], right: Sequence
     return first - second
 
 
-def _scores(setup: Setup) -> dict[str, Any]:
+def scores(setup: Setup, fast: Fast | None = None) -> dict[str, Any]:
     """|Δ log p| in bf16 of the same answers: the slot engine's steered steps against one forward, beside
     what batching and the kind of attention change without steering."""
     import torch
@@ -110,7 +111,7 @@ def _scores(setup: Setup) -> dict[str, Any]:
         ]
         return torch.cat(list(ReferenceEngine(loaded, batch=batch).score(asked, log_p)))
 
-    slots = (decoded(loaded, rows, answers) - scored(24, steered=True)).abs()
+    slots = (decoded(loaded, rows, answers, fast) - scored(24, steered=True)).abs()
     batched = scored(24, steered=False)
     spread = {"batching": (scored(1, steered=False) - batched).abs()}
     loaded.module.set_attn_implementation("eager")

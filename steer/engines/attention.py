@@ -13,7 +13,7 @@ slots, requests or steering.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -148,6 +148,13 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
     return torch.bmm(a.float(), b.float())
 
 
+def plain(more: Mapping[str, Any]) -> None:
+    """TypeError for an argument that asks for more than plain attention (sinks, a cap, a window)."""
+    foreign = [name for name, given in more.items() if given is not None and name not in UNUSED]
+    if foreign:
+        raise TypeError(f"attention with {', '.join(foreign)} is not plain attention")
+
+
 def shared_prompts(
     module: nn.Module,
     query: Tensor,
@@ -162,11 +169,9 @@ def shared_prompts(
     """An attention function of `transformers`: query [row, head, 1, head_dim]; key, value
     [row, key-value head, column, head_dim] and attention_mask [row, 1, 1, column] of the rows' own tokens.
 
-    TypeError for an argument that asks for more than plain attention (sinks, a cap, a window).
+    TypeError as `plain` raises it.
     """
-    foreign = [name for name, given in more.items() if given is not None and name not in UNUSED]
-    if foreign:
-        raise TypeError(f"attention with {', '.join(foreign)} is not plain attention")
+    plain(more)
     rows, heads, _, dim = query.shape
     groups = key.shape[1]
     shaped = query[:, :, 0].view(rows, groups, heads // groups, dim)
@@ -181,11 +186,11 @@ def shared_prompts(
 
 
 @contextmanager
-def sharing(config: Any) -> Generator[None]:
-    """The model of this configuration attends through `shared_prompts` for as long as this lasts."""
+def sharing(config: Any, attention: Callable[..., tuple[Tensor, None]]) -> Generator[None]:
+    """The model of this configuration attends through a function for as long as this lasts."""
     from transformers import AttentionInterface
 
-    AttentionInterface.register(NAME, shared_prompts)
+    AttentionInterface.register(NAME, attention)
     before = config._attn_implementation
     config._attn_implementation = NAME
     try:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from steer.engines.attention import Tiles, tiles_of
+from steer.engines.varlen import Order, Sorted, Stretches, own
 from steer.uploads import upload
 
 if TYPE_CHECKING:
@@ -69,9 +70,12 @@ class SlotCache:
     `Prompts` of its attention.
 
     Rows 0 .. n-1 are in use: `begin` takes the lengths of their own tokens.
+
+    group: query heads of a key-value head where attention is `steer.engines.varlen`'s, else 0. Banks then
+    lie [layer, place or slot, column, head, head_dim] in memory, and columns are not cut.
     """
 
-    def __init__(self, devices: Sequence[torch.device], slots: int) -> None:
+    def __init__(self, devices: Sequence[torch.device], slots: int, group: int = 0) -> None:
         groups = _by_device(devices)
         self._devices = [devices[group[0]] for group in groups]
         # of a layer: its bank and its index there
@@ -80,13 +84,16 @@ class SlotCache:
         }
         self._own: list[Bank] = []
         self._prompts: list[Bank] = []
-        self._slots = slots
+        self._slots, self._group = slots, group
         self._columns = 0
         self._held: list[Hashable | None] = [None] * slots  # the prompt of each slot's row
         self._places: dict[Hashable, int] = {}
         self._prefixes: dict[Hashable, int] = {}  # their lengths
         self._users: Counter[Hashable] = Counter()
-        self._laid: list[tuple[Tensor, Tiles]] = []  # prompts' mask and tiles, a device; empty when changed
+        self._laid: list[tuple[Tensor, Tiles]] = []  # prompts' mask and tiles, a device
+        self._orders: list[Order] = []  # where there is a group: rows by prompt, a device
+        self._changed = True  # since prompts were laid out
+        self._stretches: list[tuple[Stretches, Sorted]] = []
         self._rows: list[Tensor] = []
         self._lengths: list[Tensor] = []
 
@@ -105,7 +112,12 @@ class SlotCache:
         if key not in self._places:
             place = len(self._places)
             self._prompts = _room(
-                self._prompts, prefix.banks, place + 1, max(1, prefix.length), most=self._slots
+                self._prompts,
+                prefix.banks,
+                place + 1,
+                max(1, prefix.length),
+                most=self._slots,
+                by_column=self._group > 0,
             )
             for bank, source in zip(self._prompts, prefix.banks, strict=True):
                 for store, part in zip(bank, source, strict=True):
@@ -113,16 +125,16 @@ class SlotCache:
                     store[:, place, :, prefix.length :] = 0  # a masked NaN would still spoil a row
             self._places[key], self._prefixes[key] = place, prefix.length
         if not self._own:
-            self._own = _room([], prefix.banks, self._slots, 1)
+            self._own = _room([], prefix.banks, self._slots, 1, by_column=self._group > 0)
         self._users[key] += 1
         self._held[slot] = key
-        self._laid = []
+        self._changed = True
 
     def leave(self, slot: int) -> None:
         """A row ends; the last prompt moves to the place of one that nobody has any more."""
         key, self._held[slot] = self._held[slot], None
         self._users[key] -= 1
-        self._laid = []
+        self._changed = True
         if self._users[key]:
             return
         place, last = self._places.pop(key), len(self._places)
@@ -140,7 +152,7 @@ class SlotCache:
             for store in bank:
                 store[:, target, :, :length] = store[:, source, :, :length]
         self._held[target], self._held[source] = self._held[source], None
-        self._laid = []
+        self._changed = True
 
     def wipe(self, slot: int) -> None:
         """Zero a slot: a masked NaN would still reach the next row (0 * NaN)."""
@@ -148,19 +160,32 @@ class SlotCache:
             for store in bank:
                 store[:, slot] = 0
 
+    def ready(self, rows: int, longest: int) -> None:
+        """Make room for the coming step of so many rows, of which the longest has so many tokens of its own,
+        and lay out their prompts: the host's part of it. Rows past those held read the first prompt."""
+        need = longest + 1
+        self._own = _room(self._own, self._own, self._slots, need, by_column=self._group > 0)
+        self._columns = self.width if self._group else min(-(-need // ALIGNED) * ALIGNED, self.width)
+        if self._changed:
+            self._lay_out([self._places.get(key, 0) for key in self._held[:rows]])
+            self._changed = False
+
     def begin(self, lengths: Tensor, longest: int) -> Tensor:
         """Take the own lengths [row] of the rows of the coming step, and the largest of them (which the
         host knows: reading it would wait); the mask of their own columns, [row, 1, 1, column] in the
-        cache's dtype."""
+        cache's dtype, or a bare one that nobody reads."""
         import torch
 
-        need = longest + 1
-        self._own = _room(self._own, self._own, self._slots, need)
-        self._columns = min(-(-need // ALIGNED) * ALIGNED, self.width)
+        self.ready(len(lengths), longest)
         self._lengths = [lengths.to(device) for device in self._devices]
         self._rows = [torch.arange(len(lengths), device=device) for device in self._devices]
-        if not self._laid:
-            self._laid = self._lay_out(len(lengths))
+        if self._group:
+            width = self._prompts[0][0].shape[3]
+            self._stretches = [
+                (own(there, self._columns, self._group), order.read(len(there), width))
+                for there, order in zip(self._lengths, self._orders, strict=True)
+            ]
+            return lengths.new_zeros(1, 1, 1, 1, dtype=self._own[0][0].dtype)
         hidden = torch.arange(self._columns, device=lengths.device) > lengths[:, None]
         return _mask(hidden, self._own[0][0].dtype)[:, None, None]
 
@@ -185,21 +210,40 @@ class SlotCache:
         keys, values = (store[index, :count, :, :columns] for store in self._prompts[bank])
         return keys, values, mask, tiles
 
+    def shared(self, layer: int) -> tuple[Stretches, Tensor, Tensor, Sorted]:
+        """As `steer.engines.varlen` asks for it."""
+        bank, index = self._layers[layer]
+        mine, by_prompt = self._stretches[bank]
+        keys, values = (store[index] for store in self._prompts[bank])
+        return mine, keys, values, by_prompt
+
+    def held(self) -> list[Tensor]:
+        """All that a step reads and writes."""
+        banks = [store for bank in (*self._own, *self._prompts) for store in bank]
+        return [*banks, *(order.held for order in self._orders)]
+
     def get_seq_length(self, layer_idx: int = 0) -> int:
         return self._columns - 1
 
-    def _lay_out(self, rows: int) -> list[tuple[Tensor, Tiles]]:
+    def _lay_out(self, prompt_of: list[int]) -> None:
         import torch
 
         lengths = [self._prefixes[key] for key in sorted(self._places, key=self._places.__getitem__)]
-        columns = min(-(-max(1, *lengths) // ALIGNED) * ALIGNED, self._prompts[0][0].shape[3])
-        tiles = tiles_of([self._places[key] for key in self._held[:rows]], len(self._places))
+        _, places, _, width, _ = self._prompts[0][0].shape
+        if self._group:
+            if not self._orders or self._orders[0].prompts != places:
+                self._orders = [Order(self._slots, places, self._group, device) for device in self._devices]
+            for order in self._orders:
+                order.lay(prompt_of, lengths, width)
+            return
+        columns = min(-(-max(1, *lengths) // ALIGNED) * ALIGNED, width)
+        tiles = tiles_of(prompt_of, len(self._places))
 
         def on(device: torch.device) -> tuple[Tensor, Tiles]:
             hidden = torch.arange(columns, device=device) >= upload(lengths, device)[:, None]
             return _mask(hidden, self._prompts[0][0].dtype)[:, None], tiles.to(device)
 
-        return [on(device) for device in self._devices]
+        self._laid = [on(device) for device in self._devices]
 
 
 def _mask(hidden: Tensor, dtype: torch.dtype) -> Tensor:
@@ -212,12 +256,18 @@ def _mask(hidden: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def _room(
-    banks: Sequence[Bank], like: Sequence[Bank], count: int, columns: int, *, most: int = 0
+    banks: Sequence[Bank],
+    like: Sequence[Bank],
+    count: int,
+    columns: int,
+    *,
+    most: int = 0,
+    by_column: bool,
 ) -> list[Bank]:
     """The banks, grown where they lack room for `count` places of `columns` columns.
 
     like: pairs of [layer, ..., head, column, head_dim], for what a bank is of. most: places that
-    they will ever need.
+    they will ever need. by_column: columns lie before heads in memory.
     """
     held, width = (banks[0][0].shape[1], banks[0][0].shape[3]) if banks else (0, 0)
     if count <= held and columns <= width:
@@ -231,7 +281,10 @@ def _room(
     for i, (keys, values) in enumerate(like):
         pair: list[Tensor] = []
         for kind, source in enumerate((keys, values)):
-            fresh = source.new_zeros(source.shape[0], held, source.shape[-3], width, source.shape[-1])
+            layers, heads, dim = source.shape[0], source.shape[-3], source.shape[-1]
+            lying = (width, heads) if by_column else (heads, width)
+            fresh = source.new_zeros(layers, held, *lying, dim)
+            fresh = fresh.transpose(2, 3) if by_column else fresh
             if banks:
                 old = banks[i][kind]
                 fresh[:, : old.shape[1], :, : old.shape[3]] = old

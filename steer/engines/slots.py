@@ -14,12 +14,12 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from steer.adapters import active, grouped
 from steer.blocks import decoder_layers
 from steer.engines import scoring
-from steer.engines.attention import sharing
+from steer.engines.attention import shared_prompts, sharing
 from steer.engines.batching import (
     free_bytes,
     free_memory,
@@ -28,10 +28,12 @@ from steer.engines.batching import (
     refusal,
 )
 from steer.engines.cache import Prefix, SlotCache
+from steer.engines.graphs import Graphs
 from steer.engines.prefill import Branches, Share, Work, prefill, share, steered
 from steer.engines.rows import Fed, Row, joined, spread
 from steer.engines.schedule import Queue
-from steer.engines.support import too_long, unsupported
+from steer.engines.support import head_size, heads_of, too_long, unsupported
+from steer.engines.varlen import varlen_prompts
 from steer.errors import UserError
 from steer.interventions import Steering
 from steer.sampling import choose
@@ -40,6 +42,8 @@ from steer.types import Applied, Finish, LoadedModel, Read, Reading, Request, Re
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+Fast = Literal["attention", "graphs"]
+"""What of the fast path is on (graphs have its attention): never run on a device, and nobody's default."""
 MOST_ROWS = {"cpu": 256, "cuda": 512}
 PREFILL_TOKENS = {"cpu": 2048, "cuda": 8192}
 """Tokens of one prefill, pads included: more would only cost memory."""
@@ -57,24 +61,23 @@ PREFIX_SHARE = 0.2
 def token_bytes(loaded: LoadedModel) -> int:
     """Keys and values of one token in all layers."""
     config: Any = loaded.module.config.get_text_config(decoder=True)
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    return 2 * loaded.n_layers * heads * head_dim * loaded.module.dtype.itemsize
+    return 2 * loaded.n_layers * heads_of(config)[1] * head_size(config) * loaded.module.dtype.itemsize
 
 
 class SlotEngine:
     """Generates and scores. batch: the most rows at once; by default as many as memory holds.
 
+    fast: decode steps attend through `steer.engines.varlen`, and are captured by `steer.engines.graphs`.
     `work` tells what the latest run took.
     """
 
-    name = "slots"
-
-    def __init__(self, loaded: LoadedModel, *, batch: int | None = None) -> None:
+    def __init__(self, loaded: LoadedModel, *, batch: int | None = None, fast: Fast | None = None) -> None:
         reason = unsupported(loaded)
         if reason:
             raise UserError(f"the slot engine cannot run {loaded.name}: {reason}; use --engine nnsight")
         self._loaded, self._batch = loaded, batch
+        self._fast: Fast | None = fast
+        self.name = f"slots+{fast}" if fast else "slots"
         self._layers = decoder_layers(loaded.module)[1]
         self.work = Work()
 
@@ -101,7 +104,7 @@ class SlotEngine:
         queue = Queue(runnable)
         slots = min(len(queue), self._batch or self._rows_that_fit(runnable))
         while queue:
-            run = _Run(self._loaded, self._layers, queue, slots, self.work)
+            run = _Run(self._loaded, self._layers, queue, slots, self.work, self._fast)
             try:
                 yield from run.responses()
             except Exception as error:
@@ -173,15 +176,27 @@ class _Run:
     """One pass through the queue with a fixed number of slots; rows 0 .. n-1 are live."""
 
     def __init__(
-        self, loaded: LoadedModel, layers: Sequence[nn.Module], queue: Queue, slots: int, work: Work
+        self,
+        loaded: LoadedModel,
+        layers: Sequence[nn.Module],
+        queue: Queue,
+        slots: int,
+        work: Work,
+        fast: Fast | None,
     ) -> None:
         self.loaded, self.layers, self.queue, self.slots, self.work = loaded, layers, queue, slots, work
         self.device = input_device(loaded)
         self.live: list[Row] = []
         self.entering: list[Request] = []  # taken from the queue, not yet in a slot
         self.config: Any = loaded.module.config.get_text_config(decoder=True)
-        self.cache = SlotCache([next(layer.parameters()).device for layer in layers], slots)
-        self.steering = self._steering(slots)
+        heads, groups = heads_of(self.config)
+        devices = [next(layer.parameters()).device for layer in layers]
+        self.cache = SlotCache(devices, slots, heads // groups if fast else 0)
+        self.attention = varlen_prompts if fast else shared_prompts
+        self.steering = Steering(
+            layers, rows=slots, d_model=loaded.d_model, dtype=loaded.module.dtype, keep=fast == "graphs"
+        )
+        self.graphs = Graphs(slots, self.device, self._forward, self._held) if fast == "graphs" else None
         self.store: dict[Share, tuple[Prefix, tuple[Applied, ...]]] = {}
         self.users = Counter(share(request) for request in queue.ahead(len(queue)))
         self.room = int(PREFIX_SHARE * free_bytes(self.device))
@@ -209,8 +224,8 @@ class _Run:
         self.store.clear()
         return rows
 
-    def _steering(self, rows: int) -> Steering:
-        return Steering(self.layers, rows=rows, d_model=self.loaded.d_model, dtype=self.loaded.module.dtype)
+    def _held(self) -> list[Tensor]:
+        return [*self.cache.held(), *self.steering.held()]
 
     def _step(self) -> dict[int, Response]:
         """Feed a token a row; the responses of the rows that end, by slot."""
@@ -218,23 +233,18 @@ class _Run:
 
         began = time.perf_counter()
         rows = self.live
+        fresh = self.fed is None
         fed = self.fed = self.fed or Fed.of(rows, self.device)
-        positions = (fed.prefixes + fed.own)[:, None]
-        mask = self.cache.begin(fed.own, max(row.own for row in rows))
-        self.steering.begin(positions)
-        with steered(self.layers, self.steering), sharing(self.config):
-            logits = self.loaded.module(
-                input_ids=fed.tokens[:, None],
-                attention_mask=mask,
-                position_ids=positions,
-                past_key_values=self.cache,
-                use_cache=True,
-                logits_to_keep=1,
-                prompts=self.cache,
-            ).logits[:, -1]
-        chosen, bad = choose(logits, fed.how, fed.own)
-        self.fed = fed.after(chosen)
-        results: list[list[int]] = torch.stack([chosen, bad.long()], 1).tolist()  # the step's one wait
+        if self.graphs:
+            if fresh:
+                self.graphs.take(fed)
+            self.cache.ready(self.graphs.rows, self._longest())
+            found = self.graphs.run()[: len(rows)]
+        else:
+            chosen, bad = self._forward(fed)
+            self.fed = fed.after(chosen)
+            found = torch.stack([chosen, bad.long()], 1)
+        results: list[list[int]] = found.tolist()  # the step's one wait
         self.clock += (time.perf_counter() - began) / len(rows)
         self.work.row_steps += len(rows)
         ended: dict[int, Response] = {}
@@ -250,6 +260,26 @@ class _Run:
             elif len(row.output) >= row.request.limits.new:
                 ended[slot] = self._response(slot, "length")
         return ended
+
+    def _longest(self) -> int:
+        return max(row.own for row in self.live)
+
+    def _forward(self, fed: Fed) -> tuple[Tensor, Tensor]:
+        """Feed a token a row: the next of each, and which rows had a logit that is not finite."""
+        positions = (fed.prefixes + fed.own)[:, None]
+        mask = self.cache.begin(fed.own, self._longest())
+        self.steering.begin(positions)
+        with steered(self.layers, self.steering), sharing(self.config, self.attention):
+            logits = self.loaded.module(
+                input_ids=fed.tokens[:, None],
+                attention_mask=mask,
+                position_ids=positions,
+                past_key_values=self.cache,
+                use_cache=True,
+                logits_to_keep=1,
+                prompts=self.cache,
+            ).logits[:, -1]
+        return choose(logits, fed.how, fed.own)
 
     def _response(self, slot: int, finish: Finish, error: str = "") -> Response:
         row = self.live[slot]

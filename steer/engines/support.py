@@ -8,6 +8,8 @@ from typing import Any
 from steer.ropes import own_positions
 from steer.types import LoadedModel, Request
 
+MOST_HEAD = 256
+
 
 def unsupported(loaded: LoadedModel) -> str:
     """Why the slot engine cannot run a model, or ""."""
@@ -31,6 +33,28 @@ def unsupported(loaded: LoadedModel) -> str:
     if getattr(config, "attn_logit_softcapping", None):
         return "it caps its attention logits"
     return ""
+
+
+def not_fast(loaded: LoadedModel, *, graphs: bool) -> str:
+    """Why the fast path of the slot engine's decode steps cannot run a model it can run, or ""."""
+    if not loaded.device.startswith("cuda") or loaded.module.dtype.itemsize != 2:
+        return f"it wants a CUDA device and 16 bit (--dtype bfloat16), not {loaded.dtype} on {loaded.device}"
+    if graphs and len({parameter.device for parameter in loaded.module.parameters()}) > 1:
+        return "it lies on several devices, and a graph is of one"
+    config: Any = loaded.module.config.get_text_config(decoder=True)
+    if (size := head_size(config)) > MOST_HEAD or size % 8:
+        return f"its heads have {size} numbers: FlashAttention takes multiples of 8 up to {MOST_HEAD}"
+    return ""
+
+
+def heads_of(config: Any) -> tuple[int, int]:
+    """Query heads and key-value heads of a layer."""
+    heads: int = config.num_attention_heads
+    return heads, getattr(config, "num_key_value_heads", None) or heads
+
+
+def head_size(config: Any) -> int:
+    return getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
 
 
 def too_long(loaded: LoadedModel, requests: Iterable[Request]) -> str:
