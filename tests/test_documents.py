@@ -84,6 +84,7 @@ NOT_RUN = {
     "inspect eval inspect_evals/xstest --model steergap/qwen3-4b -M vector=v.safetensors -M layer=14 "
     "-M magnitude=0.2": "the same",
     "python -m benchmarks.gpu --wheels .whl": "needs a network",
+    "python -m benchmarks.gpu --environment FOLDER": "needs a network",
     "pip install --no-index --no-deps --target site '.whl/*.whl'": "what the line before brings",
     "python -m tests.families NAME": "a family's name is wanted; tests/test_families.py runs what it prints",
     "python -m organism.shipped --more 600 --seed 5 --out FILE": "tests/test_organism.py covers it",
