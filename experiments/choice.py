@@ -148,6 +148,14 @@ def asymmetric(cells: Iterable[MeasuredCell]) -> list[Candidate]:
     return [_pair(plus, minus) for plus, minus in product(positive, negative)]
 
 
+def against_baseline(cells: Iterable[MeasuredCell]) -> list[Candidate]:
+    """The baseline with every cell: of ablated ones, which have no other sign."""
+    return [
+        Candidate("baseline", cell.arm, cell.drift, 0.0, cell.layer, abs(cell.magnitude), cell.kept)
+        for cell in cells
+    ]
+
+
 def _pair(plus: MeasuredCell, minus: MeasuredCell) -> Candidate:
     mirrored = plus.layer == minus.layer and plus.magnitude == -minus.magnitude
     return Candidate(

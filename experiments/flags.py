@@ -144,6 +144,8 @@ def refuse_overruled(ctx: typer.Context) -> None:
     for name, other in USELESS_WITHOUT:
         if name in asked and other in ctx.params and not ctx.params[other]:
             raise UserError(f"{asked[name]} says nothing without --{other}: give both or neither")
+    if "magnitudes" in asked and ctx.params.get("operation") == "ablate":
+        raise UserError("--magnitudes says nothing beside --operation ablate: give one of them")
     if ctx.params.get("protocol") == "paper":
         filed = ctx.default_map or {} if "protocol" not in asked else {}
         for name, fixed in PAPER.items():

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
 from steer.errors import UserError
-from steer.types import Arm, Operation, Span
+from steer.types import Addition, Arm, Operation, Span
 from vectors.vector import SteeringVector, addition
 
 DEFAULT_MAGNITUDES = "-0.6,-0.45,-0.3,-0.2,-0.1,-0.05,0.05,0.1,0.2,0.3,0.45,0.6"
@@ -17,6 +17,9 @@ COARSE_MAGNITUDES = "-0.4,-0.3,-0.2,-0.1,0.1,0.2,0.3,0.4"
 """What `compare` chooses from by default."""
 
 MOST_MAGNITUDES = 200
+
+ABLATED = -1.0
+"""The magnitude that an ablated cell stands at: what the stream has of the direction is taken away once."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,6 +71,14 @@ def cell_name(layer: int, magnitude: float, prefix: str = "") -> str:
     return f"{prefix}L{layer}{magnitude:+g}"
 
 
+def edit_at(
+    vector: SteeringVector, layer: int, magnitude: float, *, span: Span, operation: Operation
+) -> Addition:
+    """The vector in a cell's place."""
+    size = 1.0 if operation == "ablate" else magnitude
+    return addition(vector, layer, size, span=span, operation=operation)
+
+
 def cells(
     vector: SteeringVector,
     layers: Sequence[int],
@@ -84,7 +95,7 @@ def cells(
             magnitude,
             Arm(
                 cell_name(layer, magnitude, prefix),
-                additions=(addition(vector, layer, magnitude, span=span, operation=operation),),
+                additions=(edit_at(vector, layer, magnitude, span=span, operation=operation),),
             ),
         )
         for layer in sorted(set(layers))

@@ -31,7 +31,7 @@ from experiments.vector_sweep import run_sweep
 from steer.errors import UserError
 from steer.results import Result
 from steer.results.record import Plan
-from steer.types import Arm, Span
+from steer.types import Arm, Operation, Span
 from vectors.vector import SteeringVector, addition
 
 __all__ = ["Arm", "Options", "addition", "answers", "compare", "extract", "open_session", "report", "sweep"]
@@ -84,14 +84,16 @@ def sweep(
     layers: str = "10-20",
     magnitudes: str = DEFAULT_MAGNITUDES,
     span: Span = "last",
+    operation: Operation = "add",
     controls: int = 3,
     cap: Cap = CAP,
 ) -> tuple[Result, Path]:
-    """Every layer and magnitude (norm units), a cross-fitted choice under `cap`, and controls.
+    """Every layer and magnitude (norm units; `clamp`: standard deviations; `ablate` has none), a cross-fitted
+    choice under `cap`, and controls.
 
     The result and the run's folder. Raises UserError, also for a session of a dry run.
     """
-    choice = VectorChoice(vector=vector, span=span, controls=controls)
+    choice = VectorChoice(vector=vector, span=span, operation=operation, controls=controls)
     swept = SweepChoice(layers=layers, magnitudes=magnitudes, vector=choice, cap=cap)
     return _whole(*run_sweep(session, swept))
 
@@ -103,6 +105,7 @@ def compare(
     layers: str = COARSE_LAYERS,
     magnitudes: str = COARSE_MAGNITUDES,
     span: Span = "last",
+    operation: Operation = "add",
     controls: int = 3,
     cap: Cap = CAP,
 ) -> tuple[Result, Path]:
@@ -110,7 +113,7 @@ def compare(
 
     The result and the run's folder. Raises UserError, also for a session of a dry run.
     """
-    choice = VectorChoice(vector=vector, span=span, controls=controls)
+    choice = VectorChoice(vector=vector, span=span, operation=operation, controls=controls)
     compared = CompareChoice(layers=layers, magnitudes=magnitudes, vector=choice, cap=cap)
     return _whole(*run_compare(session, compared))
 

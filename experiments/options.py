@@ -12,7 +12,7 @@ from steer.errors import UserError
 from steer.judges import CONCURRENCY, TIMEOUT
 from steer.paper import SCENARIOS
 from steer.sampling import TEMPERATURES
-from steer.types import DATE, Context, Span
+from steer.types import DATE, Context, Operation, Span
 
 if TYPE_CHECKING:
     from steer.judges.endpoint import Access
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 EngineName = Literal["auto", "slots", "nnsight"]
 JudgeSees = Literal["unsteered", "steered"]
-SizedOperation = Literal["add", "clamp"]
-"""What can be chosen at plus and minus a magnitude: `ablate` has no size and no sign."""
-
 Api = Literal["auto", "chat", "responses"]
 
 CONTRASTS = "suffix, choice, response, statement, formality or a JSONL of pairs."
@@ -187,7 +184,7 @@ class VectorChoice:
     contrast: str = flag("suffix", CONTRASTS)
     method: str = flag("mean-difference", METHODS)
     span: Span = flag("last", "Which positions are edited.")
-    operation: SizedOperation = flag("add", "What is done there.")
+    operation: Operation = flag("add", "What is done there; ablate has no magnitude.")
     controls: int = flag(3, "Random directions beside the vector; 0 for none.")
     concept: Path | None = flag(None, "JSONL of an unrelated concept, as a control.")
 

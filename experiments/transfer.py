@@ -53,6 +53,8 @@ def recipe(choice: VectorChoice) -> VectorChoice:
     Statements, formality and pairs of one's own are not made of extraction scenarios: every category's
     vector would be the same one.
     """
+    if choice.operation == "ablate":
+        raise UserError("--transfer runs a vector at either sign, and ablate has none: leave one of them out")
     contrast, method, what = choice.contrast, choice.method, f"--contrast {choice.contrast}"
     if choice.file is not None:
         made = read_vector(choice.file).provenance

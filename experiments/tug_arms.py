@@ -11,13 +11,12 @@ from typing import Literal
 
 from experiments.choice import CrossFit
 from experiments.comparing import Side, both_name
-from experiments.grid import Cell, cell_name
+from experiments.grid import Cell, cell_name, edit_at
 from experiments.options import VectorChoice
 from experiments.out_of_fold import Composite
 from experiments.vector_source import Control
 from steer.suffixes import SuffixSet
 from steer.types import Arm
-from vectors.vector import addition
 
 NO_SUFFIX, NO_VECTOR = "no suffix", "no vector"
 ROWS = (NO_SUFFIX, "neutral", "pro", "anti", "pro by builder", "anti by builder")
@@ -117,5 +116,5 @@ def _columns(
 
 def _random_arm(control: Control, cell: Cell, choice: VectorChoice) -> Arm:
     """The control in a cell's place."""
-    edit = addition(control.vector, cell.layer, cell.magnitude, span=choice.span)
+    edit = edit_at(control.vector, cell.layer, cell.magnitude, span=choice.span, operation=choice.operation)
     return Arm(cell_name(cell.layer, cell.magnitude, f"{control.name} "), additions=(edit,))

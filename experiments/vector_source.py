@@ -9,6 +9,7 @@ from typing import Literal
 
 from experiments.extract import DRAWS, extract, extraction_source, own_answers
 from experiments.extract_plan import answer_tokens, suffixed_answers
+from experiments.grid import cell_name, edit_at
 from experiments.options import Options, VectorChoice
 from experiments.session import Session, open_task
 from steer import scenarios as scenario_files
@@ -24,7 +25,7 @@ from vectors.contrasts import FORMALITY, extraction_scenarios, read_lines
 from vectors.controls import other_concept, random_isotropic
 from vectors.files import load_vector
 from vectors.foreign import read_vector
-from vectors.vector import SteeringVector, addition, check_model, flagged
+from vectors.vector import SteeringVector, check_model, flagged
 
 CACHE = Path("runs/vectors")
 ControlKind = Literal["random", "label", "concept"]
@@ -129,8 +130,8 @@ def control_arms(
     found: dict[str, tuple[Control, int, float, Arm]] = {}
     for control in controls:
         for layer, magnitude in sorted(set(zip(layers, magnitudes, strict=True))):
-            name = f"{control.name} L{layer}{magnitude:+g}"
-            edit = addition(control.vector, layer, magnitude, span=choice.span)
+            name = cell_name(layer, magnitude, f"{control.name} ")
+            edit = edit_at(control.vector, layer, magnitude, span=choice.span, operation=choice.operation)
             found[name] = (control, layer, magnitude, Arm(name, additions=(edit,)))
     return found
 

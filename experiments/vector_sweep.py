@@ -16,13 +16,14 @@ from experiments.choice import (
     CrossFit,
     MeasuredCell,
     NothingChosen,
+    against_baseline,
     asymmetric,
     cross_fit,
     halves,
     symmetric,
 )
 from experiments.choice import Chosen as Selected
-from experiments.grid import Cell, cell_name, cells, parse_magnitudes
+from experiments.grid import ABLATED, Cell, cell_name, cells, parse_magnitudes
 from experiments.measures import mass_kept, measure_answers, measure_drift, measure_probes
 from experiments.options import Options, VectorChoice
 from experiments.out_of_fold import (
@@ -143,6 +144,10 @@ def sweep_magnitudes(options: Options, choice: SweepChoice) -> tuple[float, ...]
             f"--temperature {' '.join(f'{t:g}' for t in options.temperatures)}: a sweep has one temperature; "
             "give one, and repeat the command for another"
         )
+    if choice.vector.operation == "ablate":
+        if choice.screen:
+            raise UserError("--screen: it keeps both signs of a magnitude, and ablate has none: leave it out")
+        return (ABLATED,)
     found = parse_magnitudes(choice.magnitudes)
     if not any(-magnitude in found for magnitude in found):
         raise UserError(
@@ -161,7 +166,8 @@ def choose_cells(
     *,
     kept: Mapping[str, float],
 ) -> Chosen:
-    """Cross-fit one layer at plus and minus a magnitude, and secondarily any two cells.
+    """Cross-fit one layer at plus and minus a magnitude, and secondarily any two cells; ablated, one layer
+    against the baseline.
 
     kept: by arm, the share of the baseline's mass; empty where answers were judged.
     """
@@ -170,11 +176,12 @@ def choose_cells(
         MeasuredCell(c.arm.name, c.layer, c.magnitude, drift[c.arm.name], kept.get(c.arm.name, 1.0))
         for c in grid
     )
+    pairs, others = (of(measured) or against_baseline(measured) for of in (symmetric, asymmetric))
     return Chosen(
         half,
         measured,
-        cross_fit(outcomes, symmetric(measured), half, cap, plus="vector +", minus="vector -"),
-        cross_fit(outcomes, asymmetric(measured), half, cap, plus="best +", minus="best -"),
+        cross_fit(outcomes, pairs, half, cap, plus="vector +", minus="vector -"),
+        cross_fit(outcomes, others, half, cap, plus="best +", minus="best -"),
     )
 
 
@@ -190,7 +197,7 @@ def run_controls(
     places = {
         (c.candidate.layer, sign * c.candidate.magnitude)
         for c in fit.chosen
-        for sign in (1, -1)
+        for sign in ((-1,) if choice.operation == "ablate" else (1, -1))
         if c.candidate.layer is not None and c.candidate.magnitude is not None
     }
     layers, magnitudes = zip(*sorted(places), strict=True)
@@ -277,11 +284,12 @@ def control_pairs(fit: CrossFit, controls: dict[str, Placed]) -> list[ControlPai
     places = [(chosen.candidate.layer, chosen.candidate.magnitude) for chosen in fit.chosen]
 
     def signed(name: str, sign: int) -> Composite:
-        first, second = (
+        ran = (
             cell_name(layer, sign * size, f"{name} ")
             for layer, size in places
             if layer is not None and size is not None
         )
+        first, second = (arm if arm in controls else "baseline" for arm in ran)  # ablated: one sign only
         return Composite(f"{name} {'+' if sign > 0 else '-'}", (first, second))
 
     return [ControlPair(name, kind, signed(name, 1), signed(name, -1)) for name, kind in kinds.items()]

@@ -54,7 +54,9 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         ("suffix --graphs --engine nnsight", "--graphs with --engine nnsight: give --engine slots"),
         ("suffix --temperature --seed 1", "--temperature without a number"),
         ("suffix --temperature warm", "--temperature without a number"),
-        ("vector-sweep --operation ablate", "'ablate' is not one of 'add', 'clamp'"),
+        ("vector-sweep --operation ablate --magnitudes 0.1", "--magnitudes says nothing beside --operation"),
+        ("vector-sweep --operation ablate --screen 2", "--screen: it keeps both signs"),
+        ("compare --operation ablate --transfer", "--transfer runs a vector at either sign"),
     ],
 )
 def test_a_flag_that_would_do_nothing_is_refused_in_one_line(

@@ -514,3 +514,28 @@ def test_vectors_of_one_behaviour_are_tried_on_the_others(
             assert len(rates) == 2
             assert found["points"][i][j] == pytest.approx(rates[0] - rates[1])
             assert found["n"][j] == 2
+
+
+@pytest.mark.parametrize("command", ["vector-sweep", pytest.param("compare", marks=pytest.mark.slow)])
+def test_a_direction_that_is_taken_out_is_held_against_the_baseline(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str
+) -> None:
+    more = ["--layers", "1,2", "--operation", "ablate", "--cap-nonsense", "1", "--cap-drift", "99"]
+    assert run(monkeypatch, *flags(command, tmp_path / "run", more=more), "--json") == 0
+    found = read(tmp_path / "run")
+    assert found.sweep is not None
+    assert found.sweep.choice.report is not None
+    assert [(c.arm, c.operation) for c in found.sweep.cells] == [("L1-1", "ablate"), ("L2-1", "ablate")]
+    with RunStore(tmp_path / "run", writable=False) as store:
+        contents, outcomes = store.arm_contents(), store.outcomes(found.judge.name)
+    steered = [name for name, arm in contents.items() if arm["additions"]]
+    assert {a["operation"] for name in steered for a in contents[name]["additions"]} == {"ablate"}
+    assert {name.split()[0] for name in steered} >= {"L1-1", "random0", "labels", "concept"}
+    report = found.sweep.choice.report
+    of = {fold.report_on: fold.minus for fold in report.folds}
+    hit = {(o.arm, o.scenario): o.status == "hit" for o in outcomes}
+    changes = [
+        hit["baseline", scenario] - hit[of["AB"[half]], scenario]
+        for scenario, half in found.sweep.halves.items()
+    ]
+    assert report.gaps["plus-minus"].points_all == pytest.approx(100 * sum(changes) / len(changes))
