@@ -1,7 +1,7 @@
-"""Reads the residual stream: token rows in, `[slot, layer, d_model]` fp32 on the CPU out, through nnsight.
+"""Reads the residual stream: token rows in, `[slot, layer, d_model]` on the CPU out, through nnsight.
 
-One forward a batch, reduced over positions inside the trace, stopped after the last layer needed.
-It does not know contrasts, recipes or files.
+One forward a batch, reduced over positions inside the trace, stopped after the last layer needed. A row may
+be steered: what is read at a layer is what the next one gets. It does not know contrasts, recipes or files.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from steer.blocks import stream
+from steer.blocks import decoder_layers, stream, with_stream
 from steer.elsewhere import each
 from steer.errors import UserError
-from steer.interventions import span_range
+from steer.interventions import Steering, span_range
 from steer.ropes import NEVER, apart, own_positions
 from steer.tracing import traced
-from steer.types import SPANS, LoadedModel, Span
+from steer.types import SPANS, Addition, LoadedModel, Span
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, dtype
 
 BATCH_TOKENS = 8192
 """Most tokens (pads included) of one forward, unless one row alone is longer."""
@@ -31,12 +31,15 @@ class Row:
     """Token ids, and the half-open range `[start, end)` of positions whose residual stream is averaged.
 
     Rows with the same `slot` are averaged with equal weight: paraphrases of one prompt, say.
+    additions: what is done to the row, whose first `prompt` tokens are its prompt.
     """
 
     ids: tuple[int, ...]
     start: int
     end: int
     slot: int
+    additions: tuple[Addition, ...] = ()
+    prompt: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.start < self.end <= len(self.ids):
@@ -134,6 +137,7 @@ def _trace(
     rows: Sequence[tuple[int, ...]],
     layers: Sequence[int],
     read: Callable[[int, Tensor, list[int]], Tensor],
+    steering: Steering | None = None,
 ) -> Tensor:
     """One forward; `read(k, hidden [row, position, d_model], pads before each row)` at the k-th of `layers`.
 
@@ -144,10 +148,18 @@ def _trace(
     lm, blocks = traced(loaded)
     encoded, offsets = encode(loaded, rows)
     apart(loaded.module, rows, max(map(len, rows)))  # `batches` parted them; it sets the frequencies back
+    edited = [] if steering is None else [layer for layer in steering.layers if layer <= layers[-1]]
+    if steering is not None:
+        steering.begin(encoded["position_ids"].masked_fill(encoded["attention_mask"] == 0, -1))
     with torch.inference_mode(), lm.trace(encoded, use_cache=False) as tracer:
         kept: list[Tensor] = []
-        for k, layer in enumerate(layers):
-            kept.append(read(k, stream(blocks[layer].output, loaded.d_model), offsets))
+        for layer in sorted({*layers, *edited}):
+            hidden = stream(blocks[layer].output, loaded.d_model)
+            if steering is not None and layer in edited:
+                hidden = steering.edit(layer, hidden)
+                blocks[layer].output = with_stream(blocks[layer].output, hidden)
+            if layer in layers:
+                kept.append(read(len(kept), hidden, offsets))
         stacked: Any = torch.stack(kept).cpu()
         out = stacked.save()
         tracer.stop()
@@ -164,7 +176,7 @@ def capture(
 ) -> Tensor:
     """Mean residual stream at the output of each of `layers` (ascending), per slot.
 
-    Returns `[slots, layers, d_model]` fp32 on the CPU; every slot must have a row.
+    Returns `[slots, layers, d_model]` on the CPU, fp32 or the model's own fp64; every slot must have a row.
     """
     import torch
 
@@ -176,22 +188,35 @@ def capture(
         counts[row.slot] += 1
     if (counts == 0).any():
         raise ValueError("a slot without a row cannot be averaged")
-    total = torch.zeros(slots, len(layers), loaded.d_model)
+    wide: dtype = torch.float64 if loaded.module.dtype == torch.float64 else torch.float32
+    total = torch.zeros(slots, len(layers), loaded.d_model, dtype=wide)
     bound = own_positions(loaded.module)
     for batch in batches([len(row.ids) for row in rows], batch_tokens=batch_tokens, bound=bound):
         chosen = [rows[i] for i in batch]
 
         def read(k: int, hidden: Tensor, offsets: list[int], chosen: list[Row] = chosen) -> Tensor:
             means = [
-                hidden[i, offset + row.start : offset + row.end].mean(0, dtype=torch.float32)
+                hidden[i, offset + row.start : offset + row.end].mean(0, dtype=wide)
                 for i, (row, offset) in enumerate(zip(chosen, offsets, strict=True))
             ]
             return torch.stack(means)  # [row, d_model]
 
-        found = _trace(loaded, [row.ids for row in chosen], layers, read)  # [layer, row, d_model]
+        steering = _steering(loaded, chosen)
+        found = _trace(loaded, [row.ids for row in chosen], layers, read, steering)  # [layer, row, d_model]
         for i, row in enumerate(chosen):
             total[row.slot] += found[:, i] / counts[row.slot]
     return total
+
+
+def _steering(loaded: LoadedModel, rows: Sequence[Row]) -> Steering | None:
+    if not any(row.additions for row in rows):
+        return None
+    found = Steering(
+        decoder_layers(loaded.module)[1], rows=len(rows), d_model=loaded.d_model, dtype=loaded.module.dtype
+    )
+    for i, row in enumerate(rows):
+        found.set(i, row.additions, row.prompt)
+    return found
 
 
 def span_statistics(
