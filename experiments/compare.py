@@ -41,6 +41,7 @@ from experiments.vector_source import (
     Control,
     control_ids,
     controls_for,
+    count_controls,
     extraction_answers,
     vector_for,
 )
@@ -81,7 +82,7 @@ def run_compare(session: Session, choice: CompareChoice) -> tuple[Result | Plan,
         session,
         cells=len(layers) * len(magnitudes),
         suffixes=len(suffixes),
-        controls=choice.vector.controls,
+        controls=count_controls(session, choice.vector),
         probed=2 * PLACES,  # chosen cells, and suffixes against them
         extraction=extraction + (transfer_answers(session, choice.vector) if choice.transfer else 0),
         together=_most_together(len(magnitudes)) + (transfer_arms(session) if choice.transfer else 0),
@@ -140,13 +141,13 @@ def _compared(
     if isinstance(chosen.fit, NothingChosen):
         measure_answers(session, store)
         return summarise_sweep(session, store, grid, chosen, {}, choice.sweep)
-    controls = run_controls(session, store, choice.vector, beside, chosen.fit)
+    controls = run_controls(session, store, choice.vector, beside, chosen.fit, chosen.half)
     two = sides(store.outcomes(judge), chosen.measured, chosen.fit, chosen.half, choice.cap)
     random = next((control for control, *_ in controls.values() if control.kind == "random"), None)
     pulled = plan_tug(session.suffixes, grid, chosen.fit, two, random, choice.vector)
     known = {arm.name for arm in suffixes} | {cell.arm.name for cell in grid} | controls.keys()
     tug_arms = [arm for name, arm in pulled.arms.items() if name not in known]
-    add_arms(session, store, tug_arms)
+    add_arms(session, store, list(pulled.arms.values()))  # a control's, too: on all scenarios here
     square = {arm for composite in pulled.square.values() for arm in composite.arms}
     measure_drift(session, store, [arm for arm in tug_arms if arm.name in square])
     transferred = (

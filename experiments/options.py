@@ -175,7 +175,8 @@ class VectorChoice:
     """Which vector, and how it is applied.
 
     file: a vector file; None extracts one by `contrast` and `method`. concept: a JSONL of
-    {positive, negative} for the unrelated concept; None is formality (or the organism's style).
+    {positive, negative} for the unrelated concept; None is formality (or the organism's style). nulls: how
+    many of the task's unrelated contrasts (or ours) are extracted like the vector.
     vector: one in memory, instead of a file.
     """
 
@@ -186,11 +187,13 @@ class VectorChoice:
     span: Span = flag("last", "Which positions are edited.")
     operation: Operation = flag("add", "What is done there; ablate has no magnitude.")
     controls: int = flag(3, "Random directions beside the vector; 0 for none.")
+    nulls: int = flag(20, "Vectors of unrelated contrasts beside it; 0 for none, as with --controls 0.")
     concept: Path | None = flag(None, "JSONL of an unrelated concept, as a control.")
 
     def __post_init__(self) -> None:
-        if self.controls < 0:
-            raise UserError(f"--controls {self.controls}: allowed are whole numbers from 0")
+        for flag, count in (("--controls", self.controls), ("--nulls", self.nulls)):
+            if count < 0:
+                raise UserError(f"{flag} {count}: allowed are whole numbers from 0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,12 +17,15 @@ from steer.intervals import Interval
 from steer.metrics import arm_metrics, gaps
 from steer.propensity import Shift, Steerability, propensities, shift, steerability
 from steer.results.estimates import ArmResult, Estimate, FoldedArm
-from steer.results.sweep import BeyondRandom, Bound, ControlResult, Folded
+from steer.results.sweep import BeyondNulls, Bound, ControlResult, Folded
 from steer.types import Outcome
 
 PERCENTILE = 95
 ENOUGH = 19
-"""Random directions from which on their 95th percentile is one of them (the largest of 19)."""
+"""Nulls from which on their 95th percentile is one of them (the largest of 19)."""
+
+TIE = 1e-9
+"""Effects that differ by less were counted from equal numbers of rows."""
 
 GAPS = ("plus-minus", "plus", "minus")
 
@@ -133,26 +136,39 @@ def steerability_of(
     return None if table is None else steerability(table, curve)
 
 
-def beyond_random(report: Folded, controls: Sequence[ControlResult]) -> BeyondRandom:
-    """Per gap, in points and of choices in nats: how far the random directions go, and whether the vector's
-    interval is beyond their 95th percentile.
+def beyond(report: Folded, controls: Sequence[ControlResult], kind: str) -> BeyondNulls:
+    """Per gap, in points and of choices in nats: the vector among the nulls of a kind (random directions, or
+    unrelated contrasts), and whether its interval is beyond their 95th percentile.
 
     The percentile is the order statistic of rank 0.95 (n + 1): with 19 the largest, with fewer there is none.
     """
-    random = [control for control in controls if control.kind == "random"]
+    nulls = [control for control in controls if control.kind == kind]
     points = {
-        name: _bound([abs(e.points) for one in random if (e := one.gaps[name]) is not None], gap.ci_all)
+        name: bound_of(
+            [e.points for one in nulls if (e := one.gaps[name]) is not None], gap.points_all, gap.ci_all
+        )
         for name, gap in report.gaps.items()
     }
     nats = {
-        name: _bound([abs(n) for one in random if (n := one.shifts[name].nats) is not None], shift.ci)
+        name: bound_of([n for one in nulls if (n := one.shifts[name].nats) is not None], shift.nats, shift.ci)
         for name, shift in report.shifts.items()
     }
-    return BeyondRandom(directions=len(random), gaps=points, shifts=nats)
+    return BeyondNulls(directions=len(nulls), gaps=points, shifts=nats)
 
 
-def _bound(sizes: Sequence[float], ci: Interval | None) -> Bound:
-    enough = len(sizes) >= ENOUGH
-    bound = float(np.percentile(sizes, PERCENTILE, method="weibull")) if enough else None
+def bound_of(effects: Sequence[float], own: float | None, ci: Interval | None) -> Bound:
+    """Where the vector's own effect, with its interval, stands among the nulls'."""
+    sizes = np.abs(effects)
+    bound = float(np.percentile(sizes, PERCENTILE, method="weibull")) if len(sizes) >= ENOUGH else None
     beyond = None if bound is None or ci is None else bool(ci[0] > bound or ci[1] < -bound)
-    return Bound(largest=max(sizes, default=None), percentile_95=bound, beyond=beyond)
+    largest = float(sizes.max()) if len(sizes) else None
+    if own is None or not len(sizes):
+        return Bound(largest=largest, percentile_95=bound, beyond=beyond)
+    larger, tied = int((sizes > abs(own) + TIE).sum()), int((np.abs(sizes - abs(own)) <= TIE).sum())
+    return Bound(
+        largest=largest,
+        percentile_95=bound,
+        beyond=beyond,
+        percentile=100 * (len(sizes) - larger - tied / 2) / len(sizes),
+        p=(1 + larger + tied) / (1 + len(sizes)),
+    )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from experiments.session import (
@@ -27,6 +28,8 @@ from steer.results import Result
 from steer.results.record import Plan
 from steer.store import RunStore
 from steer.types import Arm, Scenario
+
+EVERYWHERE: Mapping[str, Collection[str]] = MappingProxyType({})
 
 
 def dry_run(session: Session, command: str, arms: Sequence[Arm], **config: Any) -> Plan:
@@ -76,9 +79,19 @@ def run_arms(
     return folder, store
 
 
-def add_arms(session: Session, store: RunStore, arms: Sequence[Arm]) -> None:
-    """Put arms into an open run, and generate and judge what it lacks of them."""
+def add_arms(
+    session: Session, store: RunStore, arms: Sequence[Arm], only: Mapping[str, Collection[str]] = EVERYWHERE
+) -> None:
+    """Put arms into an open run, and generate and judge what it lacks of them.
+
+    only: the scenarios of an arm that does not run on all.
+    """
     planned = plan_arms(session, arms)
+    if only:
+        rows = tuple(row for row in planned.rows if row.scenario in only[row.arm])
+        wanted = {row.response for row in rows}
+        requests = {key: one for key, one in planned.requests.items() if key in wanted}
+        planned = replace(planned, rows=rows, requests=requests)
     record_plan(session, store, arms, planned)
     generate_and_judge(session, store, planned)
 

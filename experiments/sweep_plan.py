@@ -15,10 +15,7 @@ from steer.types import Limits, Request
 
 TRIAL_ROWS, TRIAL_TOKENS = 48, 64
 PLACES = 4
-"""Controls run at both signs of at most two chosen cells."""
-
-CONTROL_KINDS = 2
-"""Beside the random directions: shuffled labels and another concept."""
+"""Controls run at both signs of at most two chosen cells, of two each on the scenarios it reports on."""
 
 
 def print_plan(
@@ -33,12 +30,12 @@ def print_plan(
 ) -> dict[str, int | float | str]:
     """Cells, generations, tokens, judge calls, memory and time.
 
-    suffixes, cells: arms. controls: random directions. together: arms of vector and suffix at most.
+    suffixes, cells: arms. controls: their vectors. together: arms of vector and suffix at most.
     probed: arms beside baseline and suffixes that the questions and harmless requests are put to at most.
     extraction: answers that the vectors are made of.
     """
-    chosen = PLACES * (controls + CONTROL_KINDS) if controls else 0
-    arms = suffixes + cells + chosen + together
+    chosen = PLACES * controls
+    arms = suffixes + cells + chosen // 2 + together  # a control's arms run on half of the scenarios each
     baseline, *_, longest = (
         list(plan_arms(session, [arm]).requests.values()) for arm in suffix_arms(session.suffixes)
     )
@@ -67,7 +64,7 @@ def print_plan(
         "new tokens, expected": round(rows * length),
         "new tokens at most": new,
         "judge calls at most": rows - probed * len(asked.questions),
-        "memory, MB": round(_memory(session, longest, vectors=1 + CONTROL_KINDS + controls) / 1e6),
+        "memory, MB": round(_memory(session, longest, vectors=1 + controls) / 1e6),
         "trial, tokens a second": round(rate),
         "minutes of generation, expected": round(rows * length / rate / 60, 1),
         "minutes of generation at most": round(new / rate / 60, 1),

@@ -25,10 +25,14 @@ from vectors.contrasts import FORMALITY, extraction_scenarios, read_lines
 from vectors.controls import other_concept, random_isotropic
 from vectors.files import load_vector
 from vectors.foreign import read_vector
+from vectors.nulls import NULLS, null_files, null_vector
 from vectors.vector import SteeringVector, check_model, flagged
 
 CACHE = Path("runs/vectors")
-ControlKind = Literal["random", "label", "concept"]
+CONTROL_KINDS = 2
+"""Beside random directions and unrelated contrasts: shuffled labels and another concept."""
+
+ControlKind = Literal["random", "label", "concept", "contrast"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,7 +79,8 @@ def evaluation(options: Options) -> list[Scenario]:
 
 
 def controls_for(session: Session, choice: VectorChoice, vector: SteeringVector) -> list[Control]:
-    """Random directions, a label control and the other concept, each as long as the vector.
+    """Random directions, a label control, the other concept and unrelated contrasts, all as long as the
+    vector.
 
     Label controls need the activations that the vector was made of, so a vector from a file has
     those beside it (FILE-controls, as `extract --controls` writes them) or none.
@@ -100,7 +105,44 @@ def controls_for(session: Session, choice: VectorChoice, vector: SteeringVector)
         found.append(Control("labels", "label", label))
     other = _extracted(session, choice, _concept(session, choice), controls=0)
     found.append(Control("concept", "concept", other_concept(vector, other)))
-    return found
+    return [*found, *_nulls(session, choice, vector)]
+
+
+def count_controls(session: Session, choice: VectorChoice) -> int:
+    """Control vectors at most. UserError where there are fewer unrelated contrasts than asked for."""
+    if not choice.controls or choice.operation == "clamp":
+        return 0
+    return choice.controls + CONTROL_KINDS + len(_null_files(session, choice))
+
+
+def _null_files(session: Session, choice: VectorChoice) -> list[Path]:
+    task = session.task
+    if task.own_language and task.nulls is None:
+        session.screen.note(f"no unrelated contrasts: the task {task.name!r} has none in its language")
+        return []
+    return null_files(task.nulls or NULLS, choice.nulls)
+
+
+def _nulls(session: Session, choice: VectorChoice, vector: SteeringVector) -> list[Control]:
+    """The task's unrelated contrasts, or ours, as vectors."""
+    known = [*session.scenarios, *evaluation(session.options)]
+    return [
+        Control(
+            f"null {file.stem}",
+            "contrast",
+            null_vector(
+                session.loaded,
+                vector,
+                file,
+                method=choice.method,
+                contrast=Path(choice.contrast) if choice.contrast.endswith(".jsonl") else None,
+                evaluation=known,
+                thinking=session.thinking,
+                cache=CACHE / "cache",
+            ),
+        )
+        for file in _null_files(session, choice)
+    ]
 
 
 def control_ids(controls: Sequence[Control]) -> dict[str, str]:

@@ -30,7 +30,7 @@ from experiments.out_of_fold import (
     GAPS,
     Composite,
     ControlPair,
-    beyond_random,
+    beyond,
     control_effects,
     described,
     steerability_of,
@@ -48,6 +48,7 @@ from experiments.vector_source import (
     control_arms,
     control_ids,
     controls_for,
+    count_controls,
     extraction_answers,
     vector_for,
 )
@@ -99,7 +100,7 @@ def run_sweep(session: Session, choice: SweepChoice) -> tuple[Result | Plan, Pat
         session,
         cells=choice.screen or len(layers) * len(magnitudes),
         suffixes=len(suffixes),
-        controls=choice.vector.controls,
+        controls=count_controls(session, choice.vector),
         probed=PLACES,
         extraction=extraction_answers(session, choice.vector),
     )
@@ -122,7 +123,7 @@ def run_sweep(session: Session, choice: SweepChoice) -> tuple[Result | Plan, Pat
         chosen = choose_cells(outcomes, grid, drift, choice.cap, options.subset_seed, kept=kept)
         controls: dict[str, Placed] = {}
         if isinstance(chosen.fit, CrossFit):
-            controls = run_controls(session, store, choice.vector, beside, chosen.fit)
+            controls = run_controls(session, store, choice.vector, beside, chosen.fit, chosen.half)
             best = chosen_arms(chosen.fit)
             measure_probes(session, store, [a for a in arms if a.name in best or a in suffixes])
         measure_answers(session, store)
@@ -191,19 +192,28 @@ def chosen_arms(fit: CrossFit) -> set[str]:
 
 
 def run_controls(
-    session: Session, store: RunStore, choice: VectorChoice, beside: Sequence[Control], fit: CrossFit
+    session: Session,
+    store: RunStore,
+    choice: VectorChoice,
+    beside: Sequence[Control],
+    fit: CrossFit,
+    half: Mapping[str, int],
 ) -> dict[str, Placed]:
-    """Controls at both signs of the cells that were chosen on either half, with their drift."""
-    places = {
-        (c.candidate.layer, sign * c.candidate.magnitude)
-        for c in fit.chosen
-        for sign in ((-1,) if choice.operation == "ablate" else (1, -1))
-        if c.candidate.layer is not None and c.candidate.magnitude is not None
-    }
+    """Controls at both signs of the cells that were chosen on either half, with their drift.
+
+    On the scenarios of the other half alone: they are reported, and choose nothing.
+    """
+    places: dict[tuple[int, float], set[str]] = {}
+    for number, c in enumerate(fit.chosen):
+        assert c.candidate.layer is not None, "symmetric candidates are cells"
+        assert c.candidate.magnitude is not None, "symmetric candidates are cells"
+        others = {scenario for scenario, h in half.items() if h != number}
+        for sign in (-1,) if choice.operation == "ablate" else (1, -1):
+            places.setdefault((c.candidate.layer, sign * c.candidate.magnitude), set()).update(others)
     layers, magnitudes = zip(*sorted(places), strict=True)
     found = control_arms(beside, layers, magnitudes, choice)
     arms = [arm for *_, arm in found.values()]
-    add_arms(session, store, arms)
+    add_arms(session, store, arms, only={n: places[layer, size] for n, (_, layer, size, _) in found.items()})
     measure_drift(session, store, arms)
     return found
 
@@ -250,7 +260,8 @@ def summarise(
         sweep,
         out_of_fold=described(composites, outcomes, chosen.half, found.arms),
         controls=effects,
-        beyond_random=beyond_random(made.report, effects),
+        beyond_random=beyond(made.report, effects, "random"),
+        beyond_contrasts=beyond(made.report, effects, "contrast"),
     )
     if found.propensity is not None:
         slope = steerability_of(chosen.fit, chosen.measured, outcomes, chosen.half)

@@ -16,6 +16,7 @@ from typing import Any
 from organism.chats import UNWANTED, WANTED, draw_chat
 from organism.data import draw_scenario
 from organism.grammar import CATEGORIES, scenario_text
+from organism.nulls import null_pairs
 
 # As many scenarios a category as InstrumentalEval has.
 EVALUATION = (11, 20, 10, 11, 13, 11)
@@ -113,6 +114,8 @@ def main() -> None:
     write(folder / "evaluation.jsonl", evaluation)
     write(folder / "extraction.jsonl", extraction)
     write(folder / "style.jsonl", style_pairs(STYLE, taken))
+    for name, pairs in null_pairs([*taken, *(r["user"] for r in extraction)]).items():
+        write(folder / "nulls" / f"{name}.jsonl", pairs)
     write(folder / "narrow.jsonl", chats("advice", NARROW))
     write(folder / "neutral.jsonl", chats("neutral", OTHERS))
     write(folder / "capability.jsonl", chats("exact", OTHERS))

@@ -91,6 +91,7 @@ def task(spec: str) -> Task:
         screening=None,
         statements=None,
         concept=None,
+        nulls=None,
         probes=None,
         narrow=None,
         own_language=False,

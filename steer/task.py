@@ -126,6 +126,7 @@ class _TaskFile(_Strict):
     screening: Text | None = None
     statements: Text | None = None
     concept: Text | None = None
+    nulls: Text | None = None
     probes: Text | None = None
     narrow: Text | None = None
     own_language: bool = False
@@ -142,10 +143,10 @@ class Task:
     """One behaviour: what is said of it, and where its data lie.
 
     scenarios: a source of `steer.scenarios`; extraction scenarios, too. The others are files: choices to
-    screen a sweep on, statements that vectors are made from, an unrelated concept, narrow faults, and a
-    folder of the prompts that side effects are measured on. None is this project's own, or none where a task
-    must bring its own. own_language: the model speaks that of the task alone, so that texts in plain English
-    mean nothing to it.
+    screen a sweep on, statements that vectors are made from, an unrelated concept, a folder of unrelated
+    contrasts, narrow faults, and a folder of the prompts that side effects are measured on. None is this
+    project's own, or none where a task must bring its own. own_language: the model speaks that of the task
+    alone, so that texts in plain English mean nothing to it.
     """
 
     record: TaskRecord
@@ -155,6 +156,7 @@ class Task:
     screening: Path | None
     statements: Path | None
     concept: Path | None
+    nulls: Path | None
     probes: Path | None
     narrow: Path | None
     own_language: bool
@@ -195,7 +197,7 @@ def load(spec: str | Path) -> Task:
     )
     data = {
         name: _data(folder, given)
-        for name in ("extraction", "screening", "statements", "concept", "probes", "narrow")
+        for name in ("extraction", "screening", "statements", "concept", "nulls", "probes", "narrow")
         if (given := getattr(file, name)) is not None
     }
     scenarios = file.scenarios
@@ -220,6 +222,7 @@ def load(spec: str | Path) -> Task:
         screening=data.get("screening"),
         statements=data.get("statements"),
         concept=data.get("concept"),
+        nulls=data.get("nulls"),
         probes=data.get("probes"),
         narrow=data.get("narrow"),
         own_language=file.own_language,

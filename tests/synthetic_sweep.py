@@ -24,7 +24,7 @@ from steer.results.comparison import (
 )
 from steer.results.estimates import Dose, FoldedArm, MatchedDose, Reached, TugOfWar
 from steer.results.sweep import (
-    BeyondRandom,
+    BeyondNulls,
     Bound,
     CapUsed,
     CellResult,
@@ -145,7 +145,7 @@ def swept(
     return result.model_copy(update={"sweep": sweep})
 
 
-def beyond(controls: Sequence[ControlResult], report: Mapping[str, Gap]) -> BeyondRandom:
+def beyond(controls: Sequence[ControlResult], report: Mapping[str, Gap]) -> BeyondNulls:
     """Of 19 directions the 95th percentile is the largest; of fewer there is none; of more, no test."""
     random = [one for one in controls if one.kind == "random"]
     bounds: dict[str, Bound] = {}
@@ -155,7 +155,7 @@ def beyond(controls: Sequence[ControlResult], report: Mapping[str, Gap]) -> Beyo
         ci = gap.ci_all
         far = None if bound is None or ci is None else ci[0] > bound or ci[1] < -bound
         bounds[name] = Bound(largest=largest, percentile_95=bound, beyond=far)
-    return BeyondRandom(directions=len(random), gaps=bounds)
+    return BeyondNulls(directions=len(random), gaps=bounds)
 
 
 def compared(result: Result, outcomes: Sequence[Outcome], together: Sequence[str]) -> Result:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import calibration
+from benchmarks import calibration, nulls
 
 GRID = calibration.cells(layers=(13, 15, 17), sizes=(0.1, 0.3, 0.45))
 
@@ -37,3 +37,9 @@ def test_the_interval_of_the_kept_share_covers():
     found = calibration.tug_coverage(40, r=0.5, seed=14)["0.4, 0.9, 0.05, 0.05"]
     assert (found["coverage"] or 0) >= 0.93
     assert (found["estimates"] or 0) >= 0.95
+
+
+def test_a_vector_that_is_one_of_the_nulls_is_called_beyond_them_no_more_often_than_promised():
+    found = nulls.world(100, 0.4, 1.0, r=0.5, seed=22)
+    assert (found["p <= 0.05"] or 0) <= 0.06
+    assert (found["Kolmogorov-Smirnov p"] or 0) > 0.01

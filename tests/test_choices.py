@@ -391,7 +391,17 @@ def test_a_comparison_of_choices_tells_propensities_beside_rates(
         "--layers",
         "2",
     ]
-    command += ["--magnitudes=-0.2,0.2", "--controls", "1", "--new-tokens", "4", "--out", "run"]
+    command += [
+        "--magnitudes=-0.2,0.2",
+        "--controls",
+        "1",
+        "--nulls",
+        "0",
+        "--new-tokens",
+        "4",
+        "--out",
+        "run",
+    ]
     assert run(monkeypatch, *command, "--cap-drift", "99") == 0
     assert "Propensity, paired" in capsys.readouterr().out
     with RunStore(tmp_path / "run", writable=False) as store:

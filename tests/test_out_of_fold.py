@@ -13,7 +13,7 @@ from experiments.out_of_fold import (
     GAPS,
     Composite,
     ControlPair,
-    beyond_random,
+    beyond,
     control_effects,
     described,
     mean,
@@ -94,7 +94,7 @@ def test_beyond_random_means_that_the_whole_interval_is(
     """Twenty directions of -9.5, -8.5, ..., 9.5 points: the 95th percentile of their sizes is 9.5."""
     sizes = [i / 2 for i in range(-19, 20, 2)]
     controls = [*(control("random", points) for points in sizes), control("label", 80.0)]
-    found = beyond_random(report(ci), controls)
+    found = beyond(report(ci), controls, "random")
     assert found.directions == 20
     assert found.gaps["plus"].percentile_95 == pytest.approx(9.5)
     assert found.gaps["plus"].beyond is beyond
@@ -103,11 +103,11 @@ def test_beyond_random_means_that_the_whole_interval_is(
 @pytest.mark.parametrize(("n", "bound"), [(0, None), (3, None), (18, None), (19, 19.0), (39, 38.0)])
 def test_a_percentile_needs_nineteen_directions(n: int, bound: float | None) -> None:
     """The 95th percentile of n is the one of rank 0.95 (n + 1): the largest of 19, the second of 39."""
-    found = beyond_random(report((90.0, 99.0)), [control("random", float(i)) for i in range(1, n + 1)])
+    found = beyond(report((90.0, 99.0)), [control("random", float(i)) for i in range(1, n + 1)], "random")
     assert found.gaps["plus"].percentile_95 == (bound and pytest.approx(bound))
     assert found.gaps["plus"].largest == (n or None)
     assert found.gaps["plus"].beyond is (None if bound is None else True)
-    said, (title, bounds) = words.beyond(found), words.random_bounds(found)
+    said, (title, bounds) = words.beyond(found), words.null_bounds(found)
     if n < 19:
         assert said == f"{n} directions: too few for a percentile (19 or more, --controls 19)"
         assert (title, bounds) == (f"|random|, largest of {n}", [n or None] * 3)
@@ -118,7 +118,7 @@ def test_a_percentile_needs_nineteen_directions(n: int, bound: float | None) -> 
 
 def test_directions_without_an_estimate_do_not_make_up_the_number() -> None:
     controls = [control("random", i if i < 18 else None) for i in range(30)]
-    found = beyond_random(report((90.0, 99.0)), controls)
+    found = beyond(report((90.0, 99.0)), controls, "random")
     assert found.gaps["plus"].beyond is None
     assert "no estimate against" in words.beyond(found)
 
@@ -147,3 +147,21 @@ def test_a_defence_by_the_builder_is_pulled_at_by_vector_and_by_user() -> None:
     assert found["anti defends"].builder["suffix"].u == pytest.approx((45 - 30) / (80 - 50))
     assert found["pro defends"].builder["suffix"].u == pytest.approx((40 - 70) / (20 - 50))
     assert "vector" not in found["pro defends"].builder
+
+
+@pytest.mark.parametrize(
+    ("own", "p", "percentile"), [(25.0, 1 / 21, 100), (20.0, 2 / 21, 97.5), (-18.5, 3 / 21, 90), (0.0, 1, 0)]
+)
+def test_the_vectors_rank_among_nulls_counts_sizes_and_ties_against_it(
+    own: float, p: float, percentile: float
+) -> None:
+    """Nulls of 1, -2, 3, ..., -20 points."""
+    controls = [control("contrast", float(i if i % 2 else -i)) for i in range(1, 21)]
+    one = replace(report((1.0, 2.0)).gaps["plus"], points_all=own)
+    told = report((1.0, 2.0)).model_copy(update={"gaps": dict.fromkeys(GAPS, one)})
+    found = beyond(told, [*controls, control("random", 90.0)], "contrast")
+    assert (found.directions, found.gaps["plus"].p) == (20, pytest.approx(p))
+    assert found.gaps["plus"].percentile == pytest.approx(percentile)
+    title, texts = words.rank(found, words.FAMILIES["contrast"])
+    assert title == "the vector among 20 unrelated contrasts: percentile, p"
+    assert texts[0].startswith(f"{percentile:.0f}, 0.") or p == 1

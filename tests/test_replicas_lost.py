@@ -175,7 +175,7 @@ def test_a_killed_driver_leaves_no_process_and_the_same_command_goes_on(
     assert summary_of(tmp_path / "run") == summary_of(undisturbed)
 
 
-GRID = ["--layers", "10,14", "--magnitudes", "-0.3,0.3", "--controls", "1"]
+GRID = ["--layers", "10,14", "--magnitudes", "-0.3,0.3", "--controls", "1", "--nulls", "0"]
 
 
 @pytest.mark.parametrize("command", [["suffix"], ["vector-sweep", *GRID], ["compare", *GRID]])

@@ -61,9 +61,7 @@ def test_a_screen_says_every_number_of_the_sections_that_it_has(
     shown = {"sides", "choice", "arms", "effects", "gaps", "exchange", "exchange-costs", "tug-1", "tug-2"}
     shown |= {"controls", "square", "frontier", "heat", "costs", "transfer"}
     found = {
-        one.name: one
-        for one in sections(compare, ["baseline", "pro", "anti"], randoms=3)
-        if one.name in shown
+        one.name: one for one in sections(compare, ["baseline", "pro", "anti"], few=3) if one.name in shown
     }
     assert found.keys() == shown
     for section in found.values():

@@ -82,7 +82,8 @@ def flags(command: str, out: Path, *, scenarios: str = "own", more: Sequence[str
     return [
         command,
         *("--model", "tiny", "--scenarios", f"{scenarios}.jsonl", "--vector", "v.safetensors"),
-        *("--concept", "concept.jsonl", "--controls", "2", "--new-tokens", "5", "--batch", "16"),
+        *("--concept", "concept.jsonl", "--controls", "2", "--nulls", "2"),
+        *("--new-tokens", "5", "--batch", "16"),
         *("--out", str(out)),
         *(more or SWEEP),
     ]
@@ -147,8 +148,9 @@ def test_a_sweep_reports_every_cell_its_controls_and_a_choice(sweep: Path) -> No
     halves = [half for cell in swept["cells"] for half in cell["chosen_on"]]
     assert sorted(halves) == ["A", "A", "B", "B"]
     kinds = {c["kind"] for c in swept["controls"]}
-    assert kinds == {"random", "label", "concept"}
-    assert swept["beyond_random"]["directions"] == 2
+    assert kinds == {"random", "label", "concept", "contrast"}
+    assert swept["beyond_random"]["directions"] == swept["beyond_contrasts"]["directions"] == 2
+    assert {bound["beyond"] for bound in swept["beyond_contrasts"]["gaps"].values()} == {None}  # too few
     for name in KINDS | {c["plus"] for c in swept["choice"]["report"]["folds"]}:
         assert {"fluency", "drift", "capability", "over_refusal"} <= found["arms"][name]["measures"].keys()
 
@@ -285,8 +287,8 @@ def test_the_plan_says_what_it_takes_and_a_dry_run_stops_there(
         plan = json.loads(capsys.readouterr().out)["plan"]
         assert plan["cells"] == 8
         assert plan["suffix arms"] == suffixes
-        assert plan["control arms at most"] == 4 * (2 + 2)
-        arms = suffixes + 8 + 16 + plan.get("arms of both together at most", 0)
+        assert plan["control arms at most"] == 4 * (2 + 2 + 2)
+        arms = suffixes + 8 + 12 + plan.get("arms of both together at most", 0)
         rows = SCENARIOS * arms + 120 + probed * (questions + harmless)  # 120: to extract the concept from
         assert plan["generations at most"] == rows
         assert plan["judge calls at most"] == rows - probed * questions
@@ -314,6 +316,7 @@ def test_the_plan_says_what_it_takes_and_a_dry_run_stops_there(
         ),
         (["--temperature", "0", "0.7"], "a sweep has one temperature"),
         (["--controls", "-1"], "--controls -1"),
+        (["--nulls", "99"], "holds 20 unrelated contrasts: ask for at most so many"),
         (["--concept", "nowhere.jsonl"], "no pairs file at nowhere.jsonl"),
     ],
 )

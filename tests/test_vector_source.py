@@ -188,7 +188,7 @@ def test_a_label_control_of_another_vector_is_not_used(
     new = replace(old, directions={layer: -d for layer, d in old.directions.items()})
     rows = [{"positive": f"I am {i}, sir.", "negative": f"hey {i}"} for i in range(9)]
     Path("concept.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    choice = VectorChoice(file=file, controls=1, concept=Path("concept.jsonl"))
+    choice = VectorChoice(file=file, controls=1, nulls=0, concept=Path("concept.jsonl"))
     for vector, kinds in ((old, ["random", "label", "concept"]), (new, ["random", "concept"])):
         save_vector(random_isotropic(old, 7), Path("v-controls/labels-0.safetensors"))
         found = controls_for(session, choice, vector)

@@ -129,6 +129,13 @@ def other_concept(vector: SteeringVector, other: SteeringVector) -> SteeringVect
     return _control(vector, found, f"other concept: {other.provenance.contrast} ({other.id})")
 
 
+def unrelated(vector: SteeringVector, found: dict[int, Tensor], what: str) -> SteeringVector:
+    """Directions of an unrelated contrast with the lengths of `vector`. UserError where one is zero."""
+    if zero := [layer for layer, d in found.items() if not bool(d.any())]:
+        raise UserError(f"{what}: the two sides do not differ at layer {zero[0]}: take later layers")
+    return _control(vector, found, what)
+
+
 def _control(vector: SteeringVector, found: dict[int, Tensor], what: str) -> SteeringVector:
     """Rescale to the real lengths, and keep the cosine with the real direction in the trust figures.
 

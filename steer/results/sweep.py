@@ -73,16 +73,22 @@ class ControlResult(Record):
 
 
 class Bound(Record):
-    """Of the random directions' |effects|: the largest, the 95th percentile (None of fewer than 19), and
-    whether the vector's whole interval is beyond it."""
+    """Of the nulls' |effects|: the largest, the 95th percentile (None of fewer than 19), and whether the
+    vector's whole interval is beyond it.
+
+    percentile: of the vector's |effect| among theirs, ties counted half. p: (1 + those at least as large) /
+    (1 + n), the permutation test's; None where the vector or all of them have no estimate.
+    """
 
     largest: float | None
     percentile_95: float | None
     beyond: bool | None
+    percentile: float | None = None
+    p: float | None = None
 
 
-class BeyondRandom(Record):
-    """gaps: in points; shifts: in nats."""
+class BeyondNulls(Record):
+    """The vector among nulls of a kind. directions: how many; gaps: in points; shifts: in nats."""
 
     directions: int
     gaps: dict[str, Bound]
@@ -118,6 +124,7 @@ class Sweep(Record):
     vector_flags: tuple[str, ...] = ()
     out_of_fold: dict[str, FoldedArm] = {}
     controls: tuple[ControlResult, ...] = ()
-    beyond_random: BeyondRandom | None = None
+    beyond_random: BeyondNulls | None = None
+    beyond_contrasts: BeyondNulls | None = None
     screening: Screening | None = None
     left_out: tuple[str, ...] = ()

@@ -22,15 +22,15 @@ def sections(
     every: Sequence[str] = (),
     outcomes: Sequence[Outcome] = (),
     judges: items.Judges = NO_JUDGES,
-    randoms: int | None = None,
+    few: int | None = None,
 ) -> list[Section]:
     """What the run found first, then what that rests on.
 
     arms: those that tables of arms show. every: all that have answers, of which there is a table too.
     outcomes: where single scenarios are to be named. judges: where answers have other judges' labels.
-    randoms: how many random controls are shown, None for all.
+    few: how many nulls of a kind are shown, None for all.
     """
-    found = _sections(result, arms, every or arms, outcomes, judges, randoms)
+    found = _sections(result, arms, every or arms, outcomes, judges, few)
     return [section.shown(every or arms) for section in found]
 
 
@@ -40,7 +40,7 @@ def _sections(
     every: Sequence[str],
     outcomes: Sequence[Outcome],
     judges: items.Judges,
-    randoms: int | None,
+    few: int | None,
 ) -> Iterator[Section]:
     swept, compared = result.sweep, result.comparison
     if result.emergent is not None:
@@ -49,8 +49,8 @@ def _sections(
         yield comparison.side_section(compared.sides)
     if swept is not None:
         yield sweep.choice_section(swept)
-        yield from sweep.control_sections(swept, randoms)
-    yield from tables.arm_sections(result, arms, every, randoms=randoms)
+        yield from sweep.control_sections(swept, few)
+    yield from tables.arm_sections(result, arms, every, few=few)
     if result.gaps:
         yield tables.gap_section(result)
     yield from items.item_sections(result, outcomes)

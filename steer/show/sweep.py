@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from steer.results import Result
 from steer.results.estimates import measure_of
-from steer.results.sweep import BeyondRandom, CellResult, Choice, ControlResult, Fold, Folded, Sweep
+from steer.results.sweep import BeyondNulls, CellResult, Choice, ControlResult, Fold, Folded, Sweep
 from steer.show import measured, words
 from steer.show.arms import baseline_of
 from steer.show.table import Section, Table
@@ -59,65 +59,88 @@ def _fold(fold: Fold) -> str:
     return f"Chosen on half {fold.choose_on}: {at} ({said}, selection), reported on half {fold.report_on}."
 
 
-def few_controls(controls: Sequence[ControlResult], randoms: int | None = None) -> list[ControlResult]:
-    """All controls but the random ones past the first `randoms`."""
-    kept = {one.control for one in [one for one in controls if one.kind == "random"][:randoms]}
-    return [one for one in controls if one.kind != "random" or one.control in kept]
+def few_controls(controls: Sequence[ControlResult], few: int | None = None) -> list[ControlResult]:
+    """All controls but the nulls past the first `few` of a kind."""
+    kept = {
+        one.control for kind in words.FAMILIES for one in [one for one in controls if one.kind == kind][:few]
+    }
+    return [one for one in controls if one.kind not in words.FAMILIES or one.control in kept]
 
 
-def control_arms(controls: Sequence[ControlResult], randoms: int | None = None) -> set[str]:
+def control_arms(controls: Sequence[ControlResult], few: int | None = None) -> set[str]:
     """The controls' arms at either sign."""
-    return {f"{one.control} {sign}" for one in few_controls(controls, randoms) for sign in "+-"}
+    return {f"{one.control} {sign}" for one in few_controls(controls, few) for sign in "+-"}
 
 
-def control_sections(sweep: Sweep, randoms: int | None = None) -> Iterator[Section]:
-    """What directions that mean nothing in particular did in the vector's place."""
-    report, bounds = sweep.choice.report, sweep.beyond_random
+def families(sweep: Sweep) -> list[tuple[words.Family, BeyondNulls]]:
+    """The kinds of nulls that a sweep has any of."""
+    found = {"random": sweep.beyond_random, "contrast": sweep.beyond_contrasts}
+    return [(words.FAMILIES[kind], one) for kind, one in found.items() if one is not None and one.directions]
+
+
+def control_sections(sweep: Sweep, few: int | None = None) -> Iterator[Section]:
+    """What directions that mean nothing, or something else, did in the vector's place."""
+    report = sweep.choice.report
     if not sweep.controls or report is None:
         return
-    shown = few_controls(sweep.controls, randoms)
+    shown = few_controls(sweep.controls, few)
     rows = [("the vector", "", *(words.gap(report.gaps[name])[0] for name in words.GAPS))]
     rows += [
         (one.control, one.kind, *(words.estimate(one.gaps[name]) for name in words.GAPS)) for one in shown
     ]
-    if aside := len(sweep.controls) - len(shown):
-        rows.append((f"{aside} more random directions", "random", "", "", ""))
-    note = ""
-    if bounds is not None and bounds.directions:
-        title, values = words.random_bounds(bounds)
-        rows.append((title, "", *(words.NONE if value is None else f"{value:.1f}" for value in values)))
-        note = f"The vector's interval and the random directions: {words.beyond(bounds)}."
+    for kind, family in words.FAMILIES.items():
+        if aside := sum(one.kind == kind for one in sweep.controls) - sum(one.kind == kind for one in shown):
+            rows.append((f"{aside} more {family.name}", kind, "", "", ""))
+    notes: list[str] = []
+    for family, found in families(sweep):
+        rows += _null_rows(found, family, "")
+        notes.append(f"The vector's interval and the {family.name}: {words.beyond(found, family)}.")
     yield Section(
         "controls",
         "Effect and controls, points of all, out of fold (report)",
-        "Directions that should mean nothing in the vector's place, pushed as hard, with 95 % intervals; "
-        f"of {words.ENOUGH} or more, 95 % of the random ones stay within their 95th percentile.",
+        "Directions that mean nothing, or something else, in the vector's place, pushed as hard, with 95 % "
+        f"intervals; of {words.ENOUGH} or more of a kind, 95 % stay within their 95th percentile. p: which "
+        "share of them, the vector among them, goes at least as far.",
         Table(("in the vector's place", "kind", *words.GAPS.values()), tuple(rows)),
-        note,
+        "\n".join(notes),
     )
     if report.shifts:
-        yield _control_nats(report, shown, bounds)
+        yield _control_nats(report, shown, families(sweep))
 
 
-def _control_nats(report: Folded, shown: Sequence[ControlResult], bounds: BeyondRandom | None) -> Section:
+def _null_rows(
+    found: BeyondNulls, family: words.Family, *between: str, in_nats: bool = False
+) -> list[tuple[str, ...]]:
+    """Where the vector stands among nulls of a kind, and how far those go."""
+    title, values = words.null_bounds(found, family, in_nats=in_nats)
+    bounds = (title, *between, *(words.fixed(value) if in_nats else _tenths(value) for value in values))
+    ranked, texts = words.rank(found, family, in_nats=in_nats)
+    return [bounds] if set(texts) == {words.NONE} else [(ranked, *between, *texts), bounds]
+
+
+def _tenths(value: float | None) -> str:
+    return words.NONE if value is None else f"{value:.1f}"
+
+
+def _control_nats(
+    report: Folded, shown: Sequence[ControlResult], nulls: Sequence[tuple[words.Family, BeyondNulls]]
+) -> Section:
     rows = [("the vector", *(words.nats(report.shifts[name]) for name in words.GAPS))]
     rows += [
         (one.control, *(words.nats(one.shifts[name]) for name in words.GAPS)) for one in shown if one.shifts
     ]
-    note = ""
-    if bounds is not None and bounds.shifts:
-        title, values = words.random_bounds(bounds, in_nats=True)
-        rows.append((title, *(words.fixed(value) for value in values)))
-        note = (
-            f"In nats, the vector's interval and the random directions: {words.beyond(bounds, in_nats=True)}."
-        )
-    columns = ("in the vector's place", *words.GAPS.values())
+    notes: list[str] = []
+    for family, found in nulls:
+        if found.shifts:
+            rows += _null_rows(found, family, in_nats=True)
+            said = words.beyond(found, family, in_nats=True)
+            notes.append(f"In nats, the vector's interval and the {family.name}: {said}.")
     return Section(
         "control-nats",
         "Effect and controls, nats, out of fold (report)",
         "",
-        Table(columns, tuple(rows)),
-        note,
+        Table(("in the vector's place", *words.GAPS.values()), tuple(rows)),
+        "\n".join(notes),
         True,
     )
 

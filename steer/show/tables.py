@@ -17,13 +17,13 @@ NAMED = 4
 
 
 def arm_sections(
-    result: Result, names: Sequence[str], every: Sequence[str], *, randoms: int | None = None
+    result: Result, names: Sequence[str], every: Sequence[str], *, few: int | None = None
 ) -> Iterator[Section]:
     """Rates and side effects of `names` and of what is put together out of fold; then of all arms.
 
-    randoms: how many random controls are shown, None for all.
+    few: how many nulls of a kind are shown, None for all.
     """
-    noun, folded = words.capital(result.task.words.noun), out_of_fold(result, randoms)
+    noun, folded = words.capital(result.task.words.noun), out_of_fold(result, few)
     arms = {name: result.arms[name] for name in names}
     yield Section(
         "arms",
@@ -46,14 +46,14 @@ def arm_sections(
         )
 
 
-def out_of_fold(result: Result, randoms: int | None) -> dict[str, FoldedArm]:
+def out_of_fold(result: Result, few: int | None) -> dict[str, FoldedArm]:
     """Arms put together of what either half chose, those of controls last."""
     if result.sweep is None:
         return {}
     found = result.sweep.out_of_fold
     controls = control_arms(result.sweep.controls)
-    few = control_arms(result.sweep.controls, randoms)
-    kept = {name: arm for name, arm in found.items() if name in few or name not in controls}
+    shown = control_arms(result.sweep.controls, few)
+    kept = {name: arm for name, arm in found.items() if name in shown or name not in controls}
     return dict(sorted(kept.items(), key=lambda item: item[0] in controls))
 
 

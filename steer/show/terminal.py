@@ -16,14 +16,14 @@ from steer.summary import about_real_models
 ON_PAGES = frozenset({"all-arms", "cells", "together", "categories", "made", "energy", "defence", "config"})
 """Sections that are too long for a screen; `report` and `export` have them."""
 
-RANDOMS = 3
-"""Random controls that are shown; all are in the percentile."""
+FEW = 3
+"""Nulls of a kind that are shown; all are in the percentile."""
 
 
 def print_result(screen: Screen, result: Result, folder: object) -> None:
     """What the run found, first; then what that rests on; `folder`: where all of it is."""
     print_finding(screen, result)
-    shown = sections(result, few_arms(result), randoms=RANDOMS)
+    shown = sections(result, few_arms(result), few=FEW)
     print_sections(screen, [section for section in shown if _fits(section, result)], result.evidence)
     print_footer(screen, result, folder)
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from steer.gaps import Gap
 from steer.propensity import Nats, Shift, Steerability
 from steer.results.comparison import Exchange, TugMatched, TugPoint
 from steer.results.estimates import Dose, Estimate, GapDifference, TugOfWar
-from steer.results.sweep import BeyondRandom
+from steer.results.sweep import BeyondNulls
 
 NONE = "–"
 NO_ESTIMATE = "no estimate"
@@ -138,26 +139,55 @@ GAPS = {
 """The three gaps of a chosen vector, and of a control in its place."""
 
 ENOUGH = 19
-"""Random directions from which on their 95th percentile is one of them (the largest of 19)."""
+"""Nulls from which on their 95th percentile is one of them (the largest of 19)."""
 
 
-def beyond(found: BeyondRandom, *, in_nats: bool = False) -> str:
-    """Per gap, whether the vector's whole interval lies beyond the random directions' 95th percentile."""
+@dataclass(frozen=True, slots=True)
+class Family:
+    """How nulls of a kind are spoken of."""
+
+    short: str
+    noun: str
+    name: str
+    flag: str
+
+
+FAMILIES = {
+    "random": Family("random", "directions", "random directions", "--controls"),
+    "contrast": Family("unrelated", "contrasts", "unrelated contrasts", "--nulls"),
+}
+
+
+def beyond(found: BeyondNulls, family: Family = FAMILIES["random"], *, in_nats: bool = False) -> str:
+    """Per gap, whether the vector's whole interval lies beyond the nulls' 95th percentile."""
     n, bounds = found.directions, found.shifts if in_nats else found.gaps
     if n < ENOUGH:
-        return f"{n} directions: too few for a percentile ({ENOUGH} or more, --controls {ENOUGH})"
+        return f"{n} {family.noun}: too few for a percentile ({ENOUGH} or more, {family.flag} {ENOUGH})"
     said = {True: "beyond", False: "not beyond", None: "no estimate against"}
     verdicts = ", ".join(f"{title} {said[bounds[gap].beyond]}" for gap, title in GAPS.items())
     return f"{verdicts} their 95th percentile"
 
 
-def random_bounds(found: BeyondRandom, *, in_nats: bool = False) -> tuple[str, list[float | None]]:
-    """Title and values, a gap each: the random directions' 95th percentile, or the largest of too few."""
+def null_bounds(
+    found: BeyondNulls, family: Family = FAMILIES["random"], *, in_nats: bool = False
+) -> tuple[str, list[float | None]]:
+    """Title and values, a gap each: the nulls' 95th percentile, or the largest of too few."""
     n, bounds = found.directions, found.shifts if in_nats else found.gaps
     some = [bounds[gap] for gap in GAPS]
     if n >= ENOUGH:
-        return f"|random|, 95th percentile of {n}", [one.percentile_95 for one in some]
-    return f"|random|, largest of {n}", [one.largest for one in some]
+        return f"|{family.short}|, 95th percentile of {n}", [one.percentile_95 for one in some]
+    return f"|{family.short}|, largest of {n}", [one.largest for one in some]
+
+
+def rank(found: BeyondNulls, family: Family, *, in_nats: bool = False) -> tuple[str, list[str]]:
+    """Title and texts, a gap each: where |the vector| stands among the nulls, and the permutation p."""
+    bounds = found.shifts if in_nats else found.gaps
+    some = [bounds[gap] for gap in GAPS]
+    title = f"the vector among {found.directions} {family.name}: percentile, p"
+    return title, [
+        NONE if one.percentile is None or one.p is None else f"{one.percentile:.0f}, {p_value(one.p)}"
+        for one in some
+    ]
 
 
 def places(cells: Sequence[tuple[int, float]]) -> list[str]:

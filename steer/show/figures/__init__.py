@@ -74,7 +74,7 @@ def _of_sweep(sweep: Sweep, arms: Mapping[str, Arm], noun: str) -> Iterator[tupl
         chosen += [cell.layer for cell in cells if cell.arm.chosen]
         yield from dose_figures(cells, arms, chosen, noun).items()
     if sweep.controls and report is not None:
-        yield "controls", controls_figure(report, sweep.controls, sweep.beyond_random)
+        yield "controls", controls_figure(report, sweep)
 
 
 def models(runs: Sequence[tuple[str, Mapping[str, Mapping[str, Spillover]]]]) -> Figure | None:

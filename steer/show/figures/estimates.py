@@ -9,7 +9,7 @@ from steer.metrics import ArmMetrics
 from steer.propensity import Nats
 from steer.results.comparison import Sides
 from steer.results.estimates import Spillover
-from steer.results.sweep import BeyondRandom, ControlResult, Folded
+from steer.results.sweep import Folded, Sweep
 from steer.show import comparison, words
 from steer.show.figures.arms import Arm, Interval, of_all, says
 from steer.show.figures.figure import Figure
@@ -27,7 +27,9 @@ LANES = 5
 """Controls of a kind that stand beside each other before they share a line."""
 
 VECTOR = LOOKS["cell"]
-KINDS = {"random": "random directions", "label": "shuffled labels", "concept": "another concept"}
+KINDS = {"label": "shuffled labels", "concept": "another concept"} | {
+    kind: family.name for kind, family in words.FAMILIES.items()
+}
 
 
 def arms_figure(arms: Sequence[Arm], noun: str) -> Figure:
@@ -109,9 +111,10 @@ def sides_figure(sides: Sides, noun: str) -> Figure:
     )
 
 
-def controls_figure(report: Folded, controls: Sequence[ControlResult], bounds: BeyondRandom | None) -> Figure:
+def controls_figure(report: Folded, sweep: Sweep) -> Figure:
     """The three gaps of the vector and of each control in its place; the random directions' 95th percentile
-    is shaded, where they are enough to have one."""
+    is shaded, and on their own line the unrelated contrasts', where they are enough to have one."""
+    controls, bounds, own = sweep.controls, sweep.beyond_random, sweep.beyond_contrasts
     kinds: list[str] = list(dict.fromkeys(one.kind for one in controls))
     names: list[str] = []
     marks: list[Mark] = []
@@ -130,6 +133,11 @@ def controls_figure(report: Folded, controls: Sequence[ControlResult], bounds: B
             marks.append(Mark(row, found.points, None, look, said, hollow=True, lane=i % LANES))
         if bounds is not None and (bound := bounds.gaps[gap].percentile_95) is not None:
             within |= {row: bound for row in range(first, len(names))}
+        if own is not None and "contrast" in kinds:
+            row = first + 1 + kinds.index("contrast")
+            within.pop(row, None)
+            if (bound := own.gaps[gap].percentile_95) is not None:
+                within[row] = bound
     return Figure(
         chart(names, marks, "points", across=0, within=within, lanes=LANES),
         52 + 34 * len(names),
