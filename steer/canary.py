@@ -61,7 +61,8 @@ def check(engine: Engine, loaded: LoadedModel, requests: Iterable[Request]) -> i
         check_stream(loaded)
         plain = _residuals(loaded, prompt)
         for addition in cases.values():
-            _check(engine, loaded, prompt, _measurable(addition, plain))
+            bare = replace(addition, gate=None, tokens=None)  # where it acts, if it acts, is what is checked
+            _check(engine, loaded, prompt, _measurable(bare, plain))
     return len(cases)
 
 

@@ -8,6 +8,8 @@ Every Addition has one form on the unit direction u = d/|d|:
     ablate  shift = 0, gain = -1
     clamp   shift = projection_mean + magnitude * projection_std, gain = -1
 
+It may wait for a `Gate`, read at the last prompt token before anything is edited there.
+
 `edit` is the pure function every engine calls; `Steering` holds the edits of a batch of rows, and
 counts, inside the hook, what was really done. It does not know where a direction came from, how
 tokens are chosen, or which engine runs the model.
@@ -16,13 +18,14 @@ tokens are chosen, or which engine runs the model.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from steer.errors import UserError
 from steer.ropes import NEVER
-from steer.types import OPERATIONS, SPANS, Addition, Applied, Span
+from steer.types import OPERATIONS, SPANS, Addition, Applied, Gate, Span
 
 if TYPE_CHECKING:
     from torch import Tensor, dtype, nn
@@ -30,11 +33,48 @@ if TYPE_CHECKING:
 
 def validate(addition: Addition, *, n_layers: int, d_model: int) -> None:
     """Raise UserError unless the addition can be made to a model of this shape."""
-    import torch
-
-    direction, layer, magnitude = addition.direction, addition.layer, addition.magnitude
+    layer, magnitude = addition.layer, addition.magnitude
     if not 0 <= layer < n_layers:
         raise UserError(f"layer {layer} is not in the model: allowed are 0 to {n_layers - 1}")
+    _check_direction(addition, d_model)
+    if not math.isfinite(magnitude):
+        raise UserError(f"magnitude {magnitude} is not a finite number")
+    if addition.span not in SPANS:
+        raise UserError(f"unknown span {addition.span!r}: allowed are {', '.join(SPANS)}")
+    if addition.operation not in OPERATIONS:
+        raise UserError(f"unknown operation {addition.operation!r}: allowed are {', '.join(OPERATIONS)}")
+    if addition.operation == "ablate" and magnitude != 1.0:
+        raise UserError(f"magnitude {magnitude} with ablate: it projects out, so magnitude must be 1")
+    least = 2 if addition.span == "generated" else 1
+    if addition.tokens is not None and addition.tokens < least:
+        raise UserError(
+            f"tokens {addition.tokens} with span {addition.span}: nothing is steered; allowed are whole "
+            f"numbers from {least}"
+        )
+    if addition.gate is not None:
+        _check_gate(addition, addition.gate, d_model)
+
+
+def _check_gate(addition: Addition, gate: Gate, d_model: int) -> None:
+    if not 0 <= gate.layer <= addition.layer:
+        raise UserError(
+            f"a gate at layer {gate.layer} of an addition at layer {addition.layer}: it is read too late; "
+            f"allowed are 0 to {addition.layer}"
+        )
+    if addition.span not in ("last", "generated"):
+        raise UserError(
+            f"a gate with span {addition.span!r}: it is read at the last prompt token, after that span "
+            "begins; use last or generated"
+        )
+    if not math.isfinite(gate.threshold):
+        raise UserError(f"a gate's threshold of {gate.threshold}: it must be a finite number")
+    _check_direction(gate, d_model)
+
+
+def _check_direction(holder: Addition | Gate, d_model: int) -> None:
+    import torch
+
+    direction, layer = holder.direction, holder.layer
     if tuple(direction.shape) != (d_model,):
         raise UserError(
             f"direction of shape {tuple(direction.shape)}: this model needs ({d_model},); "
@@ -44,14 +84,6 @@ def validate(addition: Addition, *, n_layers: int, d_model: int) -> None:
         raise UserError(f"direction of layer {layer} holds NaN or infinity; extract the vector again")
     if float(direction.double().norm()) == 0.0:
         raise UserError(f"direction of layer {layer} is zero; a selection of nothing steers nothing")
-    if not math.isfinite(magnitude):
-        raise UserError(f"magnitude {magnitude} is not a finite number")
-    if addition.span not in SPANS:
-        raise UserError(f"unknown span {addition.span!r}: allowed are {', '.join(SPANS)}")
-    if addition.operation not in OPERATIONS:
-        raise UserError(f"unknown operation {addition.operation!r}: allowed are {', '.join(OPERATIONS)}")
-    if addition.operation == "ablate" and magnitude != 1.0:
-        raise UserError(f"magnitude {magnitude} with ablate: it projects out, so magnitude must be 1")
 
 
 def affine(addition: Addition) -> tuple[Tensor, Tensor, float]:
@@ -83,9 +115,60 @@ def span_range(span: Span, prompt: int) -> tuple[int, int]:
     }[span]
 
 
+def reach(addition: Addition, prompt: int) -> tuple[int, int]:
+    """`span_range` of an addition, which ends earlier where it acts on the first tokens alone."""
+    start, stop = span_range(addition.span, prompt)
+    return start, stop if addition.tokens is None else min(stop, prompt - 1 + addition.tokens)
+
+
+def first_layer(addition: Addition) -> int:
+    """Where it first does anything: reads its gate, or edits."""
+    return addition.layer if addition.gate is None else addition.gate.layer
+
+
 def span_mask(positions: Tensor, start: Tensor, stop: Tensor) -> Tensor:
     """Which positions are edited. positions: [row, position], -1 at pads; start, stop: [row]."""
     return (positions >= start[:, None]) & (positions < stop[:, None])
+
+
+@dataclass(slots=True, eq=False)
+class Gates:
+    """The conditions of a slab's rows.
+
+    unit: [row, d_model] and threshold: [row], what the projection must reach. layer: [row] where it is read,
+    plus 1; 0 where a row has no gate. position: [row] of the last prompt token. shut: [row] bool.
+    """
+
+    unit: Tensor
+    threshold: Tensor
+    layer: Tensor
+    position: Tensor
+    shut: Tensor
+
+    def first(self, rows: int) -> Gates:
+        """Those of the first rows, as views."""
+        return Gates(*(tensor[:rows] for tensor in self.tensors()))
+
+    def tensors(self) -> list[Tensor]:
+        return [self.unit, self.threshold, self.layer, self.position, self.shut]
+
+    def set(self, row: int, gate: Gate, prompt: int) -> None:
+        direction = gate.direction.detach().double()
+        self.unit[row] = (direction / direction.norm()).to(self.unit)
+        self.threshold[row] = gate.threshold
+        self.layer[row], self.position[row], self.shut[row] = gate.layer + 1, prompt - 1, True
+
+    def read(self, layer: int, hidden: Tensor, positions: Tensor) -> None:
+        """Open or shut the rows whose gate is at this layer, where their last prompt token is fed.
+
+        hidden: [row, position, d_model], as it leaves the block; positions: [row, position].
+        """
+        import torch
+
+        here = (positions == self.position[:, None]) & (self.layer[:, None] == layer + 1)
+        projection = (hidden.to(self.unit) * self.unit[:, None]).sum(-1)
+        passed = (here & (projection >= self.threshold[:, None])).any(-1)
+        self.shut.copy_(torch.where(here.any(-1), ~passed, self.shut))
 
 
 @dataclass(slots=True, eq=False)
@@ -96,6 +179,7 @@ class Slab:
     unit: [row, d_model] u, and gain: [row]; None while every row only adds. fp32 or wider.
     start, stop: [row] the positions edited, as `span_range` gives them; 0, 0 where there is no edit.
     positions, relative: [row] edited positions so far, and the sum of |delta| / |h| over them.
+    gates: None while no row has one.
     """
 
     delta: Tensor
@@ -105,6 +189,7 @@ class Slab:
     relative: Tensor
     unit: Tensor | None = None
     gain: Tensor | None = None
+    gates: Gates | None = None
 
     def first(self, rows: int) -> Slab:
         """The slab of the first rows, as views."""
@@ -117,11 +202,13 @@ class Slab:
             self.relative[:rows],
             unit if unit is None else unit[:rows],
             gain if gain is None else gain[:rows],
+            None if self.gates is None else self.gates.first(rows),
         )
 
     def tensors(self) -> list[Tensor]:
         held = (self.delta, self.start, self.stop, self.positions, self.relative, self.unit, self.gain)
-        return [tensor for tensor in held if tensor is not None]
+        kept = [tensor for tensor in held if tensor is not None]
+        return kept if self.gates is None else kept + self.gates.tensors()
 
 
 def change(hidden: Tensor, slab: Slab) -> Tensor:
@@ -178,11 +265,15 @@ class Steering:
         # of each row: its additions' layers in order, and the slab each lies in (None: out of its reach)
         self._places: list[list[tuple[int, tuple[int, int] | None]]] = [[] for _ in range(rows)]
         self._coming: dict[int, list[tuple[Slab, Tensor]]] = {}
+        # of each row: the layers its gates are read at; and of a forward: gates with the positions fed
+        self._gated: list[list[int]] = [[] for _ in range(rows)]
+        self._gate_layers: Counter[int] = Counter()
+        self._reading: list[tuple[Gates, Tensor]] = []
 
     @property
     def layers(self) -> list[int]:
-        """The layers at which any row has an edit, ascending."""
-        return sorted({layer for layer, _ in self._slabs})
+        """The layers at which any row has an edit or a gate, ascending."""
+        return sorted({layer for layer, _ in self._slabs} | self._gate_layers.keys())
 
     def set(self, row: int, additions: Sequence[Addition], prompt: int, *, since: int = 0) -> None:
         """Give a row its additions; those whose positions all lie before `since` are left out."""
@@ -191,7 +282,7 @@ class Steering:
         for addition in additions:
             validate(addition, n_layers=len(self._devices), d_model=self.d_model)
             layer = addition.layer
-            start, stop = span_range(addition.span, prompt)
+            start, stop = reach(addition, prompt)
             if stop <= max(start, since):
                 self._places[row].append((layer, None))
                 continue
@@ -209,6 +300,11 @@ class Steering:
             if gain != 0.0 and slab.unit is not None and slab.gain is not None:
                 slab.unit[row] = unit.to(self._wide).to(slab.unit.device)
                 slab.gain[row] = gain
+            if addition.gate is not None:
+                slab.gates = slab.gates or self._gates(slab)
+                slab.gates.set(row, addition.gate, prompt)
+                self._gated[row].append(addition.gate.layer)
+                self._gate_layers[addition.gate.layer] += 1
 
     def clear(self, row: int) -> None:
         """Take a row's additions away, and forget what they did."""
@@ -221,7 +317,8 @@ class Steering:
                 continue
             for tensor in self._slabs[place].tensors():
                 tensor[row] = 0
-        self._places[row] = []
+        self._gate_layers = +(self._gate_layers - Counter(self._gated[row]))
+        self._places[row], self._gated[row] = [], []
 
     def move(self, source: int, target: int) -> None:
         """Move a row, with its record, to a cleared one."""
@@ -231,6 +328,7 @@ class Steering:
                     tensor[target] = tensor[source]
                     tensor[source] = 0
         self._places[target], self._places[source] = self._places[source], []
+        self._gated[target], self._gated[source] = self._gated[source], []
 
     def held(self) -> list[Tensor]:
         """All that `begin` and `edit` read and write."""
@@ -242,7 +340,7 @@ class Steering:
         A row that is fed from its first position again (its model threw the cache away, or has none)
         starts its record again.
         """
-        self._coming = {}
+        self._coming, self._reading = {}, []
         whole = (positions == 0).any(-1) if positions.shape[1] > 1 else None
         for (layer, _), slab in sorted(self._slabs.items(), key=lambda item: item[0]):
             part = slab.first(positions.shape[0])
@@ -251,14 +349,21 @@ class Steering:
                 part.positions[whole.to(mask.device)] = 0
                 part.relative[whole.to(mask.device)] = 0
             self._coming.setdefault(layer, []).append((part, mask))
+            if part.gates is not None:
+                self._reading.append((part.gates, positions.to(part.start.device)))
 
     def edit(self, layer: int, hidden: Tensor) -> Tensor:
         """The edited output of a layer, [row, position, d_model]; counts what it does.
 
         With fewer rows than were begun, they are the first ones.
         """
+        if layer in self._gate_layers:
+            for gates, positions in self._reading:
+                gates.first(len(hidden)).read(layer, hidden, positions[: len(hidden)])
         for whole, mask in self._coming.get(layer, ()):
             slab, mask = whole.first(len(hidden)), mask[: len(hidden)]
+            if slab.gates is not None:
+                mask = mask & ~slab.gates.shut[:, None]
             _count(hidden, slab, mask)
             hidden = edit(hidden, slab, mask)
         return hidden
@@ -271,15 +376,36 @@ class Steering:
         by_device: dict[torch.device, list[tuple[int, int]]] = {}
         for place, slab in slabs.items():
             by_device.setdefault(slab.start.device, []).append(place)
-        done: dict[tuple[int, int] | None, tuple[float, float]] = {None: (0.0, 0.0)}
+        done: dict[tuple[int, int] | None, tuple[float, float, float]] = {None: (0.0, 0.0, 0.0)}
         for places in by_device.values():
-            counts = [torch.stack([slabs[p].positions[row].float(), slabs[p].relative[row]]) for p in places]
+            counts = [self._counts(slabs[place], row) for place in places]
             done |= zip(places, torch.stack(counts).tolist(), strict=True)
         record: list[Applied] = []
         for layer, place in self._places[row]:
-            positions, total = done[place]
-            record.append(Applied(layer, int(positions), total / positions if positions else 0.0))
+            positions, total, gate = done[place]
+            fired = None if gate == 0 else gate > 0
+            record.append(Applied(layer, int(positions), total / positions if positions else 0.0, fired))
         return tuple(record)
+
+    @staticmethod
+    def _counts(slab: Slab, row: int) -> Tensor:
+        """[3]: positions, relative, and of its gate 1 where it is open, -1 where it is shut, 0 without."""
+        import torch
+
+        gate = slab.relative.new_zeros(())
+        if slab.gates is not None:
+            gate = (slab.gates.layer[row] > 0) * (1.0 - 2.0 * slab.gates.shut[row])
+        return torch.stack([slab.positions[row].float(), slab.relative[row], gate])
+
+    def _gates(self, slab: Slab) -> Gates:
+        start, rows = slab.start, self._rows
+        return Gates(
+            unit=slab.delta.new_zeros(slab.delta.shape, dtype=self._wide),
+            threshold=slab.delta.new_zeros(rows, dtype=self._wide),
+            layer=start.new_zeros(rows),
+            position=start.new_zeros(rows),
+            shut=start.new_zeros(rows).bool(),
+        )
 
     def _slab(self, place: tuple[int, int]) -> Slab:
         import torch

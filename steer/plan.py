@@ -24,6 +24,7 @@ from steer.types import (
     Arm,
     Context,
     Form,
+    Gate,
     Limits,
     LoadedModel,
     Option,
@@ -56,7 +57,7 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def direction_digest(addition: Addition) -> str:
+def direction_digest(addition: Addition | Gate) -> str:
     """sha256 of the direction's fp32 bytes."""
     return hashlib.sha256(
         addition.direction.detach().float().cpu().contiguous().numpy().tobytes()
@@ -76,7 +77,13 @@ def addition_content(addition: Addition) -> dict[str, Any]:
         "projection": [addition.projection_mean, addition.projection_std]
         if addition.operation == "clamp"
         else None,
+        **({} if addition.tokens is None else {"tokens": addition.tokens}),
+        **({} if addition.gate is None else {"gate": _gate_content(addition.gate)}),
     }
+
+
+def _gate_content(gate: Gate) -> dict[str, Any]:
+    return {"direction": direction_digest(gate), "layer": gate.layer, "threshold": gate.threshold}
 
 
 def arm_content(arm: Arm) -> dict[str, Any]:

@@ -113,6 +113,19 @@ class SuffixSet:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Gate:
+    """When an addition acts at all, read once a row: where the stream at the last prompt token, as it leaves
+    block `layer`, projects on d/|d| with `threshold` or more (CAST: Lee et al., ICLR 2025, arXiv 2409.05907).
+
+    direction: [d_model] fp32. layer: the addition's at most.
+    """
+
+    direction: Tensor
+    layer: int
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Addition:
     """What is done to the residual stream at the output of one decoder block.
 
@@ -123,6 +136,8 @@ class Addition:
         projection_mean + magnitude * projection_std. `ablate`: projected out, magnitude must be 1.
     norm: n_L, the mean |h_L| of the unsteered model over the positions of `span`.
     vector: id of the vector file the direction came from (a content hash; provenance).
+    gate: its condition, None for none; only spans that begin at the last prompt token can wait for it.
+    tokens: it acts while the first so many tokens are chosen; None is to the end.
     """
 
     direction: Tensor
@@ -135,6 +150,8 @@ class Addition:
     projection_mean: float = 0.0
     projection_std: float = 1.0
     vector: str = ""
+    gate: Gate | None = None
+    tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -233,11 +250,13 @@ class Applied:
 
     positions: distinct (row, position) pairs edited.
     relative: mean |delta| / |h| over them (0 when none).
+    fired: whether its gate let it act; None without one.
     """
 
     layer: int
     positions: int
     relative: float
+    fired: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,7 +173,7 @@ class SteeredAPI(ModelAPI):
             raise UserError(response.error)
         for addition, applied in zip(request.additions, response.applied, strict=True):
             could = addition.span != "generated" or len(response.output_ids) > 1
-            if could and not applied.positions:
+            if could and not applied.positions and applied.fired is not False:
                 raise UserError(
                     f"the arm edited no position at layer {applied.layer} (span {addition.span}): "
                     "this answer is not steered and is no result"

@@ -94,7 +94,12 @@ class PlainHooks:
     def __init__(self, module: Any, request: Request) -> None:
         self.module, self.request, self.seen = module, request, 0
         self.record: list[list[float]] = [[] for _ in request.additions]
+        self.passed: dict[int, bool] = {}
         self.handles: list[Any] = []
+
+    def open(self, a: Addition) -> bool:
+        """Whether a's gate has been read, and let it act."""
+        return a.gate is None or self.passed.get(id(a), False)
 
     def __enter__(self) -> PlainHooks:
         for layer, block in enumerate(self.module.model.layers):
@@ -111,6 +116,12 @@ class PlainHooks:
                 self.first, self.seen = self.seen, self.seen + output.shape[1]
             output = output.clone()
             prompt = len(self.request.prompt_ids)
+            for a in self.request.additions:
+                column = prompt - 1 - self.first
+                if a.gate is not None and a.gate.layer == layer and 0 <= column < output.shape[1]:
+                    d = a.gate.direction.to(output)
+                    along = float(output[0, column] @ d) / math.sqrt(float(d @ d))
+                    self.passed[id(a)] = along >= a.gate.threshold
             for index, a in enumerate(self.request.additions):
                 if a.layer != layer:
                     continue
@@ -118,7 +129,9 @@ class PlainHooks:
                 u = d / math.sqrt(float(d @ d))
                 for column in range(output.shape[1]):
                     position = self.first + column
-                    if position not in touched(a.span, prompt, position + 1):
+                    if position not in touched(a.span, prompt, position + 1) or not self.open(a):
+                        continue
+                    if a.tokens is not None and position - (prompt - 1) >= a.tokens:
                         continue
                     h = output[0, column].clone()
                     if a.operation == "add":

@@ -13,12 +13,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from steer.errors import UserError, choose
 from steer.plan import direction_digest
 from steer.texts import read_json
-from steer.types import Addition, Arm, Operation, Span, Unit
+from steer.types import Addition, Arm, Gate, Operation, Span, Unit
 from vectors.vector import SteeringVector, ranges
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class _Gate(_Strict):
+    direction: str
+    layer: Annotated[int, Field(ge=0)]
+    threshold: float
 
 
 class _Addition(_Strict):
@@ -31,6 +37,8 @@ class _Addition(_Strict):
     norm: float | None
     projection: tuple[float, float] | None
     vector: str
+    gate: _Gate | None = None
+    tokens: Annotated[int, Field(ge=1)] | None = None
 
 
 class _Record(_Strict):
@@ -89,9 +97,24 @@ def _addition(record: _Addition, vector: SteeringVector | None, source: str) -> 
         projection_mean=mean,
         projection_std=std,
         vector=record.vector,
+        gate=_gate(record.gate, vector, source),
+        tokens=record.tokens,
     )
     if direction_digest(addition) != record.direction:
         raise UserError(
             f"arm {source!r} adds vector {record.vector!r} at layer {record.layer}: the one given is another"
         )
     return addition
+
+
+def _gate(record: _Gate | None, vector: SteeringVector, source: str) -> Gate | None:
+    """Its probe must be the vector's own direction: no run keeps another."""
+    if record is None:
+        return None
+    probe = vector.directions.get(record.layer)
+    gate = None if probe is None else Gate(probe, record.layer, record.threshold)
+    if gate is None or direction_digest(gate) != record.direction:
+        raise UserError(
+            f"arm {source!r} waits for a gate at layer {record.layer}: the vector given is no such probe"
+        )
+    return gate

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from steer.errors import UserError, choose
-from steer.types import OPERATIONS, SPANS, Addition, LoadedModel, Operation, Span, Unit
+from steer.types import OPERATIONS, SPANS, Addition, Gate, LoadedModel, Operation, Span, Unit
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -232,8 +232,13 @@ def addition(
     span: Span = "last",
     operation: Operation = "add",
     unit: Unit = "norm",
+    gate: Gate | None = None,
+    tokens: int | None = None,
 ) -> Addition:
-    """The vector at one layer as an `Addition`, with the norm and projections of that layer and span."""
+    """The vector at one layer as an `Addition`, with the norm and projections of that layer and span.
+
+    gate, tokens: when it acts at all, and for how long (`steer.types.Addition`).
+    """
     choose(span, SPANS, what="span")
     choose(operation, OPERATIONS, what="operation")
     choose(unit, ("norm", "raw"), what="unit")
@@ -269,6 +274,8 @@ def addition(
         projection_mean=mean,
         projection_std=std,
         vector=vector.id,
+        gate=gate,
+        tokens=tokens,
     )
 
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from steer.blocks import stream, with_stream
 from steer.engines.batching import input_device
 from steer.engines.cache import Prefix, prefix_of
-from steer.interventions import Steering, span_range
+from steer.interventions import Steering, reach
 from steer.types import Addition, Applied, LoadedModel, Request, ScoreRow
 from steer.uploads import upload
 
@@ -127,7 +127,7 @@ class Branches:
 
 def reaches(addition: Addition, prompt: int) -> bool:
     """Whether an addition edits a position of the prompt before its last."""
-    return span_range(addition.span, prompt)[0] < prompt - 1
+    return reach(addition, prompt)[0] < prompt - 1
 
 
 def reaching(request: Request | ScoreRow) -> tuple[Addition, ...]:

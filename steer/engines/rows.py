@@ -70,4 +70,5 @@ def joined(first: Applied, second: Applied) -> Applied:
     """Two records of one addition over different positions."""
     positions = first.positions + second.positions
     total = first.positions * first.relative + second.positions * second.relative
-    return Applied(first.layer, positions, total / positions if positions else 0.0)
+    relative = total / positions if positions else 0.0
+    return Applied(first.layer, positions, relative, first.fired if second.fired is None else second.fired)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from steer.blocks import decoder_layers
 from steer.engines.batching import WINDOW, in_batches, input_device, pad_left, with_adapters
 from steer.engines.prefill import Branches, Share, share, steered
-from steer.interventions import Steering
+from steer.interventions import Steering, first_layer
 from steer.ropes import apart, own_positions
 from steer.types import Engine, LoadedModel, Read, Reading, ScoreRow
 
@@ -146,7 +146,7 @@ def _after(
     past = _Past([(layer.keys, layer.values) for layer in cache.layers], before)
 
     def first_edit(same: Sequence[ScoreRow]) -> int:
-        return min((addition.layer for addition in same[0].additions), default=len(layers))
+        return min(map(first_layer, same[0].additions), default=len(layers))
 
     def run(part: Sequence[Sequence[ScoreRow]]) -> list[list[Tensor]]:
         # right-padded: causal attention keeps the pads out by itself

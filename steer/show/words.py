@@ -239,7 +239,9 @@ def settings(content: Mapping[str, Any] | None) -> str:
         size = "" if one["operation"] == "ablate" else f" {signed(one['magnitude'])}"
         unit = "" if one["operation"] != "add" else f" {one['unit']}"
         vector = f", vector {one['vector'][:12]}" if one["vector"] else ""
-        parts.append(f"{what}{size}{unit} at layer {one['layer']}, span {one['span']}{vector}")
+        gate = f", if open at layer {one['gate']['layer']}" if one.get("gate") else ""
+        tokens = f", first {one['tokens']} tokens" if one.get("tokens") else ""
+        parts.append(f"{what}{size}{unit} at layer {one['layer']}, span {one['span']}{tokens}{gate}{vector}")
     if content["adapter"]:
         parts.append(f"adapter {content['adapter']}")
     return "; ".join(parts) or "nothing added"
