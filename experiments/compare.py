@@ -8,7 +8,7 @@ tug of war. `experiments.comparing` computes what is said of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from experiments.choice import CrossFit, NothingChosen, halves
@@ -24,6 +24,7 @@ from experiments.comparing import (
     verdict,
 )
 from experiments.exchange import MATCHED
+from experiments.gating import check_gate, gated
 from experiments.grid import Cell, cells
 from experiments.measures import mass_kept, measure_answers, measure_drift, measure_probes
 from experiments.options import Options
@@ -75,6 +76,7 @@ def run_compare(session: Session, choice: CompareChoice) -> tuple[Result | Plan,
     options = session.options
     magnitudes = sweep_magnitudes(options, choice.sweep)
     layers = parse_layers(choice.layers, session.loaded.n_layers)
+    check_gate(choice.vector, layers)
     halves({s.id: s.category for s in session.scenarios}, seed=options.subset_seed)  # too few: say so now
     suffixes = [*suffix_arms(session.suffixes), *paraphrase_arms(session.suffixes)]
     extraction = extraction_answers(session, choice.vector)
@@ -90,8 +92,18 @@ def run_compare(session: Session, choice: CompareChoice) -> tuple[Result | Plan,
     if options.dry_run:
         return Plan(plan=numbers), None
     before = judges.usage(session.judge)
-    vector = vector_for(session, choice.vector, layers)
-    grid = cells(vector, layers, magnitudes, span=choice.vector.span, operation=choice.vector.operation)
+    choice = replace(choice, vector=gated(session, choice.vector))
+    how = choice.vector
+    vector = vector_for(session, how, layers)
+    grid = cells(
+        vector,
+        layers,
+        magnitudes,
+        span=how.span,
+        operation=how.operation,
+        gate=how.gate,
+        tokens=how.tokens,
+    )
     arms = [*suffixes, *(cell.arm for cell in grid)]
     beside = controls_for(session, choice.vector, vector)
     config = {"vector": vector.id, "cap": asdict(choice.cap), "controls": control_ids(beside)}

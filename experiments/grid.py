@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
 from steer.errors import UserError
-from steer.types import Addition, Arm, Operation, Span
+from steer.types import Addition, Arm, Gate, Operation, Span
 from vectors.vector import SteeringVector, addition
 
 DEFAULT_MAGNITUDES = "-0.6,-0.45,-0.3,-0.2,-0.1,-0.05,0.05,0.1,0.2,0.3,0.45,0.6"
@@ -72,11 +72,18 @@ def cell_name(layer: int, magnitude: float, prefix: str = "") -> str:
 
 
 def edit_at(
-    vector: SteeringVector, layer: int, magnitude: float, *, span: Span, operation: Operation
+    vector: SteeringVector,
+    layer: int,
+    magnitude: float,
+    *,
+    span: Span,
+    operation: Operation,
+    gate: Gate | None = None,
+    tokens: int | None = None,
 ) -> Addition:
     """The vector in a cell's place."""
     size = 1.0 if operation == "ablate" else magnitude
-    return addition(vector, layer, size, span=span, operation=operation)
+    return addition(vector, layer, size, span=span, operation=operation, gate=gate, tokens=tokens)
 
 
 def cells(
@@ -87,6 +94,8 @@ def cells(
     span: Span,
     operation: Operation,
     prefix: str = "",
+    gate: Gate | None = None,
+    tokens: int | None = None,
 ) -> list[Cell]:
     """One arm a (layer, magnitude), in the order of layers and magnitudes. UserError for a missing layer."""
     return [
@@ -95,7 +104,11 @@ def cells(
             magnitude,
             Arm(
                 cell_name(layer, magnitude, prefix),
-                additions=(edit_at(vector, layer, magnitude, span=span, operation=operation),),
+                additions=(
+                    edit_at(
+                        vector, layer, magnitude, span=span, operation=operation, gate=gate, tokens=tokens
+                    ),
+                ),
             ),
         )
         for layer in sorted(set(layers))

@@ -16,6 +16,7 @@ from steer.types import DATE, Context, Operation, Span
 
 if TYPE_CHECKING:
     from steer.judges.endpoint import Access
+    from steer.types import Gate
     from vectors.vector import SteeringVector
 
 EngineName = Literal["auto", "slots", "nnsight"]
@@ -177,7 +178,7 @@ class VectorChoice:
     file: a vector file; None extracts one by `contrast` and `method`. concept: a JSONL of
     {positive, negative} for the unrelated concept; None is formality (or the organism's style). nulls: how
     many of the task's unrelated contrasts (or ours) are extracted like the vector.
-    vector: one in memory, instead of a file.
+    vector: one in memory, instead of a file. gate: made of gate_layer (`experiments.gating`), or one's own.
     """
 
     file: Path | None = flag(None, "Vector file; extracted and cached if left out.", name="vector")
@@ -189,6 +190,11 @@ class VectorChoice:
     controls: int = flag(3, "Random directions beside the vector; 0 for none.")
     nulls: int = flag(20, "Vectors of unrelated contrasts beside it; 0 for none, as with --controls 0.")
     concept: Path | None = flag(None, "JSONL of an unrelated concept, as a control.")
+    gate_layer: int | None = flag(
+        None, "Steer only prompts that look like the task's at this layer, not neutral ones.", name="gate"
+    )
+    gate: "Gate | None" = None
+    tokens: int | None = flag(None, "Steer only while so many tokens are chosen.", name="first_tokens")
 
     def __post_init__(self) -> None:
         for flag, count in (("--controls", self.controls), ("--nulls", self.nulls)):

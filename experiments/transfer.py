@@ -97,7 +97,15 @@ def transfer(
         for sign, name in SIGNS:
             names: list[str] = []
             for layer, magnitude in places:
-                edit = addition(vector, layer, sign * magnitude, span=choice.span, operation=choice.operation)
+                edit = addition(
+                    vector,
+                    layer,
+                    sign * magnitude,
+                    span=choice.span,
+                    operation=choice.operation,
+                    gate=choice.gate,
+                    tokens=choice.tokens,
+                )
                 names.append(f"from {category} L{layer}{sign * magnitude:+g}")
                 arms[names[-1]] = Arm(names[-1], additions=(edit,))
             signed.append(Composite(f"from {category} {name}", (names[0], names[1])))

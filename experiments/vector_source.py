@@ -173,7 +173,15 @@ def control_arms(
     for control in controls:
         for layer, magnitude in sorted(set(zip(layers, magnitudes, strict=True))):
             name = cell_name(layer, magnitude, f"{control.name} ")
-            edit = edit_at(control.vector, layer, magnitude, span=choice.span, operation=choice.operation)
+            edit = edit_at(
+                control.vector,
+                layer,
+                magnitude,
+                span=choice.span,
+                operation=choice.operation,
+                gate=choice.gate,
+                tokens=choice.tokens,
+            )
             found[name] = (control, layer, magnitude, Arm(name, additions=(edit,)))
     return found
 

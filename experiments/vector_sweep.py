@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from experiments.choice import (
@@ -23,6 +23,7 @@ from experiments.choice import (
     symmetric,
 )
 from experiments.choice import Chosen as Selected
+from experiments.gating import check_gate, gated
 from experiments.grid import ABLATED, Cell, cell_name, cells, parse_magnitudes
 from experiments.measures import mass_kept, measure_answers, measure_drift, measure_probes
 from experiments.options import Options, VectorChoice
@@ -92,6 +93,7 @@ def run_sweep(session: Session, choice: SweepChoice) -> tuple[Result | Plan, Pat
     options = session.options
     magnitudes = sweep_magnitudes(options, choice)
     layers = parse_layers(choice.layers, session.loaded.n_layers)
+    check_gate(choice.vector, layers)
     halves({s.id: s.category for s in session.scenarios}, seed=options.subset_seed)  # too few: say so now
     suffixes = suffix_arms(session.suffixes)
     if choice.screen:
@@ -107,8 +109,18 @@ def run_sweep(session: Session, choice: SweepChoice) -> tuple[Result | Plan, Pat
     if options.dry_run:
         return Plan(plan=plan), None
     before = judges.usage(session.judge)
-    vector = vector_for(session, choice.vector, layers)
-    grid = cells(vector, layers, magnitudes, span=choice.vector.span, operation=choice.vector.operation)
+    choice = replace(choice, vector=gated(session, choice.vector))
+    how = choice.vector
+    vector = vector_for(session, how, layers)
+    grid = cells(
+        vector,
+        layers,
+        magnitudes,
+        span=how.span,
+        operation=how.operation,
+        gate=how.gate,
+        tokens=how.tokens,
+    )
     screened = screen(session, grid, choice.screen, choice.cap) if choice.screen else None
     grid = screened.cells if screened else grid
     arms = [*suffixes, *(cell.arm for cell in grid)]

@@ -18,14 +18,14 @@ tokens are chosen, or which engine runs the model.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from steer.errors import UserError
+from steer.gates import Gates, check_direction, check_gate
 from steer.ropes import NEVER
-from steer.types import OPERATIONS, SPANS, Addition, Applied, Gate, Span
+from steer.types import OPERATIONS, SPANS, Addition, Applied, Span
 
 if TYPE_CHECKING:
     from torch import Tensor, dtype, nn
@@ -36,7 +36,7 @@ def validate(addition: Addition, *, n_layers: int, d_model: int) -> None:
     layer, magnitude = addition.layer, addition.magnitude
     if not 0 <= layer < n_layers:
         raise UserError(f"layer {layer} is not in the model: allowed are 0 to {n_layers - 1}")
-    _check_direction(addition, d_model)
+    check_direction(addition, d_model)
     if not math.isfinite(magnitude):
         raise UserError(f"magnitude {magnitude} is not a finite number")
     if addition.span not in SPANS:
@@ -52,38 +52,7 @@ def validate(addition: Addition, *, n_layers: int, d_model: int) -> None:
             f"numbers from {least}"
         )
     if addition.gate is not None:
-        _check_gate(addition, addition.gate, d_model)
-
-
-def _check_gate(addition: Addition, gate: Gate, d_model: int) -> None:
-    if not 0 <= gate.layer <= addition.layer:
-        raise UserError(
-            f"a gate at layer {gate.layer} of an addition at layer {addition.layer}: it is read too late; "
-            f"allowed are 0 to {addition.layer}"
-        )
-    if addition.span not in ("last", "generated"):
-        raise UserError(
-            f"a gate with span {addition.span!r}: it is read at the last prompt token, after that span "
-            "begins; use last or generated"
-        )
-    if not math.isfinite(gate.threshold):
-        raise UserError(f"a gate's threshold of {gate.threshold}: it must be a finite number")
-    _check_direction(gate, d_model)
-
-
-def _check_direction(holder: Addition | Gate, d_model: int) -> None:
-    import torch
-
-    direction, layer = holder.direction, holder.layer
-    if tuple(direction.shape) != (d_model,):
-        raise UserError(
-            f"direction of shape {tuple(direction.shape)}: this model needs ({d_model},); "
-            "was the vector extracted from another model?"
-        )
-    if not bool(torch.isfinite(direction).all()):
-        raise UserError(f"direction of layer {layer} holds NaN or infinity; extract the vector again")
-    if float(direction.double().norm()) == 0.0:
-        raise UserError(f"direction of layer {layer} is zero; a selection of nothing steers nothing")
+        check_gate(addition, addition.gate, d_model)
 
 
 def affine(addition: Addition) -> tuple[Tensor, Tensor, float]:
@@ -132,46 +101,6 @@ def span_mask(positions: Tensor, start: Tensor, stop: Tensor) -> Tensor:
 
 
 @dataclass(slots=True, eq=False)
-class Gates:
-    """The conditions of a slab's rows.
-
-    unit: [row, d_model] and threshold: [row], what the projection must reach. layer: [row] where it is read,
-    plus 1; 0 where a row has no gate. position: [row] of the last prompt token. shut: [row] bool.
-    """
-
-    unit: Tensor
-    threshold: Tensor
-    layer: Tensor
-    position: Tensor
-    shut: Tensor
-
-    def first(self, rows: int) -> Gates:
-        """Those of the first rows, as views."""
-        return Gates(*(tensor[:rows] for tensor in self.tensors()))
-
-    def tensors(self) -> list[Tensor]:
-        return [self.unit, self.threshold, self.layer, self.position, self.shut]
-
-    def set(self, row: int, gate: Gate, prompt: int) -> None:
-        direction = gate.direction.detach().double()
-        self.unit[row] = (direction / direction.norm()).to(self.unit)
-        self.threshold[row] = gate.threshold
-        self.layer[row], self.position[row], self.shut[row] = gate.layer + 1, prompt - 1, True
-
-    def read(self, layer: int, hidden: Tensor, positions: Tensor) -> None:
-        """Open or shut the rows whose gate is at this layer, where their last prompt token is fed.
-
-        hidden: [row, position, d_model], as it leaves the block; positions: [row, position].
-        """
-        import torch
-
-        here = (positions == self.position[:, None]) & (self.layer[:, None] == layer + 1)
-        projection = (hidden.to(self.unit) * self.unit[:, None]).sum(-1)
-        passed = (here & (projection >= self.threshold[:, None])).any(-1)
-        self.shut.copy_(torch.where(here.any(-1), ~passed, self.shut))
-
-
-@dataclass(slots=True, eq=False)
 class Slab:
     """At most one edit a row, all at one layer.
 
@@ -179,7 +108,7 @@ class Slab:
     unit: [row, d_model] u, and gain: [row]; None while every row only adds. fp32 or wider.
     start, stop: [row] the positions edited, as `span_range` gives them; 0, 0 where there is no edit.
     positions, relative: [row] edited positions so far, and the sum of |delta| / |h| over them.
-    gates: None while no row has one.
+    shut: [row] bool, held back by a gate; None while no row has one.
     """
 
     delta: Tensor
@@ -189,7 +118,7 @@ class Slab:
     relative: Tensor
     unit: Tensor | None = None
     gain: Tensor | None = None
-    gates: Gates | None = None
+    shut: Tensor | None = None
 
     def first(self, rows: int) -> Slab:
         """The slab of the first rows, as views."""
@@ -202,13 +131,21 @@ class Slab:
             self.relative[:rows],
             unit if unit is None else unit[:rows],
             gain if gain is None else gain[:rows],
-            None if self.gates is None else self.gates.first(rows),
+            None if self.shut is None else self.shut[:rows],
         )
 
     def tensors(self) -> list[Tensor]:
-        held = (self.delta, self.start, self.stop, self.positions, self.relative, self.unit, self.gain)
-        kept = [tensor for tensor in held if tensor is not None]
-        return kept if self.gates is None else kept + self.gates.tensors()
+        held = (
+            self.delta,
+            self.start,
+            self.stop,
+            self.positions,
+            self.relative,
+            self.unit,
+            self.gain,
+            self.shut,
+        )
+        return [tensor for tensor in held if tensor is not None]
 
 
 def change(hidden: Tensor, slab: Slab) -> Tensor:
@@ -242,6 +179,12 @@ def _count(hidden: Tensor, slab: Slab, mask: Tensor) -> None:
     slab.relative += torch.where(mask & relative.isfinite(), relative, 0.0).sum(-1)
 
 
+def _record(slab: Slab, row: int) -> list[Tensor]:
+    """Of a row: edited positions, the sum of |delta| / |h|, whether a gate holds it back."""
+    shut = slab.relative.new_zeros(()) if slab.shut is None else slab.shut[row].float()
+    return [slab.positions[row].float(), slab.relative[row], shut]
+
+
 class Steering:
     """The edits of a batch of rows, by layer, and the record of what they did.
 
@@ -262,18 +205,18 @@ class Steering:
         self._wide = torch.float64 if dtype == torch.float64 else torch.float32
         self._slabs: dict[tuple[int, int], Slab] = {}
         self._users: dict[tuple[int, int], int] = {}
-        # of each row: its additions' layers in order, and the slab each lies in (None: out of its reach)
-        self._places: list[list[tuple[int, tuple[int, int] | None]]] = [[] for _ in range(rows)]
+        # of each row: its additions' layers in order, the slab each lies in (None: out of its reach), and
+        # whether it has a gate
+        self._places: list[list[tuple[int, tuple[int, int] | None, bool]]] = [[] for _ in range(rows)]
         self._coming: dict[int, list[tuple[Slab, Tensor]]] = {}
-        # of each row: the layers its gates are read at; and of a forward: gates with the positions fed
-        self._gated: list[list[int]] = [[] for _ in range(rows)]
-        self._gate_layers: Counter[int] = Counter()
-        self._reading: list[tuple[Gates, Tensor]] = []
+        # by the layer they are read at and the slab they are of; and of a forward, with the positions fed
+        self._gates: dict[tuple[int, tuple[int, int]], Gates] = {}
+        self._reading: dict[int, list[tuple[Gates, Tensor]]] = {}
 
     @property
     def layers(self) -> list[int]:
         """The layers at which any row has an edit or a gate, ascending."""
-        return sorted({layer for layer, _ in self._slabs} | self._gate_layers.keys())
+        return sorted({layer for layer, _ in (*self._slabs, *self._gates)})
 
     def set(self, row: int, additions: Sequence[Addition], prompt: int, *, since: int = 0) -> None:
         """Give a row its additions; those whose positions all lie before `since` are left out."""
@@ -284,11 +227,11 @@ class Steering:
             layer = addition.layer
             start, stop = reach(addition, prompt)
             if stop <= max(start, since):
-                self._places[row].append((layer, None))
+                self._places[row].append((layer, None, False))
                 continue
             place = (layer, depth.get(layer, 0))
             depth[layer] = place[1] + 1
-            self._places[row].append((layer, place))
+            self._places[row].append((layer, place, addition.gate is not None))
             self._users[place] = self._users.get(place, 0) + 1
             slab = self._slab(place)
             shift, unit, gain = affine(addition)
@@ -301,38 +244,43 @@ class Steering:
                 slab.unit[row] = unit.to(self._wide).to(slab.unit.device)
                 slab.gain[row] = gain
             if addition.gate is not None:
-                slab.gates = slab.gates or self._gates(slab)
-                slab.gates.set(row, addition.gate, prompt)
-                self._gated[row].append(addition.gate.layer)
-                self._gate_layers[addition.gate.layer] += 1
+                if slab.shut is None:
+                    slab.shut = slab.start.new_zeros(self._rows).bool()
+                key = addition.gate.layer, place
+                if key not in self._gates:
+                    self._gates[key] = Gates.none(slab.delta, slab.shut, self._wide)
+                self._gates[key].set(row, addition.gate, prompt)
 
     def clear(self, row: int) -> None:
         """Take a row's additions away, and forget what they did."""
-        for _, place in self._places[row]:
+        for _, place, _ in self._places[row]:
             if place is None:
                 continue
             self._users[place] -= 1
             if self._users[place] == 0 and not self._keep:
                 del self._slabs[place], self._users[place]
+                self._gates = {key: gates for key, gates in self._gates.items() if key[1] != place}
                 continue
-            for tensor in self._slabs[place].tensors():
+            for tensor in self._tensors(place):
                 tensor[row] = 0
-        self._gate_layers = +(self._gate_layers - Counter(self._gated[row]))
-        self._places[row], self._gated[row] = [], []
+        self._places[row] = []
 
     def move(self, source: int, target: int) -> None:
         """Move a row, with its record, to a cleared one."""
-        for _, place in self._places[source]:
+        for _, place, _ in self._places[source]:
             if place is not None:
-                for tensor in self._slabs[place].tensors():
+                for tensor in self._tensors(place):
                     tensor[target] = tensor[source]
                     tensor[source] = 0
         self._places[target], self._places[source] = self._places[source], []
-        self._gated[target], self._gated[source] = self._gated[source], []
 
     def held(self) -> list[Tensor]:
         """All that `begin` and `edit` read and write."""
-        return [tensor for _, slab in sorted(self._slabs.items()) for tensor in slab.tensors()]
+        return [tensor for place in sorted(self._slabs) for tensor in self._tensors(place)]
+
+    def _tensors(self, place: tuple[int, int]) -> list[Tensor]:
+        gates = (tensor for key, own in self._gates.items() if key[1] == place for tensor in own.tensors())
+        return [*self._slabs[place].tensors(), *gates]
 
     def begin(self, positions: Tensor) -> None:
         """Take the positions of the coming forward: [row, position], -1 at pads; the first rows only.
@@ -340,7 +288,7 @@ class Steering:
         A row that is fed from its first position again (its model threw the cache away, or has none)
         starts its record again.
         """
-        self._coming, self._reading = {}, []
+        self._coming, self._reading = {}, {}
         whole = (positions == 0).any(-1) if positions.shape[1] > 1 else None
         for (layer, _), slab in sorted(self._slabs.items(), key=lambda item: item[0]):
             part = slab.first(positions.shape[0])
@@ -349,21 +297,20 @@ class Steering:
                 part.positions[whole.to(mask.device)] = 0
                 part.relative[whole.to(mask.device)] = 0
             self._coming.setdefault(layer, []).append((part, mask))
-            if part.gates is not None:
-                self._reading.append((part.gates, positions.to(part.start.device)))
+        for (layer, _), gates in self._gates.items():
+            self._reading.setdefault(layer, []).append((gates, positions.to(gates.unit.device)))
 
     def edit(self, layer: int, hidden: Tensor) -> Tensor:
         """The edited output of a layer, [row, position, d_model]; counts what it does.
 
         With fewer rows than were begun, they are the first ones.
         """
-        if layer in self._gate_layers:
-            for gates, positions in self._reading:
-                gates.first(len(hidden)).read(layer, hidden, positions[: len(hidden)])
+        for gates, positions in self._reading.get(layer, ()):
+            gates.first(len(hidden)).read(hidden, positions[: len(hidden)])
         for whole, mask in self._coming.get(layer, ()):
             slab, mask = whole.first(len(hidden)), mask[: len(hidden)]
-            if slab.gates is not None:
-                mask = mask & ~slab.gates.shut[:, None]
+            if slab.shut is not None:
+                mask = mask & ~slab.shut[:, None]
             _count(hidden, slab, mask)
             hidden = edit(hidden, slab, mask)
         return hidden
@@ -372,40 +319,20 @@ class Steering:
         """What each of a row's additions did, in their order. Waits once for each device."""
         import torch
 
-        slabs = {place: self._slabs[place] for _, place in self._places[row] if place is not None}
+        slabs = {place: self._slabs[place] for _, place, _ in self._places[row] if place is not None}
         by_device: dict[torch.device, list[tuple[int, int]]] = {}
         for place, slab in slabs.items():
             by_device.setdefault(slab.start.device, []).append(place)
         done: dict[tuple[int, int] | None, tuple[float, float, float]] = {None: (0.0, 0.0, 0.0)}
         for places in by_device.values():
-            counts = [self._counts(slabs[place], row) for place in places]
+            counts = [torch.stack(_record(slabs[place], row)) for place in places]
             done |= zip(places, torch.stack(counts).tolist(), strict=True)
         record: list[Applied] = []
-        for layer, place in self._places[row]:
-            positions, total, gate = done[place]
-            fired = None if gate == 0 else gate > 0
+        for layer, place, gated in self._places[row]:
+            positions, total, shut = done[place]
+            fired = None if place is None or not gated else not shut
             record.append(Applied(layer, int(positions), total / positions if positions else 0.0, fired))
         return tuple(record)
-
-    @staticmethod
-    def _counts(slab: Slab, row: int) -> Tensor:
-        """[3]: positions, relative, and of its gate 1 where it is open, -1 where it is shut, 0 without."""
-        import torch
-
-        gate = slab.relative.new_zeros(())
-        if slab.gates is not None:
-            gate = (slab.gates.layer[row] > 0) * (1.0 - 2.0 * slab.gates.shut[row])
-        return torch.stack([slab.positions[row].float(), slab.relative[row], gate])
-
-    def _gates(self, slab: Slab) -> Gates:
-        start, rows = slab.start, self._rows
-        return Gates(
-            unit=slab.delta.new_zeros(slab.delta.shape, dtype=self._wide),
-            threshold=slab.delta.new_zeros(rows, dtype=self._wide),
-            layer=start.new_zeros(rows),
-            position=start.new_zeros(rows),
-            shut=start.new_zeros(rows).bool(),
-        )
 
     def _slab(self, place: tuple[int, int]) -> Slab:
         import torch

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from experiments import out_of_fold
 from experiments.choice import CrossFit, cross_fit, symmetric
 from experiments.choice import MeasuredCell as Measured
 from experiments.comparing import sides, tug
@@ -13,7 +14,6 @@ from experiments.out_of_fold import (
     GAPS,
     Composite,
     ControlPair,
-    beyond,
     control_effects,
     described,
     mean,
@@ -94,7 +94,7 @@ def test_beyond_random_means_that_the_whole_interval_is(
     """Twenty directions of -9.5, -8.5, ..., 9.5 points: the 95th percentile of their sizes is 9.5."""
     sizes = [i / 2 for i in range(-19, 20, 2)]
     controls = [*(control("random", points) for points in sizes), control("label", 80.0)]
-    found = beyond(report(ci), controls, "random")
+    found = out_of_fold.beyond(report(ci), controls, "random")
     assert found.directions == 20
     assert found.gaps["plus"].percentile_95 == pytest.approx(9.5)
     assert found.gaps["plus"].beyond is beyond
@@ -103,7 +103,9 @@ def test_beyond_random_means_that_the_whole_interval_is(
 @pytest.mark.parametrize(("n", "bound"), [(0, None), (3, None), (18, None), (19, 19.0), (39, 38.0)])
 def test_a_percentile_needs_nineteen_directions(n: int, bound: float | None) -> None:
     """The 95th percentile of n is the one of rank 0.95 (n + 1): the largest of 19, the second of 39."""
-    found = beyond(report((90.0, 99.0)), [control("random", float(i)) for i in range(1, n + 1)], "random")
+    found = out_of_fold.beyond(
+        report((90.0, 99.0)), [control("random", float(i)) for i in range(1, n + 1)], "random"
+    )
     assert found.gaps["plus"].percentile_95 == (bound and pytest.approx(bound))
     assert found.gaps["plus"].largest == (n or None)
     assert found.gaps["plus"].beyond is (None if bound is None else True)
@@ -118,7 +120,7 @@ def test_a_percentile_needs_nineteen_directions(n: int, bound: float | None) -> 
 
 def test_directions_without_an_estimate_do_not_make_up_the_number() -> None:
     controls = [control("random", i if i < 18 else None) for i in range(30)]
-    found = beyond(report((90.0, 99.0)), controls, "random")
+    found = out_of_fold.beyond(report((90.0, 99.0)), controls, "random")
     assert found.gaps["plus"].beyond is None
     assert "no estimate against" in words.beyond(found)
 
@@ -159,7 +161,7 @@ def test_the_vectors_rank_among_nulls_counts_sizes_and_ties_against_it(
     controls = [control("contrast", float(i if i % 2 else -i)) for i in range(1, 21)]
     one = replace(report((1.0, 2.0)).gaps["plus"], points_all=own)
     told = report((1.0, 2.0)).model_copy(update={"gaps": dict.fromkeys(GAPS, one)})
-    found = beyond(told, [*controls, control("random", 90.0)], "contrast")
+    found = out_of_fold.beyond(told, [*controls, control("random", 90.0)], "contrast")
     assert (found.directions, found.gaps["plus"].p) == (20, pytest.approx(p))
     assert found.gaps["plus"].percentile == pytest.approx(percentile)
     title, texts = words.rank(found, words.FAMILIES["contrast"])

@@ -316,6 +316,7 @@ def test_the_plan_says_what_it_takes_and_a_dry_run_stops_there(
         ),
         (["--temperature", "0", "0.7"], "a sweep has one temperature"),
         (["--controls", "-1"], "--controls -1"),
+        (["--gate", "2"], "--gate 2: it is read before anything is added, so allowed are layers 0 to 1"),
         (["--nulls", "99"], "holds 20 unrelated contrasts: ask for at most so many"),
         (["--concept", "nowhere.jsonl"], "no pairs file at nowhere.jsonl"),
     ],

@@ -10,12 +10,14 @@ from typing import Any, cast
 import pytest
 import torch
 
-from experiments import vector_source
+from experiments import gating, vector_source
 from experiments.extract import extract
+from experiments.gating import gate_at
 from experiments.options import Options, VectorChoice
 from experiments.session import Session
 from experiments.vector_source import controls_for, vector_for
-from steer import models
+from steer import models, probes
+from steer.chat import render
 from steer.errors import UserError
 from steer.screen import Screen
 from steer.suffixes import NEUTRAL, PARAPHRASES, SuffixSet
@@ -24,7 +26,10 @@ from tests.tasks import ORGANISM_TASK, TASK
 from tests.test_capture import hooked
 from tests.test_extract import KeepJudge, ScriptedEngine
 from tests.tiny import checkpoint
+from vectors.capture import Row, capture
+from vectors.contrasts import extraction_scenarios
 from vectors.controls import random_isotropic
+from vectors.directions import cosine
 from vectors.files import load_vector, save_vector
 from vectors.foreign import write_vector
 from vectors.vector import LayerTrust, Provenance, SteeringVector, addition
@@ -210,3 +215,29 @@ def test_extracted_controls_are_found_beside_their_vector(session: Session, sour
         new_tokens=16,
     )
     assert load_vector(Path("v-controls/labels-0.safetensors")).provenance.parent == vector.id
+
+
+def test_a_gate_opens_for_the_tasks_prompts_and_its_threshold_is_of_prompts_it_was_not_made_of(
+    session: Session, source: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Beside plain captures: of every other prompt, and the others are at the threshold or over."""
+    monkeypatch.setattr(gating, "extraction_source", lambda _task: source)
+    gate = gate_at(session, 1)
+    sides = extraction_scenarios(source), probes.load().neutral
+    own, neutral = (
+        capture(
+            session.loaded,
+            [Row(ids, len(ids) - 1, len(ids), i) for i, ids in enumerate(prompts)],
+            layers=[1],
+            slots=len(prompts),
+        )[:, 0].double()
+        for prompts in (
+            [render(session.loaded, s.system, s.user, thinking=False) for s in one] for one in sides
+        )
+    )
+    made = own[::2].mean(0) - neutral[::2].mean(0)
+    assert cosine(gate.direction, made) == pytest.approx(1)
+    along = own[1::2] @ (made / made.norm())
+    assert (along >= gate.threshold - 1e-6).all()  # of six, 95 % are all
+    assert along.min() == pytest.approx(gate.threshold, abs=1e-5)
+    assert "gate at layer 1: 95% of the task's prompts open it" in capsys.readouterr().err
