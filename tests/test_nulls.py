@@ -84,7 +84,9 @@ def test_a_null_is_the_mean_difference_of_its_pairs_as_long_as_the_vector(
     for side in ("positive", "negative"):
         texts = [[{"role": "user", "content": line[side]}] for line in lines(file)]
         ids = [
-            loaded.tokenizer.apply_chat_template(text, add_generation_prompt=True, return_dict=False)
+            loaded.tokenizer.apply_chat_template(
+                text, add_generation_prompt=True, enable_thinking=False, return_dict=False
+            )
             for text in texts
         ]
         rows = [Row(tuple(one), len(one) - 1, len(one), slot) for slot, one in enumerate(ids)]  # type: ignore[arg-type]
