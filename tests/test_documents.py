@@ -61,6 +61,7 @@ NOT_RUN = {
     "pip install -e '.[inspect]'": "needs a network",
     "python -m benchmarks.coverage": "hours: run by hand, its results are recorded",
     "python -m benchmarks.calibration": "the same; tests/test_calibration.py runs a part of it",
+    "python -m benchmarks.nulls": "the same; tests/test_calibration.py runs a part of it",
     "python -m benchmarks.agreement": "the same; tests/test_agreement.py runs a part of it",
     "python -m benchmarks.across_models": "the same; tests/test_contrasts.py runs a part of it",
     "python -m benchmarks.sweep --span last --out benchmarks/results/sweep-last.json": "minutes of an idle "
