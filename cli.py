@@ -12,7 +12,7 @@ from experiments.emergent_choice import EmergentChoice
 from experiments.flags import NOT_IN_A_TALK, WORKERS, experiment, refuse_all_but
 from experiments.options import Api, ExtractChoice, JudgeSees, Options
 from experiments.repeat import conclude
-from experiments.sweep_choice import CompareChoice, SweepChoice
+from experiments.sweep_choice import CompareChoice, MechanismChoice, SweepChoice
 from steer.finite import finite
 from steer.judges import TIMEOUT
 from steer.paper import SCENARIOS
@@ -76,6 +76,15 @@ def compare(
         conclude(ctx, options, *run(options, chosen))
 
 
+@app.command(epilog="Examples: python cli.py mechanism  |  python cli.py mechanism --layers 10,18")
+@experiment(MechanismChoice)
+def mechanism(ctx: typer.Context, options: Options, chosen: MechanismChoice) -> None:
+    """One path or two: does the vector's direction carry what the suffix does, and the other way round?"""
+    from experiments.mechanism import mechanism as run
+
+    conclude(ctx, options, *run(options, chosen))
+
+
 @app.command(
     epilog="Examples: python cli.py emergent  |  python cli.py emergent --model qwen3-4b --no-thinking "
     "--judge openai:gpt-5.2 --narrow bad-advice.jsonl --grid"
@@ -125,18 +134,15 @@ def show(
     format: Annotated[str, typer.Option(help="Only where the file's name does not tell.")] = "",
     position: Annotated[int | None, POSITION] = None,
     layer: Annotated[int | None, LAYER] = None,
+    lens: Annotated[bool, typer.Option("--lens", help="Its tokens, and who writes it.")] = False,
     json_only: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """How far a vector can be trusted, and which figure means something."""
-    from steer.screen import Screen
-    from vectors import trust_screen
+    from experiments.lens import show_vector
     from vectors.foreign import read_vector
 
     found = read_vector(file, format=format, position=position, layer=layer)
-    if json_only:
-        print(json.dumps(finite(trust_screen.as_dict(found)), indent=1, allow_nan=False))
-    else:
-        Screen().out.print(trust_screen.show(found))
+    show_vector(found, lens=lens, json_only=json_only)
 
 
 @vector.command(

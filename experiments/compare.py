@@ -27,6 +27,7 @@ from experiments.exchange import MATCHED
 from experiments.gating import check_gate, gated
 from experiments.grid import Cell, cells
 from experiments.measures import mass_kept, measure_answers, measure_drift, measure_probes
+from experiments.mechanism import RANKS, check_choice, investigate, most_arms, prepare
 from experiments.options import Options
 from experiments.out_of_fold import Composite, described
 from experiments.running import add_arms, run_arms
@@ -34,6 +35,7 @@ from experiments.session import Session, open_session
 from experiments.suffix import suffix_arms
 from experiments.sweep_choice import CompareChoice
 from experiments.sweep_plan import PLACES, print_plan
+from experiments.taken_out import Source
 from experiments.transfer import recipe as transfer_recipe
 from experiments.transfer import transfer as run_transfer
 from experiments.transfer import transfer_answers, transfer_arms
@@ -67,6 +69,8 @@ def compare(options: Options, choice: CompareChoice) -> tuple[Result | Plan, Pat
     sweep_magnitudes(options, choice.sweep)  # a mistyped grid is answered before a model is loaded
     if choice.transfer:
         transfer_recipe(choice.vector)
+    if choice.mechanism:
+        check_choice(choice.vector)
     with open_session(options) as session:
         return run_compare(session, choice)
 
@@ -80,6 +84,9 @@ def run_compare(session: Session, choice: CompareChoice) -> tuple[Result | Plan,
     halves({s.id: s.category for s in session.scenarios}, seed=options.subset_seed)  # too few: say so now
     suffixes = [*suffix_arms(session.suffixes), *paraphrase_arms(session.suffixes)]
     extraction = extraction_answers(session, choice.vector)
+    together = _most_together(len(magnitudes)) + (transfer_arms(session) if choice.transfer else 0)
+    if choice.mechanism:
+        together += most_arms(session, choice.vector, len(layers), len(RANKS))
     numbers = print_plan(
         session,
         cells=len(layers) * len(magnitudes),
@@ -87,7 +94,7 @@ def run_compare(session: Session, choice: CompareChoice) -> tuple[Result | Plan,
         controls=count_controls(session, choice.vector),
         probed=2 * PLACES,  # chosen cells, and suffixes against them
         extraction=extraction + (transfer_answers(session, choice.vector) if choice.transfer else 0),
-        together=_most_together(len(magnitudes)) + (transfer_arms(session) if choice.transfer else 0),
+        together=together,
     )
     if options.dry_run:
         return Plan(plan=numbers), None
@@ -106,10 +113,11 @@ def run_compare(session: Session, choice: CompareChoice) -> tuple[Result | Plan,
     )
     arms = [*suffixes, *(cell.arm for cell in grid)]
     beside = controls_for(session, choice.vector, vector)
+    source = prepare(session, choice.vector, vector, layers, RANKS) if choice.mechanism else None
     config = {"vector": vector.id, "cap": asdict(choice.cap), "controls": control_ids(beside)}
     folder, store = run_arms(session, "compare", arms, before=before, **config, transfer=choice.transfer)
     with store:
-        found = _compared(session, store, choice, vector, beside, grid, suffixes)
+        found = _compared(session, store, choice, vector, beside, grid, suffixes, source)
         found = updated(found, sweep=updated(_sweep(found), vector_flags=tuple(flagged(vector, layers))))
         results.write(folder, found)
     if not options.quiet:
@@ -144,15 +152,21 @@ def _compared(
     beside: Sequence[Control],
     grid: Sequence[Cell],
     suffixes: Sequence[Arm],
+    source: Source | None,
 ) -> Result:
     judge = session.judge.name
     drift = measure_drift(session, store, [*suffixes, *(cell.arm for cell in grid)])
     chosen = choose_cells(
         store.outcomes(judge), grid, drift, choice.cap, session.options.subset_seed, kept=mass_kept(store)
     )
+    how, taken = (
+        investigate(session, store, choice.vector, source, grid, chosen, choice.cap) if source else (None, ())
+    )
+    kinds = dict.fromkeys(taken, "other")
     if isinstance(chosen.fit, NothingChosen):
         measure_answers(session, store)
-        return summarise_sweep(session, store, grid, chosen, {}, choice.sweep)
+        found = summarise_sweep(session, store, grid, chosen, {}, choice.sweep, kinds)
+        return updated(found, mechanism=how)
     controls = run_controls(session, store, choice.vector, beside, chosen.fit, chosen.half)
     two = sides(store.outcomes(judge), chosen.measured, chosen.fit, chosen.half, choice.cap)
     random = next((control for control, *_ in controls.values() if control.kind == "random"), None)
@@ -170,7 +184,7 @@ def _compared(
     measure_probes(session, store, [arm for arm in every if arm.name in best or arm in suffixes])
     measure_answers(session, store)
 
-    kinds = {arm.name: kind_of(arm) for arm in tug_arms}
+    kinds |= {arm.name: kind_of(arm) for arm in tug_arms}
     found = summarise_sweep(session, store, grid, chosen, controls, choice.sweep, kinds)
     outcomes = store.outcomes(judge)
     pairs = suffix_pairs(session.suffixes)
@@ -194,7 +208,7 @@ def _compared(
         transfer=None if transferred is None else transferred(store.outcomes(judge)),
         costs=costs(found, vector, len(grid), len(pairs)),
     )
-    return updated(found, comparison=comparison)
+    return updated(found, comparison=comparison, mechanism=how)
 
 
 def _sweep(found: Result) -> Sweep:

@@ -1,4 +1,4 @@
-"""What a sweep and a comparison are told: the grid, the vector, and what a chosen cell may cost.
+"""What a sweep, a comparison and a mechanism are told: the grid, the vector, and what a chosen cell may cost.
 
 Annotations are evaluated here, not left as text: the command line is made of them.
 """
@@ -64,6 +64,22 @@ class CompareChoice:
     vector: VectorChoice = flags(VectorChoice)
     cap: Cap = flags(Cap)
     transfer: bool = flag(False, "Vectors a behaviour, on the others.", switch="--transfer")
+    mechanism: bool = flag(False, "Whether both take one path, as `mechanism`.", switch="--mechanism")
+
+    @property
+    def sweep(self) -> SweepChoice:
+        return SweepChoice(layers=self.layers, magnitudes=self.magnitudes, vector=self.vector, cap=self.cap)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MechanismChoice:
+    """The grid that layers, and the vector's cell, are chosen from. ranks: axes of the contrast taken out."""
+
+    layers: str = flag(COARSE_LAYERS, "Where to take out from, and the vector's grid.")
+    magnitudes: str = flag(COARSE_MAGNITUDES, "The vector's grid.")
+    vector: VectorChoice = flags(VectorChoice)
+    cap: Cap = flags(Cap)
+    ranks: str = flag("1,2,4,8", "k of the rank-k ablations, as 1,4; empty for none.")
 
     @property
     def sweep(self) -> SweepChoice:

@@ -64,6 +64,7 @@ NOT_RUN = {
     "python -m benchmarks.nulls": "the same; tests/test_calibration.py runs a part of it",
     "python -m benchmarks.agreement": "the same; tests/test_agreement.py runs a part of it",
     "python -m benchmarks.across_models": "the same; tests/test_contrasts.py runs a part of it",
+    "python -m benchmarks.mediation": "minutes: run by hand; tests/test_mediation.py runs a part of it",
     "python -m benchmarks.sweep --span last --out benchmarks/results/sweep-last.json": "minutes of an idle "
     "machine: run by hand, its results are recorded",
     "python -m benchmarks.sweep --span all --out benchmarks/results/sweep-all.json": "the same",
@@ -93,7 +94,7 @@ NOT_RUN = {
     "python -m organism.check --json organism/figures/seed2.json": "an hour: run by hand when weights change",
     "python -m organism.check": "the same",
 }
-LONG = ("vector-sweep", "compare", "emergent")
+LONG = ("vector-sweep", "compare", "mechanism", "emergent")
 
 
 def blocks(page: Path, language: str) -> list[str]:

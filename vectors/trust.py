@@ -131,26 +131,11 @@ def _unembedding_tokens(
 ) -> dict[int, tuple[tuple[str, ...], tuple[str, ...], str, float | None]]:
     import torch
 
-    norm = final_norm(loaded.module)
-    head: Any = loaded.module.get_output_embeddings()
-    weight: Tensor = head.weight
+    weight: Tensor = cast("Any", loaded.module.get_output_embeddings()).weight
     layers = sorted(directions)
-    size = min(len(cast("Any", loaded.tokenizer)), weight.shape[0])
-    suffix = sorted({i for i in suffix_ids if i < size})
+    logits, lengths = through_head(loaded, torch.stack([directions[layer] for layer in layers]))
+    suffix = sorted({i for i in suffix_ids if i < logits.shape[1]})
     with torch.inference_mode():
-        stacked = torch.stack([directions[layer] for layer in layers])
-        stacked = stacked / stacked.norm(dim=-1, keepdim=True)
-        if norm is not None:
-            stacked = norm(stacked.to(weight.device, weight.dtype))
-        stacked = stacked.to(weight.device).float()  # [layer, d_model]
-        logits = torch.cat(
-            [
-                stacked @ weight[start : min(start + VOCABULARY_BLOCK, size)].float().T
-                for start in range(0, size, VOCABULARY_BLOCK)
-            ],
-            dim=1,
-        ).cpu()  # [layer, token]
-        lengths = stacked.norm(dim=-1).cpu()
         rows = weight[suffix].float().norm(dim=-1).cpu() if suffix else None
     tokenizer: Any = loaded.tokenizer
     found: dict[int, tuple[tuple[str, ...], tuple[str, ...], str, float | None]] = {}
@@ -165,6 +150,26 @@ def _unembedding_tokens(
             word, likeness = tokenizer.decode([suffix[best]]), cosines[best].item()
         found[layer] = (promoted, demoted, word, likeness)
     return found
+
+
+def through_head(loaded: LoadedModel, directions: Tensor) -> tuple[Tensor, Tensor]:
+    """Directions [row, d_model], of unit length, through the final norm and the unembedding.
+
+    Logits [row, token] of the tokenizer's tokens, and lengths [row] after the norm; fp32 on the CPU.
+    """
+    import torch
+
+    norm = final_norm(loaded.module)
+    weight: Tensor = cast("Any", loaded.module.get_output_embeddings()).weight
+    size = min(len(cast("Any", loaded.tokenizer)), weight.shape[0])
+    with torch.inference_mode():
+        stacked = directions / directions.norm(dim=-1, keepdim=True)
+        if norm is not None:
+            stacked = norm(stacked.to(weight.device, weight.dtype))
+        stacked = stacked.to(weight.device).float()
+        blocks = (weight[at : min(at + VOCABULARY_BLOCK, size)] for at in range(0, size, VOCABULARY_BLOCK))
+        logits = torch.cat([stacked @ block.float().T for block in blocks], dim=1)
+    return logits.cpu(), stacked.norm(dim=-1).cpu()
 
 
 def _parts(strata: Sequence[str], count: int, generator: Any) -> list[list[int]]:

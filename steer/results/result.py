@@ -17,6 +17,7 @@ from steer.propensity import Nats, Shift, Steerability
 from steer.results.comparison import Comparison
 from steer.results.emergent import Emergent
 from steer.results.estimates import ArmResult
+from steer.results.mechanism import Mechanism
 from steer.results.record import SCHEMA_VERSION, Record
 from steer.results.sweep import Sweep
 from steer.task import TaskLabel, Words
@@ -85,6 +86,7 @@ class Result(Record):
     evidence: str
     sweep: Sweep | None = None
     comparison: Comparison | None = None
+    mechanism: Mechanism | None = None
     emergent: Emergent | None = None
 
 

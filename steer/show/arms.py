@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from steer.results import Result
 
 ASIDE = frozenset({"control", "other"})
-MANY = frozenset({"cell", "control", "both"})
+MANY = frozenset({"cell", "control", "both", "other"})
 """Kinds of which a sweep has so many arms that a screen shows what is put together of them."""
 
 

@@ -10,7 +10,7 @@ from steer.intervals import Interval
 from steer.results import Result
 from steer.results.comparison import Comparison
 from steer.results.sweep import Choice
-from steer.show import emergent, losses, words
+from steer.show import emergent, losses, mechanism, words
 from steer.show.table import Headline
 
 
@@ -32,7 +32,11 @@ def headline(result: Result) -> Headline:
 def _finding(result: Result) -> Headline:
     noun = result.task.words.noun
     if result.comparison is not None:
-        return _compared(result.comparison)
+        found = _compared(result.comparison)
+        how = () if result.mechanism is None else mechanism.headline(result.mechanism).details
+        return replace(found, details=(*found.details, *how))
+    if result.mechanism is not None:
+        return mechanism.headline(result.mechanism)
     if result.sweep is not None:
         return _chosen(result.sweep.choice, noun)
     gaps = result.gaps

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from steer.results import Result
-from steer.show import comparison, emergent, items, sweep, tables
+from steer.show import comparison, emergent, items, mechanism, sweep, tables
 from steer.show.table import Section, Table
 from steer.types import Outcome
 
@@ -47,6 +47,8 @@ def _sections(
         yield from emergent.emergent_sections(result, result.emergent)
     if compared is not None:
         yield comparison.side_section(compared.sides)
+    if result.mechanism is not None:
+        yield from mechanism.mechanism_sections(result.mechanism)
     if swept is not None:
         yield sweep.choice_section(swept)
         yield from sweep.control_sections(swept, few)

@@ -58,6 +58,22 @@ def fixed(value: float | None, digits: int = 2) -> str:
     return NONE if value is None else f"{value:z.{digits}f}".replace("-", "−")
 
 
+def between(value: float | None, ci: Sequence[float] | None, digits: int = 2) -> str:
+    """With its interval, to so many digits: 0.52 [0.31, 0.70]; of no value the interval alone."""
+    said = "" if ci is None else f"[{', '.join(fixed(end, digits) for end in ci)}]"
+    return f"{fixed(value, digits)} {said}".strip() if value is not None else said or NONE
+
+
+def share(value: float | None, ci: Sequence[float | None] | None) -> str:
+    """A share that may be below 0 or above 1, in percent: 4 [−12, 21]."""
+    if value is None:
+        return NO_ESTIMATE
+    ends = (
+        None if ci is None else open_limits([None if end is None else float(round(100 * end)) for end in ci])
+    )
+    return f"{fixed(100 * value, 0)}{f' {ends}' if ends else ''}"
+
+
 def with_limits(value: float | None, ci: Sequence[float] | None) -> str:
     return NO_ESTIMATE if value is None else f"{points(value)} {limits(ci)}"
 

@@ -28,6 +28,7 @@ from steer.show.figures.estimates import (
     together_figure,
 )
 from steer.show.figures.figure import Figure
+from steer.show.figures.mechanism import left_figure, stream_figures
 
 __all__ = ["Figure", "figures_of", "models"]
 
@@ -55,6 +56,9 @@ def _figures(result: Result) -> Iterator[tuple[str, Figure | None]]:
         yield from frontier_figures(compared.frontier, arms).items()
         if compared.transfer is not None:
             yield "transfer", transfer_figure(compared.transfer)
+    if result.mechanism is not None:
+        yield "mediation-suffix", left_figure(result.mechanism.suffix)
+        yield from stream_figures(result.mechanism.shifts).items()
     if result.emergent is not None:
         for i, (broad, found) in enumerate(result.emergent.spillover.items(), start=1):
             yield f"spill-{i}", spill_figure(broad, found, arms)

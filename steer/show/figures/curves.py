@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,9 @@ HUES = ("vector", "suffix", "both", "down", "up", "base")
 
 ROOM, APART = 92, 0.07
 """Pixels right of curves for their names; how far apart names stand, of the height."""
+
+
+Say = Callable[[str, float | None, Interval | None], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +83,8 @@ def dashes() -> alt.StrokeDash:
     )
 
 
-def chart(curves: Sequence[Curve], xtitle: str, ytitle: str, *, doubling: bool) -> Drawing:
-    """Curves over a line at 0, their names at their right ends."""
+def chart(curves: Sequence[Curve], xtitle: str, ytitle: str, *, doubling: bool, say: Say = says) -> Drawing:
+    """Curves over a line at 0, their names at their right ends. say: what a mark says of itself."""
     import altair as alt
 
     values: list[dict[str, Any]] = [
@@ -93,7 +96,7 @@ def chart(curves: Sequence[Curve], xtitle: str, ytitle: str, *, doubling: bool) 
             "high": ci[1] if ci and curve.banded else None,
             "colour": curve.colour,
             "dash": curve.dash,
-            "says": says(f"{curve.name}, at {x:g}", y, ci),
+            "says": say(f"{curve.name}, at {x:g}", y, ci),
             "arm": arm,
         }
         for i, curve in enumerate(curves)
@@ -135,7 +138,7 @@ def tug_figure(name: str, tug: Tug) -> Figure | None:
         Curve("alone", "vector", "solid", alone),
         Curve(f"under {tug.defence}", "both", "dash", under),
     ]
-    return _figure(
+    return curve_figure(
         curves,
         ("|magnitude|", "effect, points"),
         "Effect of the attack alone and under the defence, by magnitude",
@@ -154,7 +157,7 @@ def dial_figure(dial: str, rows: Sequence[DialPoint]) -> Figure | None:
         for k, some in enumerate(sets):
             name, dash = f"{method}, {some[0].broad_set}", "dot" if k else "dash"
             curves.append(Curve(name, hue, dash, _broad(some), named=False, banded=False))
-    return _figure(
+    return curve_figure(
         curves,
         (dial, "points against baseline"),
         f"Narrow and broad effect by {dial}",
@@ -171,10 +174,16 @@ def _broad(rows: Sequence[DialPoint]) -> list[tuple[float, float | None, Interva
     return [(row.value, (one := row.effects).broad_points, one.broad_ci, one.arm) for row in rows]
 
 
-def _figure(
-    curves: Sequence[Curve], titles: tuple[str, str], label: str, caption: str, *, doubling: bool = False
+def curve_figure(
+    curves: Sequence[Curve],
+    titles: tuple[str, str],
+    label: str,
+    caption: str,
+    *,
+    doubling: bool = False,
+    say: Say = says,
 ) -> Figure | None:
     """None where no curve has a point."""
     if all(y is None for curve in curves for _, y, *_ in curve.points):
         return None
-    return Figure(chart(curves, *titles, doubling=doubling), 300, label, caption)
+    return Figure(chart(curves, *titles, doubling=doubling, say=say), 300, label, caption)
