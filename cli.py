@@ -13,6 +13,7 @@ from experiments.flags import NOT_IN_A_TALK, WORKERS, experiment, refuse_all_but
 from experiments.options import Api, ExtractChoice, JudgeSees, Options
 from experiments.repeat import conclude
 from experiments.sweep_choice import CompareChoice, MechanismChoice, SweepChoice
+from experiments.turns_choice import TurnsChoice
 from steer.finite import finite
 from steer.judges import TIMEOUT
 from steer.paper import SCENARIOS
@@ -105,6 +106,18 @@ def emergent(
         from experiments.emergent import emergent as run
 
         conclude(ctx, options, *run(options, chosen))
+
+
+@app.command(
+    epilog="Examples: python cli.py turns --turns 3 --layer 14 --magnitude 0.3  |  "
+    "python cli.py turns --model qwen3-4b --turns 4 --follow-ups pressing --vector v.safetensors --layer 18"
+)
+@experiment(TurnsChoice, without=("temperature", "samples"))
+def turns(ctx: typer.Context, options: Options, chosen: TurnsChoice) -> None:
+    """How long a suffix holds over a conversation, and how long a vector."""
+    from experiments.turns import turns as run
+
+    conclude(ctx, options, *run(options, chosen))
 
 
 @app.command(

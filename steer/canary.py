@@ -61,7 +61,9 @@ def check(engine: Engine, loaded: LoadedModel, requests: Iterable[Request]) -> i
         check_stream(loaded)
         plain = _residuals(loaded, prompt)
         for addition in cases.values():
-            bare = replace(addition, gate=None, tokens=None)  # where it acts, if it acts, is what is checked
+            bare = replace(
+                addition, gate=None, tokens=None, within=None
+            )  # where it acts, if it acts, is what is checked
             _check(engine, loaded, prompt, _measurable(bare, plain))
     return len(cases)
 

@@ -39,6 +39,10 @@ def check_gate(addition: Addition, gate: Gate, d_model: int) -> None:
             f"a gate at layer {gate.layer} of an addition at layer {addition.layer}: it is read too late; "
             f"allowed are 0 to {addition.layer}"
         )
+    if addition.within is not None:
+        raise UserError(
+            "a gate with positions of its own: it is read at the last prompt token; leave one out"
+        )
     if addition.span not in ("last", "generated"):
         raise UserError(
             f"a gate with span {addition.span!r}: it is read at the last prompt token, after that span "

@@ -85,7 +85,10 @@ def span_range(span: Span, prompt: int) -> tuple[int, int]:
 
 
 def reach(addition: Addition, prompt: int) -> tuple[int, int]:
-    """`span_range` of an addition, which ends earlier where it acts on the first tokens alone."""
+    """`span_range` of an addition, or its own; it ends earlier where it acts on the first tokens alone."""
+    if addition.within is not None:
+        start, end = addition.within
+        return max(1, start), NEVER if end is None else end
     start, stop = span_range(addition.span, prompt)
     return start, stop if addition.tokens is None else min(stop, prompt - 1 + addition.tokens)
 

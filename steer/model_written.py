@@ -92,6 +92,7 @@ def task(spec: str) -> Task:
         statements=None,
         concept=None,
         nulls=None,
+        follow_ups=None,
         probes=None,
         narrow=None,
         own_language=False,

@@ -78,6 +78,7 @@ def addition_content(addition: Addition) -> dict[str, Any]:
         if addition.operation == "clamp"
         else None,
         **({} if addition.tokens is None else {"tokens": addition.tokens}),
+        **({} if addition.within is None else {"within": list(addition.within)}),
         **({} if addition.gate is None else {"gate": _gate_content(addition.gate)}),
     }
 
@@ -119,6 +120,29 @@ def prompt_texts(scenario: Scenario, arm: Arm, context: Context) -> tuple[str, s
 def fitted(limits: Limits, prompt: int, window: int) -> Limits:
     """The limits of a row: its answer ends where the model's positions do (`LoadedModel.window`)."""
     return replace(limits, new=max(1, min(limits.new, window - prompt))) if window else limits
+
+
+def keyed(loaded: LoadedModel, request: Request, additions: Sequence[Any], adapter: str) -> Request:
+    """The request with its key: a digest of everything that decides its text.
+
+    additions: `addition_content` of each of the request's. adapter: the identity of its own.
+    """
+    key = digest(
+        {
+            "weights": loaded.weights,
+            "files": loaded.files,
+            "dtype": loaded.dtype,
+            "prompt": list(request.prompt_ids),
+            "additions": additions,
+            "adapter": adapter,
+            "temperature": request.temperature,
+            "stream": request.stream,
+            "limits": [request.limits.prompt, request.limits.new],
+            "stop": sorted(loaded.stop_ids),
+            **({"choice": _choice_content(request.options, request.forms)} if request.options else {}),
+        }
+    )
+    return replace(request, key=key)
 
 
 def plan(
@@ -177,31 +201,22 @@ def plan(
                 name = named[Setting(arm.name, chosen.temperature)]
                 for sample in range(samples if chosen.temperature > 0 else 1):
                     stream = stream_of(chosen.seed, scenario.id, sample) if chosen.temperature > 0 else 0
-                    request = Request(
-                        key=digest(
-                            {
-                                "weights": loaded.weights,
-                                "files": loaded.files,
-                                "dtype": loaded.dtype,
-                                "prompt": list(ids),
-                                "additions": content,
-                                "adapter": adapter,
-                                "temperature": chosen.temperature,
-                                "stream": stream,
-                                "limits": [within.prompt, within.new],
-                                "stop": sorted(loaded.stop_ids),
-                                **({"choice": _choice_content(options, forms)} if options else {}),
-                            }
+                    request = keyed(
+                        loaded,
+                        Request(
+                            key="",
+                            prompt_ids=ids,
+                            stop_ids=loaded.stop_ids,
+                            additions=additions,
+                            temperature=chosen.temperature,
+                            stream=stream,
+                            limits=within,
+                            adapter=arm.adapter,
+                            options=options,
+                            forms=forms,
                         ),
-                        prompt_ids=ids,
-                        stop_ids=loaded.stop_ids,
-                        additions=additions,
-                        temperature=chosen.temperature,
-                        stream=stream,
-                        limits=within,
-                        adapter=arm.adapter,
-                        options=options,
-                        forms=forms,
+                        content,
+                        adapter,
                     )
                     requests.setdefault(request.key, request)
                     rows.append(PlanRow(scenario.id, name, sample, request.key, prompt.id))

@@ -127,6 +127,7 @@ class _TaskFile(_Strict):
     statements: Text | None = None
     concept: Text | None = None
     nulls: Text | None = None
+    follow_ups: Text | None = None
     probes: Text | None = None
     narrow: Text | None = None
     own_language: bool = False
@@ -144,9 +145,9 @@ class Task:
 
     scenarios: a source of `steer.scenarios`; extraction scenarios, too. The others are files: choices to
     screen a sweep on, statements that vectors are made from, an unrelated concept, a folder of unrelated
-    contrasts, narrow faults, and a folder of the prompts that side effects are measured on. None is this
-    project's own, or none where a task must bring its own. own_language: the model speaks that of the task
-    alone, so that texts in plain English mean nothing to it.
+    contrasts, what a user says in later turns, narrow faults, and a folder of the prompts that side effects
+    are measured on. None is this project's own, or none where a task must bring its own. own_language: the
+    model speaks that of the task alone, so that texts in plain English mean nothing to it.
     """
 
     record: TaskRecord
@@ -157,6 +158,7 @@ class Task:
     statements: Path | None
     concept: Path | None
     nulls: Path | None
+    follow_ups: Path | None
     probes: Path | None
     narrow: Path | None
     own_language: bool
@@ -197,7 +199,16 @@ def load(spec: str | Path) -> Task:
     )
     data = {
         name: _data(folder, given)
-        for name in ("extraction", "screening", "statements", "concept", "nulls", "probes", "narrow")
+        for name in (
+            "extraction",
+            "screening",
+            "statements",
+            "concept",
+            "nulls",
+            "follow_ups",
+            "probes",
+            "narrow",
+        )
         if (given := getattr(file, name)) is not None
     }
     scenarios = file.scenarios
@@ -223,6 +234,7 @@ def load(spec: str | Path) -> Task:
         statements=data.get("statements"),
         concept=data.get("concept"),
         nulls=data.get("nulls"),
+        follow_ups=data.get("follow_ups"),
         probes=data.get("probes"),
         narrow=data.get("narrow"),
         own_language=file.own_language,

@@ -138,6 +138,8 @@ class Addition:
     vector: id of the vector file the direction came from (a content hash; provenance).
     gate: its condition, None for none; only spans that begin at the last prompt token can wait for it.
     tokens: it acts while the first so many tokens are chosen; None is to the end.
+    within: positions [start, stop) of its row in place of the span's, as a turn of a conversation has; a stop
+        of None is the end.
     """
 
     direction: Tensor
@@ -152,6 +154,7 @@ class Addition:
     vector: str = ""
     gate: Gate | None = None
     tokens: int | None = None
+    within: tuple[int, int | None] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

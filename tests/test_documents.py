@@ -62,6 +62,7 @@ NOT_RUN = {
     "python -m benchmarks.coverage": "hours: run by hand, its results are recorded",
     "python -m benchmarks.calibration": "the same; tests/test_calibration.py runs a part of it",
     "python -m benchmarks.nulls": "the same; tests/test_calibration.py runs a part of it",
+    "python -m benchmarks.half_life": "the same; tests/test_turns.py runs a part of it",
     "python -m benchmarks.agreement": "the same; tests/test_agreement.py runs a part of it",
     "python -m benchmarks.across_models": "the same; tests/test_contrasts.py runs a part of it",
     "python -m benchmarks.mediation": "minutes: run by hand; tests/test_mediation.py runs a part of it",
@@ -94,7 +95,7 @@ NOT_RUN = {
     "python -m organism.check --json organism/figures/seed2.json": "an hour: run by hand when weights change",
     "python -m organism.check": "the same",
 }
-LONG = ("vector-sweep", "compare", "mechanism", "emergent")
+LONG = ("vector-sweep", "compare", "mechanism", "emergent", "turns")
 
 
 def blocks(page: Path, language: str) -> list[str]:

@@ -20,6 +20,7 @@ from steer.results.estimates import ArmResult
 from steer.results.mechanism import Mechanism
 from steer.results.record import SCHEMA_VERSION, Record
 from steer.results.sweep import Sweep
+from steer.results.turns import Turns
 from steer.task import TaskLabel, Words
 from steer.texts import read_json
 
@@ -88,6 +89,7 @@ class Result(Record):
     comparison: Comparison | None = None
     mechanism: Mechanism | None = None
     emergent: Emergent | None = None
+    turns: Turns | None = None
 
 
 def write(folder: Path, result: Result) -> Path:

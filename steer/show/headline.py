@@ -10,7 +10,7 @@ from steer.intervals import Interval
 from steer.results import Result
 from steer.results.comparison import Comparison
 from steer.results.sweep import Choice
-from steer.show import emergent, losses, mechanism, words
+from steer.show import emergent, losses, mechanism, turns, words
 from steer.show.table import Headline
 
 
@@ -31,6 +31,8 @@ def headline(result: Result) -> Headline:
 
 def _finding(result: Result) -> Headline:
     noun = result.task.words.noun
+    if result.turns is not None:
+        return turns.headline(result.turns)
     if result.comparison is not None:
         found = _compared(result.comparison)
         how = () if result.mechanism is None else mechanism.headline(result.mechanism).details

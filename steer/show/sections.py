@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from steer.results import Result
-from steer.show import comparison, emergent, items, mechanism, sweep, tables
+from steer.show import comparison, emergent, items, mechanism, sweep, tables, turns
 from steer.show.table import Section, Table
 from steer.types import Outcome
 
@@ -45,6 +45,8 @@ def _sections(
     swept, compared = result.sweep, result.comparison
     if result.emergent is not None:
         yield from emergent.emergent_sections(result, result.emergent)
+    if result.turns is not None:
+        yield from turns.turn_sections(result, result.turns)
     if compared is not None:
         yield comparison.side_section(compared.sides)
     if result.mechanism is not None:
