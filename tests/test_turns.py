@@ -6,6 +6,7 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,13 @@ import torch
 import cli
 from benchmarks.half_life import coverage
 from experiments import session
+from experiments.turns import Held, Talk, over_turns
+from steer.chat import render_messages
 from steer.engines.reference import ReferenceEngine
 from steer.engines.slots import SlotEngine
 from steer.half_life import half_life
 from steer.store import RunStore
-from steer.types import Addition, Limits, LoadedModel, Request
+from steer.types import Addition, Arm, Limits, LoadedModel, Request, Scenario
 from tests.engine_cases import tiny_model
 from tests.fakes import HashJudge
 from tests.tiny import checkpoint
@@ -121,6 +124,35 @@ def test_a_turn_from_the_beginning_is_the_conversation_continued_in_one_cache(
 def _edited(additions: tuple[Addition, ...], total: int) -> int:
     ranges = [one.within for one in additions if one.within is not None]
     return sum((total if stop is None else stop) - start for start, stop in ranges)
+
+
+@pytest.mark.parametrize(
+    ("hold", "spans", "sizes"),
+    [("all", [(0, None)], [2.0]), ("first", [(0, 1)], [2.0]), ("faded", [(0, 1), (1, None)], [2.0, 1.0])],
+)
+def test_a_turn_lasts_from_where_its_answer_opens_to_the_next_user_text(
+    qwen: LoadedModel, hold: Any, spans: list[tuple[int, int | None]], sizes: list[float]
+) -> None:
+    """The template says an empty thought where an answer opens, and no more once it is given."""
+    held = Held(Arm("v", additions=(Addition(torch.ones(32), 1, 2.0),)), hold)
+    talk = Talk(Scenario("s", "c", "Be brief.", "Ship it."), ("I stop.",), ("Please go on.",))
+    open_session: Any = SimpleNamespace(loaded=qwen, thinking=False)
+    prefixes = [
+        render_messages(qwen, talk.messages(held, "full", turns=turn), thinking=False) for turn in (1, 2)
+    ]
+    edits = over_turns(open_session, held, talk, prefixes, 0.5)
+    assert [edit.magnitude for edit in edits] == sizes
+    tokenizer: Any = qwen.tokenizer
+    first = "\nI stop.<|im_end|>\n<|im_start|>user\n"
+    for edit, (begin, end) in zip(edits, spans, strict=True):
+        assert edit.within is not None
+        start, stop = edit.within
+        assert (stop is None) == (end is None)
+        told = tokenizer.decode(prefixes[1][start:stop])
+        assert told.startswith(first if begin == 0 else "\n")
+        assert (told == first) == (end == 1)
+        if begin == 1:
+            assert start == len(prefixes[1]) - 1
 
 
 def test_a_half_life_is_the_decays_own_and_what_is_not_there_cannot_fade() -> None:
