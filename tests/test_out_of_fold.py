@@ -24,6 +24,7 @@ from steer.intervals import Interval
 from steer.results import Estimate
 from steer.results.sweep import ControlResult, Fold, Folded
 from steer.show import words
+from steer.show.sweep import few_controls
 from steer.types import Outcome
 from tests.outcome_tables import arms_of, nested, table
 
@@ -165,5 +166,15 @@ def test_the_vectors_rank_among_nulls_counts_sizes_and_ties_against_it(
     assert (found.directions, found.gaps["plus"].p) == (20, pytest.approx(p))
     assert found.gaps["plus"].percentile == pytest.approx(percentile)
     title, texts = words.rank(found, words.FAMILIES["contrast"])
-    assert title == "the vector among 20 unrelated contrasts: percentile, p"
+    assert title == "vector among 20 unrelated: percentile, p"
     assert texts[0].startswith(f"{percentile:.0f}, 0.") or p == 1
+
+
+def test_of_many_contrasts_the_strongest_are_shown_and_of_random_directions_the_first() -> None:
+    controls = [
+        control(kind, points).model_copy(update={"control": f"{kind} {points:g}"})
+        for kind in ("random", "contrast")
+        for points in (1.0, -9.0, 4.0)
+    ]
+    shown = [one.control for one in few_controls([*controls, control("label", 2.0)], 2)]
+    assert shown == ["random 1", "random -9", "contrast -9", "contrast 4", "c"]

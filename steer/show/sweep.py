@@ -60,11 +60,18 @@ def _fold(fold: Fold) -> str:
 
 
 def few_controls(controls: Sequence[ControlResult], few: int | None = None) -> list[ControlResult]:
-    """All controls but the nulls past the first `few` of a kind."""
-    kept = {
-        one.control for kind in words.FAMILIES for one in [one for one in controls if one.kind == kind][:few]
-    }
+    """All controls but the nulls past the first `few` of a kind: of unrelated contrasts the strongest."""
+    kept: set[str] = set()
+    for kind in words.FAMILIES:
+        some = [one for one in controls if one.kind == kind]
+        some.sort(key=lambda one: -_size(one) if one.kind == "contrast" else 0)
+        kept |= {one.control for one in some[:few]}
     return [one for one in controls if one.kind not in words.FAMILIES or one.control in kept]
+
+
+def _size(one: ControlResult) -> float:
+    whole = one.gaps["plus-minus"]
+    return 0.0 if whole is None else abs(whole.points)
 
 
 def control_arms(controls: Sequence[ControlResult], few: int | None = None) -> set[str]:
