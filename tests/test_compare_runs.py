@@ -39,7 +39,7 @@ def test_cells_of_another_span_or_operation_are_no_doses_of_the_sweeps_curve() -
         sweep={
             "vector": "v",
             "cap": {"nonsense": 0.1, "drift": 1.0},
-            "sampling": {"seed": 0},
+            "scenarios": {"subset_seed": 0},
             "arms": own,
         },
     )
