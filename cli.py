@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from experiments.answered import answered
+from experiments.answered import answered, print_version
 from experiments.emergent_choice import EmergentChoice
 from experiments.flags import NOT_IN_A_TALK, WORKERS, experiment, refuse_all_but
 from experiments.options import Api, ExtractChoice, JudgeSees, Options
@@ -205,7 +205,6 @@ def judge(
     from experiments.judging import judge_run
     from steer.screen import Screen
 
-    screen = Screen()
     names = judge_run(
         run,
         judge,
@@ -219,9 +218,9 @@ def judge(
         part=part,
         sees=sees,
         retry_invalid=retry_invalid,
-        screen=screen,
+        screen=Screen(),
     )
-    screen.line(f"judges of {run}: {', '.join(names)}")
+    Screen().line(f"judges of {run}: {', '.join(names)}")
 
 
 @app.command(
@@ -332,13 +331,9 @@ def chat(
     magnitude: Annotated[float, typer.Option(help="To begin with; 0 adds nothing.")] = 0.0,
 ) -> None:
     """Talk to a model with an arm applied, the baseline beside it."""
-    from experiments.chat import chat as run
-    from experiments.session import open_session
-    from experiments.vector_source import VectorChoice, vector_for
+    from experiments.chat import talk
 
-    session = open_session(options, items=())
-    found = None if vector is None else vector_for(session, VectorChoice(file=vector))
-    run(session, found, layer=layer, magnitude=magnitude, read=lambda: input("> "))
+    talk(options, vector, layer=layer, magnitude=magnitude)
 
 
 @app.command(epilog=f"Example: python cli.py fetch {SCENARIOS}")
@@ -383,16 +378,8 @@ def models() -> None:
     from steer.models import ALIASES
     from steer.screen import Screen
 
-    rows = [[alias, hub] for alias, hub in ALIASES.items()]
-    Screen().table("Models (or any hub id, a local folder, or a .gguf file)", ["alias", "weights"], rows)
-
-
-def print_version(wanted: bool) -> None:
-    if wanted:
-        from importlib.metadata import version
-
-        print(f"steergap {version('steergap')}")
-        raise typer.Exit
+    title = "Models (or any hub id, a local folder, or a .gguf file)"
+    Screen().table(title, ["alias", "weights"], [[*both] for both in ALIASES.items()])
 
 
 @app.callback()

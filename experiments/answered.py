@@ -63,3 +63,12 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def print_version(wanted: bool) -> None:
+    """Of a flag: print it and stop."""
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"steergap {version('steergap')}")
+        raise typer.Exit

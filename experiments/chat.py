@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal, get_args
 
+from experiments.options import Options, VectorChoice
 from experiments.running import answers
-from experiments.session import Session
+from experiments.session import Session, open_session
+from experiments.vector_source import vector_for
 from steer.errors import UserError, choose
 from steer.types import Arm
 from vectors.vector import SteeringVector, addition
@@ -57,6 +60,13 @@ def arm_of(dials: Dials, session: Session, vector: SteeringVector | None) -> Arm
             raise UserError("/magnitude needs a vector: start chat with --vector FILE")
         additions = (addition(vector, dials.layer, dials.magnitude),)
     return Arm("steered", texts[dials.suffix], additions=additions)
+
+
+def talk(options: Options, file: Path | None, *, layer: int, magnitude: float) -> None:
+    """Open a model, read a vector's file, and talk at the terminal."""
+    session = open_session(options, items=())
+    vector = None if file is None else vector_for(session, VectorChoice(file=file))
+    chat(session, vector, layer=layer, magnitude=magnitude, read=lambda: input("> "))
 
 
 def chat(

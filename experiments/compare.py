@@ -102,15 +102,7 @@ def run_compare(session: Session, choice: CompareChoice) -> tuple[Result | Plan,
     choice = replace(choice, vector=gated(session, choice.vector))
     how = choice.vector
     vector = vector_for(session, how, layers)
-    grid = cells(
-        vector,
-        layers,
-        magnitudes,
-        span=how.span,
-        operation=how.operation,
-        gate=how.gate,
-        tokens=how.tokens,
-    )
+    grid = cells(vector, layers, magnitudes, how)
     arms = [*suffixes, *(cell.arm for cell in grid)]
     beside = controls_for(session, choice.vector, vector)
     source = prepare(session, choice.vector, vector, layers, RANKS) if choice.mechanism else None

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
+from experiments.options import VectorChoice
 from steer.errors import UserError
-from steer.types import Addition, Arm, Gate, Operation, Span
+from steer.types import Addition, Arm
 from vectors.vector import SteeringVector, addition
 
 DEFAULT_MAGNITUDES = "-0.6,-0.45,-0.3,-0.2,-0.1,-0.05,0.05,0.1,0.2,0.3,0.45,0.6"
@@ -71,45 +72,28 @@ def cell_name(layer: int, magnitude: float, prefix: str = "") -> str:
     return f"{prefix}L{layer}{magnitude:+g}"
 
 
-def edit_at(
-    vector: SteeringVector,
-    layer: int,
-    magnitude: float,
-    *,
-    span: Span,
-    operation: Operation,
-    gate: Gate | None = None,
-    tokens: int | None = None,
-) -> Addition:
+def edit_at(vector: SteeringVector, layer: int, magnitude: float, how: VectorChoice) -> Addition:
     """The vector in a cell's place."""
-    size = 1.0 if operation == "ablate" else magnitude
-    return addition(vector, layer, size, span=span, operation=operation, gate=gate, tokens=tokens)
+    return addition(
+        vector,
+        layer,
+        1.0 if how.operation == "ablate" else magnitude,
+        span=how.span,
+        operation=how.operation,
+        gate=how.gate,
+        tokens=how.tokens,
+    )
 
 
 def cells(
-    vector: SteeringVector,
-    layers: Sequence[int],
-    magnitudes: Sequence[float],
-    *,
-    span: Span,
-    operation: Operation,
-    prefix: str = "",
-    gate: Gate | None = None,
-    tokens: int | None = None,
+    vector: SteeringVector, layers: Sequence[int], magnitudes: Sequence[float], how: VectorChoice
 ) -> list[Cell]:
     """One arm a (layer, magnitude), in the order of layers and magnitudes. UserError for a missing layer."""
     return [
         Cell(
             layer,
             magnitude,
-            Arm(
-                cell_name(layer, magnitude, prefix),
-                additions=(
-                    edit_at(
-                        vector, layer, magnitude, span=span, operation=operation, gate=gate, tokens=tokens
-                    ),
-                ),
-            ),
+            Arm(cell_name(layer, magnitude), additions=(edit_at(vector, layer, magnitude, how),)),
         )
         for layer in sorted(set(layers))
         for magnitude in sorted(set(magnitudes))

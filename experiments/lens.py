@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from experiments.extract import extraction_source
@@ -12,13 +12,14 @@ from experiments.session import open_task
 from steer import chat, models, suffixes
 from steer.errors import UserError
 from steer.finite import finite
+from steer.results.mechanism import TokensAt
 from steer.screen import Screen
 from steer.show import words
 from steer.show.mechanism import lens_section
 from vectors import trust_screen
 from vectors.contrasts import extraction_scenarios
 from vectors.contrasts import suffix as suffix_contrast
-from vectors.lens import attributed
+from vectors.lens import Written, attributed
 from vectors.lens import lens as tokens_of
 from vectors.vector import SteeringVector, check_model
 
@@ -26,18 +27,55 @@ PAIRS = 48
 """Scenarios under either suffix that attribution reads at most."""
 
 
+@dataclass(frozen=True, slots=True)
+class Lens:
+    """tokens: of each layer. parts: of `count` the first that write along the direction at `layer`, over so
+    many pairs; reason: why there are none, or ""."""
+
+    tokens: list[TokensAt]
+    layer: int
+    pairs: int
+    parts: list[Written]
+    count: int
+    reason: str = ""
+
+    def json_values(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"lens": [one.model_dump() for one in self.tokens]}
+        if self.reason:
+            return found | {"attribution": None, "reason": self.reason}
+        parts = [asdict(one) for one in self.parts]
+        return found | {"attribution": {"layer": self.layer, "parts": parts, "of": self.count}}
+
+
 def show_vector(vector: SteeringVector, *, lens: bool, json_only: bool) -> None:
     """Print a vector's trust report, and what the lens says if asked; or both as JSON."""
-    screen = Screen(quiet=json_only)
-    if not json_only:
-        screen.out.print(trust_screen.show(vector))
-    told = through_lens(vector, screen) if lens else {}
     if json_only:
+        told = through_lens(vector).json_values() if lens else {}
         print(json.dumps(finite(trust_screen.as_dict(vector) | told), indent=1, allow_nan=False))
+        return
+    screen = Screen()
+    screen.out.print(trust_screen.show(vector))
+    if lens:
+        show_lens(screen, through_lens(vector))
 
 
-def through_lens(vector: SteeringVector, screen: Screen) -> dict[str, Any]:
-    """Load the vector's model, print the lens and who writes along it; the same as JSON values.
+def show_lens(screen: Screen, told: Lens) -> None:
+    table = lens_section(told.tokens).table
+    assert table is not None
+    screen.table("what each layer's direction says", list(table.columns), list(table.rows))
+    if told.reason:
+        screen.line(told.reason)
+        return
+    of = f"{told.pairs} pairs, the first of {told.count} parts"
+    screen.table(
+        f"who writes along it at layer {told.layer}, pro − anti, {of}",
+        ["part", "in units of the stream"],
+        [[one.part, words.between(one.mean, one.ci, 3)] for one in told.parts],
+    )
+
+
+def through_lens(vector: SteeringVector) -> Lens:
+    """Load the vector's model, and see what it says and who writes along it.
 
     Raises UserError for a vector that does not say its model.
     """
@@ -48,12 +86,7 @@ def through_lens(vector: SteeringVector, screen: Screen) -> dict[str, Any]:
         )
     loaded = models.load(name)
     check_model(vector, loaded)
-    found = tokens_of(loaded, vector.directions)
-    table = lens_section(found).table
-    assert table is not None
-    screen.table("what each layer's direction says", list(table.columns), list(table.rows))
-    told: dict[str, Any] = {"lens": [one.model_dump() for one in found]}
-    layer = best_layer(vector)
+    tokens, layer = tokens_of(loaded, vector.directions), best_layer(vector)
     task = open_task(Options(model=name))
     own = suffixes.load("default", task.suffixes)
     items = extraction_scenarios(extraction_source(task))[:PAIRS]
@@ -63,15 +96,9 @@ def through_lens(vector: SteeringVector, screen: Screen) -> dict[str, Any]:
     pairs = [(pair.positive[0].ids, pair.negative[0].ids) for pair in made.pairs]
     try:
         parts, count = attributed(loaded, pairs, made.strata, vector.directions[layer], layer)
-    except UserError as error:
-        screen.line(str(error))
-        return told | {"attribution": None, "reason": str(error)}
-    screen.table(
-        f"who writes along it at layer {layer}, pro − anti, {len(pairs)} pairs, the first of {count} parts",
-        ["part", "in units of the stream"],
-        [[one.part, words.between(one.mean, one.ci, 3)] for one in parts],
-    )
-    return told | {"attribution": {"layer": layer, "parts": [asdict(one) for one in parts], "of": count}}
+    except UserError as error:  # a family that TransformerLens does not know: the lens stands all the same
+        return Lens(tokens, layer, len(pairs), [], 0, str(error))
+    return Lens(tokens, layer, len(pairs), parts, count)
 
 
 def best_layer(vector: SteeringVector) -> int:

@@ -89,7 +89,7 @@ def run_mechanism(session: Session, choice: MechanismChoice) -> tuple[Result | P
     before = judges.usage(session.judge)
     vector = vector_for(session, choice.vector, layers)
     source = prepare(session, choice.vector, vector, layers, ranks)
-    grid = cells(vector, layers, magnitudes, span=choice.vector.span, operation="add")
+    grid = cells(vector, layers, magnitudes, choice.vector)
     arms = [*suffixes, *(cell.arm for cell in grid)]
     config = {"vector": vector.id, "cap": asdict(choice.cap), "controls": control_ids(source.beside)}
     folder, store = run_arms(session, "mechanism", arms, before=before, **config, ranks=list(ranks))

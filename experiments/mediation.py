@@ -124,19 +124,12 @@ def sentence_of(of: Literal["suffix", "vector"], main: Share, controls: Sequence
         return f"of the {of}'s gap {main.reason}"
     from_on = f"from layer {' or '.join(map(str, main.layers))} on"
     randoms = [one.share for one in controls if one.kind == "random" and one.share is not None]
-    beside = f"; of {len(randoms)} random directions at least {100 * min(randoms):.0f} %" if randoms else ""
+    least = words.fixed(100 * min(randoms), 0) if randoms else ""
+    beside = f"; of {len(randoms)} random directions at least {least} %" if randoms else ""
     weak = f"; {main.reason}" if main.reason else ""
     return (
-        f"with {ABOUT[of]} ablated {from_on}, {100 * main.share:.0f} % of the {of}'s gap is left "
-        f"{percents(main)}{beside}{weak}"
-    )
-
-
-def percents(share: Share) -> str:
-    """A share's interval in percent."""
-    ci = share.share_ci
-    return words.open_limits(
-        None if ci is None else [None if end is None else float(round(100 * end)) for end in ci]
+        f"with {ABOUT[of]} ablated {from_on}, {words.fixed(100 * main.share, 0)} % of the {of}'s gap is left "
+        f"{words.share_limits(main.share_ci)}{beside}{weak}"
     )
 
 

@@ -17,13 +17,10 @@ from steer.intervals import Interval
 from steer.metrics import arm_metrics, gaps
 from steer.propensity import Shift, Steerability, propensities, shift, steerability
 from steer.results.estimates import ArmResult, Estimate, FoldedArm
-from steer.results.sweep import BeyondNulls, Bound, ControlResult, Folded
+from steer.results.sweep import ENOUGH, BeyondNulls, Bound, ControlResult, Folded
 from steer.types import Outcome
 
 PERCENTILE = 95
-ENOUGH = 19
-"""Nulls from which on their 95th percentile is one of them (the largest of 19)."""
-
 TIE = 1e-9
 """Effects that differ by less were counted from equal numbers of rows."""
 

@@ -100,6 +100,7 @@ def stream_shifts(
         arms |= {arm.name: arm for arm in steered}
         moved.append(Moved(Composite("vector +", (steered[0].name, steered[1].name)), "baseline"))
     layers = next(iter(axes.values())).layers
+    directions = {name: {k: as_array(d) for k, d in axis.directions.items()} for name, axis in axes.items()}
     categories = {scenario.id: scenario.category for scenario in session.scenarios}
     for read, states in _states(session, store, list(arms.values()), layers).items():
         suffix_moved: Array | None = None
@@ -110,9 +111,7 @@ def stream_shifts(
             )  # [scenario, layer, d_model]
             own = np.stack([states["baseline"][s] for s in there])
             weights = bootstrap_weights([categories[s] for s in there], seed=0)
-            known = {
-                name: {k: as_array(d) for k, d in axis.directions.items()} for name, axis in axes.items()
-            }
+            known = dict(directions)
             if suffix_moved is not None and one.against == "baseline":
                 mean = suffix_moved.mean(0)
                 known["pro's shift"] = {layer: mean[k] for k, layer in enumerate(layers)}

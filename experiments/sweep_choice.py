@@ -56,15 +56,13 @@ class SweepChoice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CompareChoice:
-    """The grid that the vector is chosen from, and what else is run."""
+class CoarseChoice:
+    """The grid that the vector is chosen from, beside what else is run."""
 
     layers: str = flag(COARSE_LAYERS, "The grid to choose from.")
     magnitudes: str = flag(COARSE_MAGNITUDES, "The grid to choose from.")
     vector: VectorChoice = flags(VectorChoice)
     cap: Cap = flags(Cap)
-    transfer: bool = flag(False, "Vectors a behaviour, on the others.", switch="--transfer")
-    mechanism: bool = flag(False, "Whether both take one path, as `mechanism`.", switch="--mechanism")
 
     @property
     def sweep(self) -> SweepChoice:
@@ -72,15 +70,15 @@ class CompareChoice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MechanismChoice:
-    """The grid that layers, and the vector's cell, are chosen from. ranks: axes of the contrast taken out."""
+class CompareChoice(CoarseChoice):
+    """What else is run."""
 
-    layers: str = flag(COARSE_LAYERS, "Where to take out from, and the vector's grid.")
-    magnitudes: str = flag(COARSE_MAGNITUDES, "The vector's grid.")
-    vector: VectorChoice = flags(VectorChoice)
-    cap: Cap = flags(Cap)
+    transfer: bool = flag(False, "Vectors a behaviour, on the others.", switch="--transfer")
+    mechanism: bool = flag(False, "Whether both take one path, as `mechanism`.", switch="--mechanism")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MechanismChoice(CoarseChoice):
+    """Something is taken out from each of the grid's layers on. ranks: axes of the contrast taken out."""
+
     ranks: str = flag("1,2,4,8", "k of the rank-k ablations, as 1,4; empty for none.")
-
-    @property
-    def sweep(self) -> SweepChoice:
-        return SweepChoice(layers=self.layers, magnitudes=self.magnitudes, vector=self.vector, cap=self.cap)

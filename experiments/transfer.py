@@ -14,6 +14,7 @@ from dataclasses import replace
 from experiments.choice import CrossFit, placed
 from experiments.extract import DRAWS, extraction_source
 from experiments.extract_plan import suffixed_answers
+from experiments.grid import edit_at
 from experiments.options import VectorChoice
 from experiments.out_of_fold import Composite
 from experiments.running import add_arms
@@ -29,7 +30,6 @@ from steer.store import RunStore
 from steer.types import Arm, Outcome
 from vectors.directions import RECIPES
 from vectors.foreign import read_vector
-from vectors.vector import addition
 
 SIGNS = ((1, "+"), (-1, "-"))
 MADE_OF_SCENARIOS = ("suffix", "response")
@@ -97,15 +97,7 @@ def transfer(
         for sign, name in SIGNS:
             names: list[str] = []
             for layer, magnitude in places:
-                edit = addition(
-                    vector,
-                    layer,
-                    sign * magnitude,
-                    span=choice.span,
-                    operation=choice.operation,
-                    gate=choice.gate,
-                    tokens=choice.tokens,
-                )
+                edit = edit_at(vector, layer, sign * magnitude, choice)
                 names.append(f"from {category} L{layer}{sign * magnitude:+g}")
                 arms[names[-1]] = Arm(names[-1], additions=(edit,))
             signed.append(Composite(f"from {category} {name}", (names[0], names[1])))

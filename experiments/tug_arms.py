@@ -116,13 +116,5 @@ def _columns(
 
 def _random_arm(control: Control, cell: Cell, choice: VectorChoice) -> Arm:
     """The control in a cell's place."""
-    edit = edit_at(
-        control.vector,
-        cell.layer,
-        cell.magnitude,
-        span=choice.span,
-        operation=choice.operation,
-        gate=choice.gate,
-        tokens=choice.tokens,
-    )
+    edit = edit_at(control.vector, cell.layer, cell.magnitude, choice)
     return Arm(cell_name(cell.layer, cell.magnitude, f"{control.name} "), additions=(edit,))

@@ -53,7 +53,7 @@ from steer.show.terminal import print_result
 from steer.store import Prompt, RunStore
 from steer.suffixes import compose
 from steer.texts import read_text
-from steer.types import Addition, Arm, Outcome, Request, Scenario
+from steer.types import Addition, Arm, Context, Outcome, Request, Scenario
 from vectors.vector import addition
 
 Hold = Literal["all", "first", "faded"]
@@ -167,11 +167,11 @@ class Talk:
     said: tuple[str, ...] = ()
     over: bool = False
 
-    def messages(self, held: Held, context: str, *, turns: int, last: str | None = None) -> list[Message]:
+    def messages(self, held: Held, context: Context, *, turns: int, last: str | None = None) -> list[Message]:
         """The first `turns` turns as the arm says them, the last one open. last: in place of its user
         text."""
         suffixed = replace(held.arm, name="")
-        system, user = prompt_texts(self.scenario, suffixed, context)  # type: ignore[arg-type]
+        system, user = prompt_texts(self.scenario, suffixed, context)
         asked = [user, *(compose(one, held.arm.suffix) if held.hold == "all" else one for one in self.said)]
         asked = asked[:turns] if last is None else [*asked[: turns - 1], last]
         found = [{"role": "system", "content": system}] if system.strip() else []

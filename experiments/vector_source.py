@@ -17,6 +17,7 @@ from steer.blocks import check_stream
 from steer.errors import UserError
 from steer.paper import SCENARIOS
 from steer.plan import digest
+from steer.task import Task
 from steer.texts import read_text
 from steer.types import Arm, Limits, Scenario
 from steer.versions import made_by
@@ -112,19 +113,23 @@ def count_controls(session: Session, choice: VectorChoice) -> int:
     """Control vectors at most. UserError where there are fewer unrelated contrasts than asked for."""
     if not choice.controls or choice.operation == "clamp":
         return 0
-    return choice.controls + CONTROL_KINDS + len(_null_files(session, choice))
+    return choice.controls + CONTROL_KINDS + len(_null_files(session.task, choice))
 
 
-def _null_files(session: Session, choice: VectorChoice) -> list[Path]:
-    task = session.task
+def _null_files(task: Task, choice: VectorChoice) -> list[Path]:
+    """None where the task has a language of its own, and no contrasts in it."""
     if task.own_language and task.nulls is None:
-        session.screen.note(f"no unrelated contrasts: the task {task.name!r} has none in its language")
         return []
     return null_files(task.nulls or NULLS, choice.nulls)
 
 
 def _nulls(session: Session, choice: VectorChoice, vector: SteeringVector) -> list[Control]:
     """The task's unrelated contrasts, or ours, as vectors."""
+    files = _null_files(session.task, choice)
+    if choice.nulls and not files:
+        session.screen.note(
+            f"no unrelated contrasts: the task {session.task.name!r} has none in its language"
+        )
     known = [*session.scenarios, *evaluation(session.options)]
     return [
         Control(
@@ -141,7 +146,7 @@ def _nulls(session: Session, choice: VectorChoice, vector: SteeringVector) -> li
                 cache=CACHE / "cache",
             ),
         )
-        for file in _null_files(session, choice)
+        for file in files
     ]
 
 
@@ -173,15 +178,7 @@ def control_arms(
     for control in controls:
         for layer, magnitude in sorted(set(zip(layers, magnitudes, strict=True))):
             name = cell_name(layer, magnitude, f"{control.name} ")
-            edit = edit_at(
-                control.vector,
-                layer,
-                magnitude,
-                span=choice.span,
-                operation=choice.operation,
-                gate=choice.gate,
-                tokens=choice.tokens,
-            )
+            edit = edit_at(control.vector, layer, magnitude, choice)
             found[name] = (control, layer, magnitude, Arm(name, additions=(edit,)))
     return found
 

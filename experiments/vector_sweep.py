@@ -112,15 +112,7 @@ def run_sweep(session: Session, choice: SweepChoice) -> tuple[Result | Plan, Pat
     choice = replace(choice, vector=gated(session, choice.vector))
     how = choice.vector
     vector = vector_for(session, how, layers)
-    grid = cells(
-        vector,
-        layers,
-        magnitudes,
-        span=how.span,
-        operation=how.operation,
-        gate=how.gate,
-        tokens=how.tokens,
-    )
+    grid = cells(vector, layers, magnitudes, how)
     screened = screen(session, grid, choice.screen, choice.cap) if choice.screen else None
     grid = screened.cells if screened else grid
     arms = [*suffixes, *(cell.arm for cell in grid)]

@@ -61,9 +61,8 @@ def check(engine: Engine, loaded: LoadedModel, requests: Iterable[Request]) -> i
         check_stream(loaded)
         plain = _residuals(loaded, prompt)
         for addition in cases.values():
-            bare = replace(
-                addition, gate=None, tokens=None, within=None
-            )  # where it acts, if it acts, is what is checked
+            # what it does where it acts is checked, not whether it acts
+            bare = replace(addition, gate=None, tokens=None, within=None)
             _check(engine, loaded, prompt, _measurable(bare, plain))
     return len(cases)
 

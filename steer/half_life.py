@@ -15,22 +15,20 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student
 
-from steer.intervals import Array
+from steer.intervals import TAIL, Array
 
 RATIOS = np.concatenate([np.linspace(0.0, 1.5, 1501), np.linspace(1.51, 3.0, 150)])
 """Factors a turn that are tried: from gone at once to three times as strong."""
 
-LEVEL = 0.95
-
 
 @dataclass(frozen=True, slots=True)
 class HalfLife:
-    """In turns. turns: None where the effect does not fade (infinite). ci: an end is None for infinite."""
+    """In turns. turns: None where the effect does not fade (infinite). ci: an end is None for infinite; None
+    where every factor is rejected: the effect does not go that way."""
 
     turns: float | None
-    ci: tuple[float | None, float | None]
+    ci: tuple[float | None, float | None] | None
 
 
 def half_life(differences: Array) -> HalfLife | None:
@@ -46,16 +44,21 @@ def half_life(differences: Array) -> HalfLife | None:
     sums = differences[:, 1:].sum(1)[:, None] - differences[:, :1] * powers[:, 1:].sum(1)  # [scenario, ratio]
     means = sums.mean(0)
     spread = sums.std(0, ddof=1) / math.sqrt(n)
-    held = np.abs(means) <= student.ppf((1 + LEVEL) / 2, n - 1) * spread
-    best = int(np.argmin(np.abs(means)))
-    inside = RATIOS[held] if held.any() else RATIOS[best : best + 1]
-    return HalfLife(_turns(float(RATIOS[best])), (_turns(float(inside[0])), _turns(float(inside[-1]))))
+    inside = RATIOS[np.abs(means) <= _quantile(n - 1) * spread]
+    best = _turns(float(RATIOS[np.argmin(np.abs(means))]))
+    return HalfLife(best, (_turns(float(inside[0])), _turns(float(inside[-1]))) if len(inside) else None)
 
 
 def _clear(first: Array) -> bool:
     spread = float(first.std(ddof=1)) / math.sqrt(len(first))
-    limit = float(student.ppf((1 + LEVEL) / 2, len(first) - 1))
-    return abs(float(first.mean())) > limit * spread
+    return abs(float(first.mean())) > _quantile(len(first) - 1) * spread
+
+
+def _quantile(freedom: int) -> float:
+    """Student's t: what is beyond it at either end is TAIL."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, 1 - TAIL))
 
 
 def _turns(ratio: float) -> float | None:

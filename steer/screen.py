@@ -98,7 +98,7 @@ class _Ticker:
     def __init__(self, screen: Screen, totals: dict[str, int], standing: Callable[[], str] | None) -> None:
         self.screen, self.totals, self.standing = screen, totals, standing
         self.done = dict.fromkeys(totals, 0)
-        self.start = self.spoken = self.ticked = time.monotonic()
+        self.start = self.ticked = time.monotonic()
         self.begun: dict[str, float] = {}  # a kind begins where the work before its first tick ended
         self.latest: dict[str, float] = {}
         self.bars: dict[str, TaskID] = {}
@@ -146,10 +146,7 @@ class _Ticker:
 
     def _speak(self, over: threading.Event) -> None:
         """A line every so often for what has begun and not ended, however long a row takes."""
-        while not over.wait(0.1):
-            if time.monotonic() - self.spoken < PLAIN_LINE_SECONDS:
-                continue
-            self.spoken = time.monotonic()
+        while not over.wait(PLAIN_LINE_SECONDS):
             open_kinds = [name for name, total in self.totals.items() if self.done[name] < total]
             for name in [name for name in open_kinds if self.done[name]] or open_kinds[:1]:
                 going = ", ".join(

@@ -98,7 +98,7 @@ def test_a_narrow_terminal_shows_texts_one_below_the_other(
 def test_a_line_comes_while_the_first_row_still_runs(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("steer.screen.PLAIN_LINE_SECONDS", 0.0)
+    monkeypatch.setattr("steer.screen.PLAIN_LINE_SECONDS", 0.01)
     asked = threading.Event()
 
     def standing() -> str:

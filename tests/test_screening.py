@@ -58,7 +58,7 @@ def test_propensity_and_judged_rate_agree_for_every_cell_of_the_organism(
     monkeypatch.chdir(tmp_path)
     session = open_session(Options(quiet=True, new_tokens=48))
     vector = vector_for(session, VectorChoice())
-    grid = cells(vector, range(2, 22, 4), (-0.6, -0.3, 0.3, 0.6), span="last", operation="add")
+    grid = cells(vector, range(2, 22, 4), (-0.6, -0.3, 0.3, 0.6), VectorChoice())
     arms = [Arm("baseline"), *(cell.arm for cell in grid)]
     chosen = plan(
         session.loaded, [with_options(scenario) for scenario in session.scenarios], arms, limits=Limits()

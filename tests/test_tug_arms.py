@@ -30,7 +30,7 @@ def plan() -> TugPlan:
     )
     half = halves({f"s{i:03}": "c0" for i in range(20)}, seed=0)
     rows = by_half(half, COUNTS)
-    grid = cells(vector, (1,), (-0.4, -0.2, 0.2, 0.4), span="last", operation="add")
+    grid = cells(vector, (1,), (-0.4, -0.2, 0.2, 0.4), VectorChoice())
     measured = [Measured(cell.arm.name, cell.layer, cell.magnitude, 0.1) for cell in grid]
     fit = cross_fit(rows, symmetric(measured), half, Cap(drift=None), plus="vector +", minus="vector -")
     assert isinstance(fit, CrossFit)

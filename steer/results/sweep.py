@@ -72,6 +72,10 @@ class ControlResult(Record):
     shifts: dict[str, Shift] = {}
 
 
+ENOUGH = 19
+"""Nulls from which on their 95th percentile is one of them (the largest of 19)."""
+
+
 class Bound(Record):
     """Of the nulls' |effects|: the largest, the 95th percentile (None of fewer than 19), and whether the
     vector's whole interval is beyond it.

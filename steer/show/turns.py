@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from steer.half_life import HalfLife
 from steer.results import Result
 from steer.results.turns import HeldArm, Turns
 from steer.show import words
@@ -65,11 +64,11 @@ def _rates(result: Result, name: str) -> str:
 def half_life(one: HeldArm) -> str:
     """With its interval; endless where the effect need not fade."""
     found = one.half_life
-    return "no clear effect at first" if found is None else f"{_turns(found.turns)} [{_limits(found)}]"
-
-
-def _limits(found: HalfLife) -> str:
-    return ", ".join(_turns(end) for end in found.ci)
+    if found is None:
+        return "no clear effect at first"
+    if found.ci is None:
+        return "no constant factor a turn fits"
+    return f"{_turns(found.turns)} [{', '.join(map(_turns, found.ci))}]"
 
 
 def _turns(value: float | None) -> str:

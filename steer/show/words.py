@@ -15,7 +15,7 @@ from steer.gaps import Gap
 from steer.propensity import Nats, Shift, Steerability
 from steer.results.comparison import Exchange, TugMatched, TugPoint
 from steer.results.estimates import Dose, Estimate, GapDifference, TugOfWar
-from steer.results.sweep import BeyondNulls
+from steer.results.sweep import ENOUGH, BeyondNulls
 
 NONE = "–"
 NO_ESTIMATE = "no estimate"
@@ -66,12 +66,12 @@ def between(value: float | None, ci: Sequence[float] | None, digits: int = 2) ->
 
 def share(value: float | None, ci: Sequence[float | None] | None) -> str:
     """A share that may be below 0 or above 1, in percent: 4 [−12, 21]."""
-    if value is None:
-        return NO_ESTIMATE
-    ends = (
-        None if ci is None else open_limits([None if end is None else float(round(100 * end)) for end in ci])
-    )
-    return f"{fixed(100 * value, 0)}{f' {ends}' if ends else ''}"
+    return NO_ESTIMATE if value is None else f"{fixed(100 * value, 0)} {share_limits(ci)}".strip()
+
+
+def share_limits(ci: Sequence[float | None] | None) -> str:
+    """A share's interval, in percent."""
+    return open_limits(ci and [None if end is None else float(round(100 * end)) for end in ci])
 
 
 def with_limits(value: float | None, ci: Sequence[float] | None) -> str:
@@ -153,9 +153,6 @@ GAPS = {
     "minus": "baseline against −",
 }
 """The three gaps of a chosen vector, and of a control in its place."""
-
-ENOUGH = 19
-"""Nulls from which on their 95th percentile is one of them (the largest of 19)."""
 
 
 @dataclass(frozen=True, slots=True)
