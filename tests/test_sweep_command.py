@@ -18,7 +18,9 @@ import torch
 import yaml
 
 import cli
-from experiments import compare_models, session, vector_source
+from experiments import compare_models, library, session, vector_source
+from experiments.options import Options
+from experiments.sweep_choice import Cap
 from steer.judges.apis import Usage
 from steer.models import load
 from steer.results import read
@@ -26,7 +28,7 @@ from steer.store import RunStore
 from steer.types import SPANS, JudgeItem, Verdict
 from tests.fakes import HashJudge
 from tests.tiny import LAYERS, WIDTH, checkpoint
-from vectors.files import save_vector
+from vectors.files import load_vector, save_vector
 from vectors.vector import Provenance, SteeringVector
 
 SCENARIOS = 14
@@ -543,3 +545,20 @@ def test_a_direction_that_is_taken_out_is_held_against_the_baseline(
         for scenario, half in found.sweep.halves.items()
     ]
     assert report.gaps["plus-minus"].points_all == pytest.approx(100 * sum(changes) / len(changes))
+
+
+def test_the_library_takes_a_direction_out_as_the_command_does(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    more = ["--layers", "1,2", "--operation", "ablate", "--cap-nonsense", "1", "--cap-drift", "99"]
+    assert run(monkeypatch, *flags("vector-sweep", tmp_path / "run", more=[*more, "--controls", "0"])) == 0
+    options = Options(
+        model="tiny", scenarios="own.jsonl", new_tokens=5, batch=16, out=tmp_path / "own", quiet=True
+    )
+    vector, cap = load_vector(Path("v.safetensors")), Cap(1.0, 99.0)
+    with library.open_session(options) as session:
+        _, folder = library.sweep(session, vector, layers="1,2", operation="ablate", controls=0, cap=cap)
+    found, told = summary_of(folder), summary_of(tmp_path / "run")
+    assert {name for name in found["arms"] if name.startswith("L")} == {"L1-1", "L2-1"}
+    for part in ("arms", "gaps", "sweep"):
+        assert found[part] == told[part]
