@@ -34,9 +34,13 @@ class Composite:
     name: str
     arms: tuple[str, str]
 
+    def reported_on(self, half: int) -> str:
+        """The arm that the scenarios of a half report on: the other half chose it."""
+        return self.arms[1 - half]
+
     def rows(self, outcomes: Sequence[Outcome], half: Mapping[str, int]) -> list[Outcome]:
         """Its outcomes, under its name."""
-        return relabel(outcomes, self.name, {scenario: self.arms[1 - h] for scenario, h in half.items()})
+        return relabel(outcomes, self.name, {scenario: self.reported_on(h) for scenario, h in half.items()})
 
 
 def described(

@@ -107,7 +107,7 @@ def stream_shifts(
         for one in moved:
             there = [s for s in categories if s in states["baseline"]]
             change = np.stack(
-                [states[one.arm.arms[1 - half[s]]][s] - states[one.against][s] for s in there]
+                [states[one.arm.reported_on(half[s])][s] - states[one.against][s] for s in there]
             )  # [scenario, layer, d_model]
             own = np.stack([states["baseline"][s] for s in there])
             weights = bootstrap_weights([categories[s] for s in there], seed=0)

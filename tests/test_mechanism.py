@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import cli
 from experiments import taken_out
@@ -16,11 +18,13 @@ from experiments.library import Options, VectorChoice, open_session
 from experiments.mechanism import run_mechanism
 from experiments.stream_shifts import counterpart
 from experiments.sweep_choice import MechanismChoice
+from experiments.taken_out import Taken
 from steer.errors import UserError
 from steer.results import Result, read
 from steer.results.mechanism import Mechanism, Share
 from steer.show.figures import figures_of
 from steer.show.markdown import markdown
+from steer.types import Addition, Arm
 from tests.planted import WORDS, Planted, planted
 from vectors.files import save_vector
 
@@ -105,6 +109,17 @@ def test_what_was_planted_is_found_both_ways(
     assert {"mediation-suffix", "stream-1", "stream-2"} <= drawn.keys()
     for figure in drawn.values():
         figure.drawing.chart.to_dict()
+
+
+def test_a_direction_is_taken_out_at_its_layer_alone_or_from_it_to_the_last() -> None:
+    def edits(layers: Sequence[int]) -> tuple[Addition, ...]:
+        return tuple(Addition(torch.ones(4), layer, 1.0, operation="ablate") for layer in layers)
+
+    base = Arm("pro", suffix="Do it.", additions=edits([1]))
+    on, alone = (Taken("vector", "vector", edits, where).arm(base, 2, 5) for where in ("on", "alone"))
+    assert (on.name, [a.layer for a in on.additions]) == ("pro ~ vector L2+", [1, 2, 3, 4])
+    assert (alone.name, [a.layer for a in alone.additions]) == ("pro ~ vector L2", [1, 2])
+    assert on.suffix == alone.suffix == "Do it."
 
 
 @pytest.mark.slow
