@@ -92,7 +92,7 @@ def run_compare(session: Session, choice: CompareChoice) -> tuple[Result | Plan,
         cells=len(layers) * len(magnitudes),
         suffixes=len(suffixes),
         controls=count_controls(session, choice.vector),
-        probed=2 * PLACES,  # chosen cells, and suffixes against them
+        probed=len(suffix_arms(session.suffixes)) + 2 * PLACES,  # chosen cells, and suffixes against them
         extraction=extraction + (transfer_answers(session, choice.vector) if choice.transfer else 0),
         together=together,
     )
@@ -168,15 +168,15 @@ def _compared(
     add_arms(session, store, list(pulled.arms.values()))  # a control's, too: on all scenarios here
     square = {arm for composite in pulled.square.values() for arm in composite.arms}
     measure_drift(session, store, [arm for arm in tug_arms if arm.name in square])
-    transferred = (
-        run_transfer(session, store, choice.vector, chosen.fit, chosen.half) if choice.transfer else None
+    transferred, read_transfer = (
+        run_transfer(session, store, choice.vector, chosen.fit, chosen.half) if choice.transfer else ((), None)
     )
     best = chosen_arms(chosen.fit) | {arm for pair in _opposed(pulled) for arm in pair.arms}
     every = [*suffixes[: len(suffix_arms(session.suffixes))], *(cell.arm for cell in grid), *tug_arms]
     measure_probes(session, store, [arm for arm in every if arm.name in best or arm in suffixes])
     measure_answers(session, store)
 
-    kinds |= {arm.name: kind_of(arm) for arm in tug_arms}
+    kinds |= {arm.name: kind_of(arm) for arm in tug_arms} | dict.fromkeys(transferred, "other")
     found = summarise_sweep(session, store, grid, chosen, controls, choice.sweep, kinds)
     outcomes = store.outcomes(judge)
     pairs = suffix_pairs(session.suffixes)
@@ -197,7 +197,7 @@ def _compared(
         frontier=frontier(
             outcomes, found.arms, [*(a.name for a in suffixes[1:]), *(c.arm.name for c in grid)]
         ),
-        transfer=None if transferred is None else transferred(store.outcomes(judge)),
+        transfer=None if read_transfer is None else read_transfer(outcomes),
         costs=costs(found, vector, len(grid), len(pairs)),
     )
     return updated(found, comparison=comparison, mechanism=how)

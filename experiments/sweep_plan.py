@@ -31,7 +31,7 @@ def print_plan(
     """Cells, generations, tokens, judge calls, memory and time.
 
     suffixes, cells: arms. controls: their vectors. together: arms of vector and suffix at most.
-    probed: arms beside baseline and suffixes that the questions and harmless requests are put to at most.
+    probed: arms that the questions and harmless requests are put to at most.
     extraction: answers that the vectors are made of.
     """
     chosen = PLACES * controls
@@ -45,7 +45,6 @@ def print_plan(
             session.screen.table("Plan", ["", ""], [[k, f"{v:,}"] for k, v in numbers.items()])
         return numbers
     asked = load_probes(session)
-    probed += len(suffix_arms(session.suffixes))
     probes = probed * (len(asked.questions) + len(asked.harmless))
     rows = len(session.scenarios) * arms + probes + extraction
     rate, length = _trial(session, [*baseline, *longest])

@@ -73,10 +73,10 @@ def recipe(choice: VectorChoice) -> VectorChoice:
 
 def transfer(
     session: Session, store: RunStore, choice: VectorChoice, fit: CrossFit, half: Mapping[str, int]
-) -> Callable[[Sequence[Outcome]], Transfer]:
+) -> tuple[Sequence[str], Callable[[Sequence[Outcome]], Transfer]]:
     """Extract a vector a category and run it at both signs of the cells chosen on either half.
 
-    Comes back as a function that reads the matrix out of all outcomes.
+    Names of the arms, and a function that reads the matrix out of all outcomes.
     """
     items = scenarios.load(extraction_source(session.task))
     how = recipe(choice)
@@ -117,7 +117,7 @@ def transfer(
             places=tuple(places),
         )
 
-    return read
+    return list(arms), read
 
 
 def _gap(

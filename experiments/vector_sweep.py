@@ -103,7 +103,7 @@ def run_sweep(session: Session, choice: SweepChoice) -> tuple[Result | Plan, Pat
         cells=choice.screen or len(layers) * len(magnitudes),
         suffixes=len(suffixes),
         controls=count_controls(session, choice.vector),
-        probed=PLACES,
+        probed=len(suffixes) + PLACES,
         extraction=extraction_answers(session, choice.vector),
     )
     if options.dry_run:

@@ -284,13 +284,14 @@ def test_the_plan_says_what_it_takes_and_a_dry_run_stops_there(
     questions, harmless = (
         len((data / f"{name}.jsonl").read_text().splitlines()) for name in ("capability", "harmless")
     )
-    for command, suffixes, probed in (("vector-sweep", 4, 8), ("compare", 14, 12)):
+    at_all = (("vector-sweep", 4, 24, 8), ("compare", 14, 24, 12), ("mechanism", 4, 0, 0))
+    for command, suffixes, controls, probed in at_all:
         assert run(monkeypatch, *flags(command, tmp_path / "no"), "--dry-run", "--json") == 0
         plan = json.loads(capsys.readouterr().out)["plan"]
         assert plan["cells"] == 8
         assert plan["suffix arms"] == suffixes
-        assert plan["control arms at most"] == 4 * (2 + 2 + 2)
-        arms = suffixes + 8 + 12 + plan.get("arms of both together at most", 0)
+        assert plan["control arms at most"] == controls  # at four places: random, labels, concepts
+        arms = suffixes + 8 + controls // 2 + plan.get("arms of both together at most", 0)
         rows = SCENARIOS * arms + 120 + probed * (questions + harmless)  # 120: to extract the concept from
         assert plan["generations at most"] == rows
         assert plan["judge calls at most"] == rows - probed * questions
@@ -497,7 +498,10 @@ def test_vectors_of_one_behaviour_are_tried_on_the_others(
     out = tmp_path / "run"
     arguments = ["--per-category", "2", "--layers", "14", "--magnitudes=-0.3,0.3", "--controls", "0"]
     assert run(monkeypatch, "compare", "--transfer", *arguments, "--out", str(out), "--json") == 0
-    found = json.loads((out / "summary.json").read_text())["comparison"]["transfer"]
+    result = json.loads((out / "summary.json").read_text())
+    found = result["comparison"]["transfer"]
+    moved = [arm["kind"] for name, arm in result["arms"].items() if name.startswith("from ")]
+    assert moved == ["other"] * 12, "six vectors, either sign: none of them is a suffix"
     assert len(found["made_of"]) == len(found["measured_on"]) == 6
     assert found["made_of"] == found["measured_on"]
     assert found["places"] == [[14, 0.3], [14, 0.3]]

@@ -73,10 +73,11 @@ def test_the_operation_is_the_one_that_was_chosen(monkeypatch: pytest.MonkeyPatc
     session = SimpleNamespace(loaded=SimpleNamespace(evidence=""), task=TASK, judge=HashJudge())
     store = SimpleNamespace(add_usage=lambda _used: None)
     fit = SimpleNamespace(chosen=[one, one])
-    transfer.transfer(
+    named, _ = transfer.transfer(
         cast(Any, session), cast(Any, store), VectorChoice(operation="clamp"), cast(Any, fit), {}
     )
     assert len(ran) == 12
+    assert named == [arm.name for arm in ran], "the result tells them from suffixes by name"
     for arm in ran:
         (edit,) = arm.additions
         assert (edit.operation, abs(edit.magnitude), edit.projection_mean) == ("clamp", 2.0, 0.5)
