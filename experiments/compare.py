@@ -169,7 +169,9 @@ def _compared(
     square = {arm for composite in pulled.square.values() for arm in composite.arms}
     measure_drift(session, store, [arm for arm in tug_arms if arm.name in square])
     transferred, read_transfer = (
-        run_transfer(session, store, choice.vector, chosen.fit, chosen.half) if choice.transfer else ((), None)
+        run_transfer(session, store, choice.vector, chosen.fit, chosen.half)
+        if choice.transfer
+        else ((), None)
     )
     best = chosen_arms(chosen.fit) | {arm for pair in _opposed(pulled) for arm in pair.arms}
     every = [*suffixes[: len(suffix_arms(session.suffixes))], *(cell.arm for cell in grid), *tug_arms]

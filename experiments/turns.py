@@ -1,17 +1,14 @@
 """Over turns: how long a suffix holds, and how long a vector.
 
 Every arm continues its own conversation with the task's follow-ups, the same for all. A suffix stands in the
-first turn or in each; a vector is added from the first answer on, during the first turn alone, or fading. A
-turn's prompt is the whole conversation, rendered and computed from its beginning, with what was added to each
-earlier turn at that turn's positions: nothing is carried over that a fresh computation could lack.
+first turn or in each; a vector is added from the first answer on, during the first turn alone, or fading.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -26,11 +23,12 @@ from experiments.session import (
     run_folder,
 )
 from experiments.suffix import suffix_arms
+from experiments.talks import Held, Hold, Talk, prompt_of
 from experiments.turns_choice import TurnsChoice
+from experiments.turns_drift import measure_drift_by_turn
 from experiments.vector_source import vector_for
 from steer import results
 from steer import summary as summaries
-from steer.chat import Message, render_messages
 from steer.errors import UserError
 from steer.half_life import half_life
 from steer.metrics import gaps
@@ -42,21 +40,16 @@ from steer.plan import (
     addition_content,
     digest,
     fitted,
-    is_effective,
     keyed,
-    prompt_texts,
 )
 from steer.results.record import Plan, updated
 from steer.results.result import Result
 from steer.results.turns import HeldArm, Turns
 from steer.show.terminal import print_result
 from steer.store import Prompt, RunStore
-from steer.suffixes import compose
 from steer.texts import read_text
-from steer.types import Addition, Arm, Context, Outcome, Request, Scenario
+from steer.types import Arm, Outcome, Request
 from vectors.vector import addition
-
-Hold = Literal["all", "first", "faded"]
 
 SUFFIX_WAYS: tuple[tuple[str, Hold], ...] = (("in the first", "first"), ("in each", "all"))
 VECTOR_WAYS: tuple[tuple[str, Hold], ...] = (
@@ -65,18 +58,6 @@ VECTOR_WAYS: tuple[tuple[str, Hold], ...] = (
     ("faded", "faded"),
 )
 """What a way to hold an arm is called, and which turns it is."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Held:
-    """An arm, and in which turns it acts."""
-
-    arm: Arm
-    hold: Hold = "all"
-
-    def at(self, turn: int) -> str:
-        """Its name in the run; turns count from 1."""
-        return f"{self.arm.name}, turn {turn}"
 
 
 def turns(options: Options, choice: TurnsChoice) -> tuple[Result | Plan, Path | None]:
@@ -115,6 +96,8 @@ def run_turns(session: Session, choice: TurnsChoice) -> tuple[Result | Plan, Pat
             generate_and_judge(session, store, planned)
             if turn < choice.turns:
                 listen(store, held, talks, turn, said[turn - 1])
+        own = talks[held[0].arm.name]
+        measure_drift_by_turn(session, store, held, own, choice.turns, choice.fade)
         found = summarise(session, store, held, choice)
         results.write(folder, found)
     if not session.options.quiet:
@@ -158,30 +141,6 @@ def held_arms(session: Session, choice: TurnsChoice) -> list[Held]:
     return found
 
 
-@dataclass(slots=True)
-class Talk:
-    """A conversation so far. said: the user's further texts; answers: the model's. over: it cannot go on."""
-
-    scenario: Scenario
-    answers: tuple[str, ...] = ()
-    said: tuple[str, ...] = ()
-    over: bool = False
-
-    def messages(self, held: Held, context: Context, *, turns: int, last: str | None = None) -> list[Message]:
-        """The first `turns` turns as the arm says them, the last one open. last: in place of its user
-        text."""
-        suffixed = replace(held.arm, name="")
-        system, user = prompt_texts(self.scenario, suffixed, context)
-        asked = [user, *(compose(one, held.arm.suffix) if held.hold == "all" else one for one in self.said)]
-        asked = asked[:turns] if last is None else [*asked[: turns - 1], last]
-        found = [{"role": "system", "content": system}] if system.strip() else []
-        for number, text in enumerate(asked):
-            found.append({"role": "user", "content": text})
-            if number < len(asked) - 1:
-                found.append({"role": "assistant", "content": self.answers[number]})
-        return found
-
-
 def plan_turn(
     session: Session, held: Sequence[Held], talks: Mapping[str, Mapping[str, Talk]], turn: int, fade: float
 ) -> Planned:
@@ -193,14 +152,7 @@ def plan_turn(
         for scenario, talk in talks[one.arm.name].items():
             if talk.over:
                 continue
-            prefixes = [
-                render_messages(
-                    loaded, talk.messages(one, loaded.context, turns=n), thinking=session.thinking
-                )
-                for n in range(1, turn + 1)
-            ]
-            ids = prefixes[-1]
-            additions = over_turns(session, one, talk, prefixes, fade)
+            ids, additions = prompt_of(session, one, talk, turn, fade)
             request = Request(
                 key="",
                 prompt_ids=ids,
@@ -216,42 +168,6 @@ def plan_turn(
             requests.setdefault(request.key, request)
             rows.append(PlanRow(scenario, one.at(turn), 0, request.key, prompt.id))
     return Planned(tuple(rows), prompts, requests, {one.at(turn): Setting(one.at(turn), 0.0) for one in held})
-
-
-def over_turns(
-    session: Session, held: Held, talk: Talk, prefixes: Sequence[tuple[int, ...]], fade: float
-) -> tuple[Addition, ...]:
-    """The arm's additions at the positions of each turn so far.
-
-    A turn begins with the last token that its prompt and the conversation share (the last prompt token, but
-    for what a template says at an open answer alone) and ends where the next user text begins.
-    """
-    found: list[Addition] = []
-    whole = prefixes[-1]
-    starts = [shared(prefix, whole) - 1 for prefix in prefixes]
-    for edit in held.arm.additions:
-        if not is_effective(edit):
-            continue
-        if held.hold == "all":
-            found.append(replace(edit, within=(starts[0], None)))
-            continue
-        for number, start in enumerate(starts[: 1 if held.hold == "first" else None]):
-            share = fade**number if held.hold == "faded" else 1.0
-            stop = None if number + 1 == len(prefixes) else _ends(session, held, talk, number + 2, whole)
-            found.append(replace(edit, magnitude=edit.magnitude * share, within=(start, stop)))
-    return tuple(found)
-
-
-def _ends(session: Session, held: Held, talk: Talk, turn: int, whole: tuple[int, ...]) -> int:
-    """Where the user text of a turn begins: up to there, the conversation does not depend on it."""
-    other = talk.messages(held, session.loaded.context, turns=turn, last="\N{SNOWMAN}")
-    return shared(render_messages(session.loaded, other, thinking=session.thinking), whole)
-
-
-def shared(first: Sequence[int], second: Sequence[int]) -> int:
-    """How many ids two rows begin with alike."""
-    pairs = enumerate(zip(first, second, strict=False))
-    return next((i for i, (a, b) in pairs if a != b), min(len(first), len(second)))
 
 
 def listen(

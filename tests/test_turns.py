@@ -16,7 +16,7 @@ import torch
 import cli
 from benchmarks.half_life import coverage
 from experiments import session
-from experiments.turns import Held, Talk, over_turns
+from experiments.talks import Held, Talk, over_turns
 from steer.chat import render_messages
 from steer.engines.reference import ReferenceEngine
 from steer.engines.slots import SlotEngine
@@ -230,6 +230,52 @@ def test_conversations_go_on_as_each_arm_says(home: Path, monkeypatch: pytest.Mo
     assert prompt("pro, in the first, turn 2").count(pro.strip()) == 1
     assert prompt("pro, in each, turn 2").count(pro.strip()) == 2
     assert prompt("vector +, faded, turn 1") == prompt("baseline, turn 1")
+
+
+def test_drift_by_turn_is_that_of_plain_forwards(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the baseline's own answer of the turn, and in its conversation, under hooks of transformers."""
+    from transformers import AutoModelForCausalLM
+
+    from steer.store.rows import unpack
+
+    assert run(home, monkeypatch, "--turns", "2") == 0
+    found = json.loads((home / "run/summary.json").read_text())
+    drift = {name: arm["measures"].get("drift") for name, arm in found["arms"].items()}
+    assert len([value for value in drift.values() if value is not None]) == 20, "all but the baseline's"
+    with RunStore(home / "run") as store:
+        sql = """SELECT p.arm, p.scenario, q.token_ids, r.output_ids FROM plan p
+            JOIN prompts q ON q.id = p.prompt JOIN responses r ON r.key = p.response"""
+        rows = {(arm, one): (unpack(ids), unpack(said)) for arm, one, ids, said in store.query(sql)}
+    model: Any = AutoModelForCausalLM.from_pretrained(home / "tiny", dtype=torch.float32)
+    vector = 0.3 * 6.0 * torch.ones(32) / 32**0.5  # a share of the stored norm
+
+    def log_p(ids: tuple[int, ...], said: tuple[int, ...], edited: slice | None) -> torch.Tensor:
+        def hook(_module: Any, _args: Any, output: torch.Tensor) -> torch.Tensor:
+            output = output.clone()
+            if edited is not None:
+                output[:, edited] += vector
+            return output
+
+        handle = model.model.layers[1].register_forward_hook(hook)
+        with torch.inference_mode():
+            logits = model(torch.tensor([[*ids, *said]])).logits[0]
+        handle.remove()
+        return logits[len(ids) - 1 : -1].double().log_softmax(-1)
+
+    for turn in (1, 2):
+        nats, tokens = 0.0, 0
+        for one in ("s0", "s1", "s2"):
+            ids, said = rows[f"baseline, turn {turn}", one]
+            before = rows["baseline, turn 1", one][0]
+            shared = next(
+                (i for i, (a, b) in enumerate(zip(before, ids, strict=False)) if a != b), len(before)
+            )
+            p, q = (log_p(ids, said, where) for where in (None, slice(shared - 1, None)))
+            nats += float((p.exp() * (p - q)).sum())
+            tokens += len(said)
+        assert drift[f"vector +, throughout, turn {turn}"] == pytest.approx(nats / tokens, rel=1e-3)
+    assert drift["vector +, faded, turn 1"] == pytest.approx(drift["vector +, throughout, turn 1"])
+    assert drift["vector +, in the first, turn 2"] != pytest.approx(drift["vector +, throughout, turn 2"])
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def headline(found: Turns) -> Headline:
 
 
 def turn_sections(result: Result, found: Turns) -> Iterator[Section]:
-    """Two tables: rates, and effects with how long they last."""
+    """Three tables: effects with how long they last, rates, and what it does besides."""
     noun = words.capital(result.task.words.noun)
     turns = tuple(f"turn {turn}" for turn in range(1, found.turns + 1))
     yield Section(
@@ -47,6 +47,18 @@ def turn_sections(result: Result, found: Turns) -> Iterator[Section]:
         ),
         part=True,
     )
+    yield Section(
+        "turn-drift",
+        "Drift by turn, nats a token",
+        "KL from the unsteered model in the baseline's own conversation, the arm's suffix and vector in it.",
+        Table(
+            ("arm", *turns),
+            tuple(
+                (one.arm, *_padded(found, [_drift(result, n) for n in one.arms])) for one in found.arms[1:]
+            ),
+        ),
+        part=True,
+    )
 
 
 def _padded(found: Turns, cells: list[str]) -> list[str]:
@@ -59,6 +71,11 @@ def _rates(result: Result, name: str) -> str:
         f"{words.rate(arm.rate_all, arm.rate_all_ci)} ({words.percent(arm.refusal_valid)}, "
         f"{words.percent(arm.broken_all)})"
     )
+
+
+def _drift(result: Result, name: str) -> str:
+    drift = result.arms[name].measures.get("drift")
+    return words.NONE if drift is None else words.fixed(drift, 3)
 
 
 def half_life(one: HeldArm) -> str:
