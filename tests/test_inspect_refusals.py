@@ -292,10 +292,11 @@ def test_a_misspelt_argument_is_one_line_on_the_command_line(tmp_path: Path) -> 
     done = subprocess.run(
         [sys.executable, "-m", "inspect_ai", *words],
         cwd=tmp_path,
-        env=environment(),
+        env=environment() | {"INSPECT_DISPLAY": "plain"},
         capture_output=True,
         text=True,
     )
     assert done.returncode != 0
-    assert "did you mean 'suffix'?" in done.stdout + done.stderr
+    said = " ".join((done.stdout + done.stderr).split())  # wrapped
+    assert "did you mean 'suffix'?" in said
     assert "Traceback" not in done.stdout + done.stderr
