@@ -10,13 +10,14 @@ import typer
 from experiments.answered import answered, print_version
 from experiments.emergent_choice import EmergentChoice
 from experiments.flags import NOT_IN_A_TALK, WORKERS, experiment, refuse_all_but
-from experiments.options import Api, ExtractChoice, JudgeSees, Options
+from experiments.options import Api, ExtractChoice, Options
 from experiments.repeat import conclude
 from experiments.sweep_choice import CompareChoice, MechanismChoice, SweepChoice
 from experiments.turns_choice import TurnsChoice
 from steer.finite import finite
 from steer.judges import TIMEOUT
 from steer.paper import SCENARIOS
+from steer.types import Sees
 
 app = typer.Typer(
     help="How far does a prompt suffix move a language model, how far a steering vector, "
@@ -194,9 +195,7 @@ def judge(
     judge_timeout: Annotated[float, typer.Option(help="Seconds for one reply.")] = TIMEOUT,
     repeat: Annotated[int, typer.Option(help="Passes: a judge against itself.")] = 1,
     part: Annotated[Literal["answer", "thinking"], typer.Option(help="What is judged.")] = "answer",
-    sees: Annotated[
-        JudgeSees | None, typer.Option(help="Default: blind, or as this judge saw it before.")
-    ] = None,
+    sees: Annotated[Sees | None, typer.Option(help="Default: blind, or as this judge saw it before.")] = None,
     retry_invalid: Annotated[
         bool, typer.Option("--retry-invalid", help="Ask again what got no usable verdict.")
     ] = False,

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from experiments.across_models import answered
 from experiments.across_tables import print_differences, print_rates
@@ -31,7 +31,9 @@ from steer.results.sweep import Sweep
 from steer.screen import Screen
 from steer.show.terminal import print_evidence, print_judge, print_result
 from steer.store import RunStore
+from steer.store.config import AdditionContent, ArmContent, Config, JudgeConfig, SweepConfig
 from steer.summary import GAPS, summarise
+from steer.texts import JsonObject
 from steer.types import Outcome
 
 SAME = ("model", "scenarios", "judge", "sampling", "limits", "thinking")
@@ -45,15 +47,16 @@ SAME_ACROSS = ("scenarios", "judge", "sampling")
 class Pool:
     """The arms of several runs on the same scenarios, each once.
 
+    first: a run's folder and what it was told; sweep: what the first sweep was told.
     paraphrases: (pro, anti) arms of other wordings of the pool's own pair.
     """
 
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
     arms: dict[str, ArmResult] = field(default_factory=dict[str, ArmResult])
     one: Result | None = None
-    contents: dict[str, Any] = field(default_factory=dict[str, Any])
-    first: dict[str, Any] = field(default_factory=dict[str, Any])
-    sweep: dict[str, Any] = field(default_factory=dict[str, Any])
+    contents: dict[str, ArmContent | None] = field(default_factory=dict[str, ArmContent | None])
+    first: tuple[Path, Config] | None = None
+    sweep: SweepConfig | None = None
     paraphrases: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
 
 
@@ -70,14 +73,14 @@ def compare_runs(folders: Sequence[Path], options: Options) -> Result | Models:
     return _across(folders, configs, options)
 
 
-def _across(folders: Sequence[Path], configs: Sequence[dict[str, Any]], options: Options) -> Models:
+def _across(folders: Sequence[Path], configs: Sequence[Config], options: Options) -> Models:
     """Each model's rates and steerability gap; rates of models are compared scenario by scenario."""
     rows: dict[str, ModelRow] = {}
     outcomes: dict[str, list[Outcome]] = {}
     evidence: list[str] = []
     one: Result | None = None
     for folder, config in zip(folders, configs, strict=True):
-        _require_same(configs[0] | {"folder": str(folders[0])}, config, folder, SAME_ACROSS)
+        _require_same((folders[0], configs[0]), (folder, config), SAME_ACROSS)
         name = str(config["model"]["name"])
         name = name if name not in rows else str(folder)
         with RunStore(folder, writable=False) as store:
@@ -135,11 +138,10 @@ def _add(pool: Pool, folder: Path, asked: str) -> None:
         config = store.config()
         config["judge"] = _judge(store, config, folder, asked)
         judge = config["judge"]["name"]
-        if not pool.first:
-            pool.first = config | {"folder": str(folder)}
-        _require_same(pool.first, config, folder, SAME)
+        pool.first = pool.first or (folder, config)
+        _require_same(pool.first, (folder, config), SAME)
         if "cap" in config and not pool.sweep:
-            pool.sweep = config
+            pool.sweep = cast("SweepConfig", config)
         found = summarise(store, judge)
         pool.one = pool.one or found
         renamed: dict[str, str] = {}
@@ -169,6 +171,7 @@ def suffix_and_vector(pool: Pool, found: Result) -> Result:
     cells, left_out = _cells(pool)
     if not symmetric(cells) or not {"baseline", "pro", "anti"} <= pool.arms.keys():
         return found
+    assert pool.sweep is not None, "there are cells"
     cap = Cap(**pool.sweep["cap"])
     seed = pool.sweep["scenarios"]["subset_seed"]
     half = halves({o.scenario: o.category for o in pool.outcomes}, seed=seed)
@@ -189,15 +192,17 @@ def suffix_and_vector(pool: Pool, found: Result) -> Result:
     return updated(found, sweep=sweep, comparison=comparison)
 
 
-def _own_additions(arms: Mapping[str, Any], vector: str | None) -> dict[str, Any]:
+def _own_additions(arms: Mapping[str, ArmContent | None], vector: str) -> dict[str, AdditionContent]:
     """Of the arms that add this vector and nothing else, what they add."""
-    found: dict[str, Any] = {}
+    found: dict[str, AdditionContent] = {}
     for name, content in arms.items():
-        additions = content["additions"] if content else []
-        if len(additions) != 1 or content["suffix"] or content["system_suffix"] or content["adapter"]:
+        if not content or len(content["additions"]) != 1:
             continue
-        if additions[0]["vector"] == vector:
-            found[name] = additions[0]
+        (addition,) = content["additions"]
+        if content["suffix"] or content["system_suffix"] or content["adapter"]:
+            continue
+        if addition.get("vector") == vector:
+            found[name] = addition
     return found
 
 
@@ -206,8 +211,10 @@ def _cells(pool: Pool) -> tuple[list[MeasuredCell], list[str]]:
 
     A cell of another span or operation is no further dose of the same curve.
     """
-    vector = pool.sweep.get("vector")
-    own = {_way(one) for one in _own_additions(pool.sweep.get("arms", {}), vector).values()}
+    if pool.sweep is None:
+        return [], []
+    vector = pool.sweep["vector"]
+    own = {_way(one) for one in _own_additions(pool.sweep["arms"], vector).values()}
     additions = _own_additions(pool.contents, vector)
     left_out = [name for name, one in additions.items() if _way(one) not in own]
     found = [
@@ -223,11 +230,11 @@ def _cells(pool: Pool) -> tuple[list[MeasuredCell], list[str]]:
     return found if all(cell.drift is not None for cell in found) else [], left_out
 
 
-def _way(addition: Mapping[str, Any]) -> tuple[str, str]:
+def _way(addition: AdditionContent) -> tuple[str, str]:
     return addition["span"], addition["operation"]
 
 
-def _judge(store: RunStore, config: dict[str, Any], folder: Path, asked: str) -> dict[str, Any]:
+def _judge(store: RunStore, config: Config, folder: Path, asked: str) -> JudgeConfig:
     """The run's own judge, or the one asked for by name if it has judged the run."""
     if asked == "auto":
         return config["judge"]
@@ -240,7 +247,7 @@ def _judge(store: RunStore, config: dict[str, Any], folder: Path, asked: str) ->
     return {"name": asked}
 
 
-def _config(folder: Path) -> dict[str, Any]:
+def _config(folder: Path) -> Config:
     with RunStore(folder, writable=False) as store:
         config = store.config()
     if "judge" not in config:
@@ -248,13 +255,13 @@ def _config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def _require_same(first: dict[str, Any], config: dict[str, Any], folder: Path, fields: Sequence[str]) -> None:
+def _require_same(first: tuple[Path, Config], other: tuple[Path, Config], fields: Sequence[str]) -> None:
     for name in fields:
-        differing = _differing(name, first.get(name), config.get(name))
+        differing = _differing(name, first[1].get(name), other[1].get(name))
         if differing is not None:
             path, old, new = differing
             raise UserError(
-                f"runs {first['folder']!r} and {str(folder)!r} differ in {path} ({old!r} and {new!r}): "
+                f"runs {str(first[0])!r} and {str(other[0])!r} differ in {path} ({old!r} and {new!r}): "
                 "only runs that share it can be compared"
             )
 
@@ -263,7 +270,6 @@ def _differing(path: str, old: Any, new: Any) -> tuple[str, Any, Any] | None:
     """The first field in which two JSON values differ, with both values."""
     if not isinstance(old, Mapping) or not isinstance(new, Mapping):
         return None if old == new else (path, old, new)
-    before: Mapping[str, Any] = old
-    after: Mapping[str, Any] = new
+    before, after = cast("JsonObject", old), cast("JsonObject", new)
     parts = (_differing(f"{path}.{k}", before.get(k), after.get(k)) for k in sorted({*before, *after}))
     return next((part for part in parts if part is not None), None)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 from experiments import narrow as narrow_sets
 from experiments.emergent_choice import EmergentChoice
@@ -92,7 +91,7 @@ def emergent(options: Options, choice: EmergentChoice) -> tuple[Result | Plan, P
         made += _defended(session, site, against)
     made += given
     arms = [one.arm for one in made]
-    config: dict[str, Any] = {
+    config: dict[str, object] = {
         "narrow": summaries_of(pairs, held),
         "recipe": asdict(choice.recipe),
         "layer": layer,
@@ -111,7 +110,7 @@ def emergent(options: Options, choice: EmergentChoice) -> tuple[Result | Plan, P
     return found, folder
 
 
-def summaries_of(pairs: Sequence[Pair], held: Sequence[Pair]) -> dict[str, Any]:
+def summaries_of(pairs: Sequence[Pair], held: Sequence[Pair]) -> dict[str, object]:
     """What of the narrow set decides a run."""
     from steer.plan import digest
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from experiments.extract import check_choices, extract
 from experiments.extract_plan import answer_tokens, planned_work
@@ -14,7 +13,7 @@ from steer.errors import UserError
 from vectors import trust_screen
 
 
-def extract_vector(options: Options, choice: ExtractChoice) -> dict[str, Any]:
+def extract_vector(options: Options, choice: ExtractChoice) -> dict[str, object]:
     """Extract into --out (a .safetensors file), and print the trust report; the same as JSON values."""
     out = options.out or Path("vector.safetensors")
     if out.suffix != ".safetensors":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from experiments.extract import SHORT_ANSWER, check_contrast, extraction_source, plain_contrast
 from steer.suffixes import SuffixSet
@@ -42,7 +41,7 @@ def planned_work(
     thinking: bool,
     new_tokens: int,
     draws: int,
-) -> dict[str, Any]:
+) -> dict[str, int | float]:
     """What an extraction will take, in numbers, with all its inputs checked; nothing is generated."""
     check_contrast(task, contrast)
     chosen = parse_layers(layers, loaded.n_layers)

@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from steer import judges, pipeline
 from steer.atomic import is_stream, write_atomically
@@ -20,7 +20,8 @@ from steer.judges.panel import majority, members, panel_name
 from steer.plan import digest
 from steer.screen import Screen
 from steer.store import RunStore
-from steer.types import Judge, JudgeItem, Scenario, Verdict
+from steer.store.config import Config
+from steer.types import Judge, JudgeItem, Scenario, Sees, Verdict
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from steer.judges.endpoint import Access
 
 Part = Literal["answer", "thinking"]
-Sees = Literal["unsteered", "steered"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,7 +88,7 @@ def judge_run(
     with RunStore(folder, writable=False) as store:
         known = set(store.judges()) if panel else set[str]()
     specs = members(spec) if panel else [spec]
-    run_judge: dict[str, Any] = _open(folder).get("judge", {})
+    run_judge = _open(folder).get("judge", {})
     with RunStore(folder, writable=False) as store:
         task = store.task()
     made = {  # all of them first: an endpoint that is down is said before a model is loaded
@@ -130,7 +130,7 @@ def _say(judge: Judge, screen: Screen) -> None:
             )
 
 
-def _open(folder: Path) -> dict[str, Any]:
+def _open(folder: Path) -> Config:
     """The configuration of a run that has something to judge."""
     with RunStore(folder, writable=False) as store:
         if not any(True for _ in store.query("SELECT 1 FROM responses WHERE finish != 'failed' LIMIT 1")):
@@ -247,7 +247,7 @@ def annotate(folder: Path, name: str, *, n: int = 60, seed: int = 0, out: Path |
     return Sheet(path, page, len(items))
 
 
-def import_sheet(folder: Path, sheet: Path, name: str, *, partial: bool = False) -> dict[str, Any]:
+def import_sheet(folder: Path, sheet: Path, name: str, *, partial: bool = False) -> dict[str, object]:
     """Read a filled-in sheet back as the verdicts of `name`; equal answers all get the label.
 
     Returns counts: `labels` read, `rows` of the run they settle. A label that contradicts an earlier

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 from experiments.extract import extraction_source
 from experiments.options import Options
@@ -39,8 +38,8 @@ class Lens:
     count: int
     reason: str = ""
 
-    def json_values(self) -> dict[str, Any]:
-        found: dict[str, Any] = {"lens": [one.model_dump() for one in self.tokens]}
+    def json_values(self) -> dict[str, object]:
+        found: dict[str, object] = {"lens": [one.model_dump() for one in self.tokens]}
         if self.reason:
             return found | {"attribution": None, "reason": self.reason}
         parts = [asdict(one) for one in self.parts]

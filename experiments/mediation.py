@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from experiments.contrasts import Pair, rates_of, weighted
 from experiments.tug import WEAK, tug_of_war
 from steer.intervals import TAIL, Array, Interval
 from steer.propensity import propensities
-from steer.results.estimates import Estimate
+from steer.results.estimates import Estimate, OpenInterval
 from steer.results.mechanism import Share, Where, Word
 from steer.show import words
 from steer.types import Outcome
@@ -42,7 +42,7 @@ def has_gap(outcomes: Sequence[Outcome], gap: Pair) -> Estimate | None:
     else:
         change = table.of(gap[0]) - table.of(gap[1])
         told = _in_nats(np.stack([change, change], axis=1)[~np.isnan(change)])
-        found = None if told["gap"] is None else Estimate(told["gap"], told["gap_ci"])
+        found = None if told.gap is None or told.gap_ci is None else Estimate(told.gap, told.gap_ci)
     return found if found is not None and found.excludes_zero else None
 
 
@@ -62,47 +62,54 @@ def share_left(
     table = propensities(rows)
     if table is not None:
         pairs = np.stack([table.of(first) - table.of(second) for first, second in (gap, left)], axis=1)
-        return Share.model_validate(place | _in_nats(pairs[~np.isnan(pairs).any(1)]))
+        return Share.model_validate(place | _in_nats(pairs[~np.isnan(pairs).any(1)])._asdict())
     pull = tug_of_war(rows, baseline=gap[1], attack=gap[0], defence=left[1], both=left[0], over="all")
     alone, under = pull.alone, pull.under_defence
     reason = pull.reason.replace(WEAK, "weak gap: the share tends to be too small")
     if alone is not None and not alone.excludes_zero:
         reason = NO_GAP
-    return Share.model_validate(
-        place
-        | {
-            "gap": alone and alone.points,
-            "gap_ci": alone and alone.ci,
-            "left": under and under.points,
-            "left_ci": under and under.ci,
-            "share": pull.u,
-            "share_ci": pull.ci,
-            "reason": reason,
-        }
+    found = _Left(
+        alone and alone.points,
+        alone and alone.ci,
+        under and under.points,
+        under and under.ci,
+        pull.u,
+        pull.ci,
+        reason,
     )
+    return Share.model_validate(place | found._asdict())
 
 
-def _in_nats(pairs: Array) -> dict[str, Any]:
+class _Left(NamedTuple):
+    """As `Share` has it."""
+
+    gap: float | None = None
+    gap_ci: Interval | None = None
+    left: float | None = None
+    left_ci: Interval | None = None
+    share: float | None = None
+    share_ci: OpenInterval | None = None
+    reason: str = ""
+
+
+def _in_nats(pairs: Array) -> _Left:
     """The same of paired differences [scenario, (gap, left)], with t intervals."""
     from scipy.special import stdtrit
 
     count = len(pairs)
     if count < 3:
-        return dict.fromkeys(("gap", "gap_ci", "left", "left_ci", "share", "share_ci")) | {
-            "reason": "fewer than three scenarios have all four arms"
-        }
+        return _Left(reason="fewer than three scenarios have all four arms")
     mean, far = pairs.mean(0), float(stdtrit(count - 1, 1 - TAIL)) ** 2
     error = far * np.cov(pairs, rowvar=False) / count  # squared half-widths of the means' intervals
     half = np.sqrt(np.diag(error))
     ci: list[Interval] = [(float(m - h), float(m + h)) for m, h in zip(mean, half, strict=True)]
-    found: dict[str, Any] = {"gap": float(mean[0]), "gap_ci": ci[0], "left": float(mean[1])}
-    found |= {"left_ci": ci[1], "share": None, "share_ci": None, "reason": NO_GAP}
+    found = _Left(float(mean[0]), ci[0], float(mean[1]), ci[1], reason=NO_GAP)
     if ci[0][0] <= 0 <= ci[0][1]:
         return found
     a, b, c = mean[0] ** 2 - error[0, 0], mean[0] * mean[1] - error[0, 1], mean[1] ** 2 - error[1, 1]
     root = math.sqrt(max(0.0, b * b - a * c))
     limits = (float((b - root) / a), float((b + root) / a))
-    return found | {"share": float(mean[1] / mean[0]), "share_ci": limits, "reason": ""}
+    return found._replace(share=float(mean[1] / mean[0]), share_ci=limits, reason="")
 
 
 def word_of(main: Share, controls: Sequence[Share]) -> Word:

@@ -12,7 +12,7 @@ from steer.errors import UserError
 from steer.judges import CONCURRENCY, TIMEOUT
 from steer.paper import SCENARIOS
 from steer.sampling import TEMPERATURES
-from steer.types import DATE, Context, Operation, Span
+from steer.types import DATE, Context, Operation, Sees, Span
 
 if TYPE_CHECKING:
     from steer.judges.endpoint import Access
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from vectors.vector import SteeringVector
 
 EngineName = Literal["auto", "slots", "nnsight"]
-JudgeSees = Literal["unsteered", "steered"]
 Api = Literal["auto", "chat", "responses"]
 
 CONTRASTS = "suffix, choice, response, statement, formality or a JSONL of pairs."
@@ -82,9 +81,7 @@ class Options:
     date: str | None = flag(None, f"What day a template that reads the clock is told; default {DATE}.")
     suffixes: str = flag("default", "default, paper, or a JSON file.")
     judge: str = flag("auto", "rubric, openai:MODEL, hf:MODEL or panel:A,B,C; the organism also has truth.")
-    judge_sees: JudgeSees = flag(
-        "unsteered", "steered: the prompt with its suffix, as in the paper (not blind)."
-    )
+    judge_sees: Sees = flag("unsteered", "steered: the prompt with its suffix, as in the paper (not blind).")
     base_url: str | None = flag(None, "Of an OpenAI-compatible judge.")
     max_calls: int | None = flag(None, "Stop cleanly after so many judge calls.")
     concurrency: int = flag(CONCURRENCY, "Judge calls at once.")

@@ -78,7 +78,7 @@ def _store(folder: Path, model: str, runs: dict[str, PublishedRun], items: list[
     judge = f"published:{judges.pop()}"
     arms = [arm for arm in ARMS if arm in runs]
     used = {row.scenario.id for run in runs.values() for row in run.rows}
-    first = next(iter(runs.values())).config
+    temperature = next(iter(runs.values())).temperature
     with RunStore(folder) as store:
         store.claim(
             {
@@ -86,7 +86,7 @@ def _store(folder: Path, model: str, runs: dict[str, PublishedRun], items: list[
                 "model": {"name": model, "weights": "published", "dtype": "unknown"},
                 "scenarios": {"identity": scenario_files.identity([s for s in items if s.id in used])},
                 "arms": {arm: arm_content(Arm(arm, _suffix(runs[arm]))) for arm in arms},
-                "sampling": {"temperatures": [float(first.get("TEMPERATURE_TEST", 0.0))], "samples": 1},
+                "sampling": {"temperatures": [temperature], "samples": 1},
                 "judge": {"name": judge, "sees": "steered"},
             }
         )

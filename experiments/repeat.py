@@ -39,7 +39,7 @@ def conclude(
         print(json.dumps(found.json_values(), indent=1, allow_nan=False))
 
 
-def write_run_file(folder: Path, command: str, flags: Mapping[str, Any]) -> Path:
+def write_run_file(folder: Path, command: str, flags: Mapping[str, object]) -> Path:
     """The flags of a command as YAML, in `folder`; where to write and what to print are left out."""
     import yaml
 

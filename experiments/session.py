@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from experiments.options import Options
 from steer import chat, model_written, models, scenarios, suffixes
@@ -22,6 +22,7 @@ from steer.note import read_note
 from steer.plan import Planned, arm_content, digest, plan
 from steer.screen import Screen
 from steer.store import RunStore
+from steer.store.config import Config
 from steer.suffixes import SuffixSet
 from steer.summary import about_real_models
 from steer.task import Task
@@ -135,14 +136,14 @@ def _load(options: Options, screen: Screen) -> tuple[LoadedModel, ProvenEngine |
     """The model and its engine, in this process or with workers."""
     from steer.engines import make_engine
 
-    where: dict[str, Any] = {
-        "revision": options.revision,
-        "dtype": options.dtype,
-        "device": options.device,
-        "device_map": options.device_map,
-    }
     if options.workers is None:
-        loaded = models.load(options.model, **where)
+        loaded = models.load(
+            options.model,
+            revision=options.revision,
+            dtype=options.dtype,
+            device=options.device,
+            device_map=options.device_map,
+        )
         return loaded, make_engine(options.engine_kind, loaded, batch=options.batch, say=screen.note)
     from steer.engines.replicas import make_replicas
 
@@ -155,7 +156,10 @@ def _load(options: Options, screen: Screen) -> tuple[LoadedModel, ProvenEngine |
         mixed_devices=options.mixed_devices,
         batch=options.batch,
         say=screen.note,
-        **where,
+        revision=options.revision,
+        dtype=options.dtype,
+        device=options.device,
+        device_map=options.device_map,
     )
 
 
@@ -225,10 +229,10 @@ def _about_prompts(loaded: LoadedModel, options: Options, *, thinking: bool) -> 
         yield "--thinking changes no prompt: the chat template has no switch for it"
 
 
-def configuration(session: Session, command: str, arms: Sequence[Arm], **more: Any) -> dict[str, Any]:
+def configuration(session: Session, command: str, arms: Sequence[Arm], **more: object) -> dict[str, object]:
     """The resolved configuration: all that decides a run's rows and numbers, none of how fast."""
     options = session.options
-    return {
+    shared: Config = {
         "command": command,
         "version": VERSION,
         "model": {
@@ -252,30 +256,14 @@ def configuration(session: Session, command: str, arms: Sequence[Arm], **more: A
             "samples": options.samples,
             "seed": options.seed,
         },
-        "limits": {
-            "prompt": session.limits.prompt,
-            "new": session.limits.new,
-            **({"positions": session.loaded.window} if session.loaded.window else {}),
-        },
+        "limits": {"prompt": session.limits.prompt, "new": session.limits.new},
         "thinking": session.thinking,
         "judge": {"name": session.judge.name, "sees": options.judge_sees},
-        **({"date": session.loaded.date} if chat.reads_clock(session.loaded) else {}),
-        **more,
     }
-
-
-def provenance(session: Session) -> dict[str, Any]:
-    """What should not decide a text but may be asked for later: engine (and why), device, versions."""
-    workers = session.loaded.workers
-    return {
-        **({"workers": workers.described} if workers is not None else {}),
-        "engine": session.engine.name,
-        **({"engine_reason": session.engine.reason} if session.engine.reason else {}),
-        "device": session.loaded.device,
-        "python": platform.python_version(),
-        "checkpoint": session.loaded.source,
-        **packages(),
-    }
+    if session.loaded.window:
+        shared["limits"]["positions"] = session.loaded.window
+    dated = {"date": session.loaded.date} if chat.reads_clock(session.loaded) else {}
+    return {**shared, **dated, **more}
 
 
 def plan_arms(session: Session, arms: Sequence[Arm]) -> Planned:
@@ -291,7 +279,7 @@ def plan_arms(session: Session, arms: Sequence[Arm]) -> Planned:
     )
 
 
-def run_folder(session: Session, config: dict[str, Any]) -> Path:
+def run_folder(session: Session, config: Mapping[str, object]) -> Path:
     """--out, or runs/COMMAND-MODEL-HASH, so that the same command finds its run again."""
     if session.options.out is not None:
         return session.options.out
@@ -299,7 +287,7 @@ def run_folder(session: Session, config: dict[str, Any]) -> Path:
     return Path("runs") / f"{config['command']}-{model}-{digest(config)[:8]}"
 
 
-def open_store(session: Session, folder: Path, config: dict[str, Any]) -> RunStore:
+def open_store(session: Session, folder: Path, config: Mapping[str, object]) -> RunStore:
     """Open a run folder for writing and claim it for this configuration."""
     store = RunStore(folder)
     try:
@@ -315,10 +303,18 @@ def open_store(session: Session, folder: Path, config: dict[str, Any]) -> RunSto
 
 
 def record_provenance(session: Session, store: RunStore) -> None:
-    found = provenance(session)
-    if session.loaded.workers is not None:
-        made = store.query("SELECT engine, count(*) FROM responses GROUP BY engine ORDER BY engine")
-        found["workers"] |= {"rows": dict(made)}
+    """What should not decide a text but may be asked for later: engine (and why), device, versions."""
+    workers = session.loaded.workers
+    made = "SELECT engine, count(*) FROM responses GROUP BY engine ORDER BY engine"
+    found = {
+        **({} if workers is None else {"workers": {**workers.described, "rows": dict(store.query(made))}}),
+        "engine": session.engine.name,
+        **({"engine_reason": session.engine.reason} if session.engine.reason else {}),
+        "device": session.loaded.device,
+        "python": platform.python_version(),
+        "checkpoint": session.loaded.source,
+        **packages(),
+    }
     store.set_meta("provenance", json.dumps(found))
 
 
@@ -340,7 +336,7 @@ def record_plan(session: Session, store: RunStore, arms: Sequence[Arm], planned:
     store.set_meta("arms", json.dumps([*known, *(name for name in planned.settings if name not in known)]))
     settings = store.settings() | planned.settings
     store.set_meta("settings", json.dumps({name: astuple(setting) for name, setting in settings.items()}))
-    contents: dict[str, Any] = store.meta_json("arm_contents", {})
+    contents = store.meta_json("arm_contents", {})
     added = {arm.name: arm_content(arm) for arm in arms}
     if other := [name for name, content in added.items() if contents.get(name, content) != content]:
         raise UserError(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from experiments.measures import load_probes
 from experiments.session import Session, plan_arms
@@ -75,7 +74,7 @@ def print_plan(
 
 def _scoring(
     session: Session, requests: Sequence[Request], *, arms: int, cells: int, suffixes: int, controls: int
-) -> dict[str, Any]:
+) -> dict[str, int | float | str]:
     """The plan of a choice task: nothing is generated but answers to the questions of side effects."""
     some = list(requests[:: max(1, len(requests) // TRIAL_ROWS)])
     list(answers(session.engine, some[:1]))  # warms up

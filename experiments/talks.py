@@ -47,7 +47,7 @@ class Talk:
         system, user = prompt_texts(self.scenario, suffixed, context)
         asked = [user, *(compose(one, held.arm.suffix) if held.hold == "all" else one for one in self.said)]
         asked = asked[:turns] if last is None else [*asked[: turns - 1], last]
-        found = [{"role": "system", "content": system}] if system.strip() else []
+        found: list[Message] = [{"role": "system", "content": system}] if system.strip() else []
         for number, text in enumerate(asked):
             found.append({"role": "user", "content": text})
             if number < len(asked) - 1:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from steer.errors import UserError
-from steer.texts import read_json
+from steer.texts import JsonObject, read_json
 from steer.types import LoadedModel
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def _read(folder: Path) -> tuple[list[str], int]:
     config: Any = read_json(folder / CONFIG)
     if not isinstance(config, dict):
         raise refuse(f"has a {type(config).__name__} for a configuration", again)
-    held = cast("dict[str, Any]", config)
+    held = cast("JsonObject", config)
     if held.get("peft_type") != "LORA":
         raise refuse(f"is of type {held.get('peft_type')!r}, and LORA is read")
     odd = [name for name, value in held.items() if value and name not in TAKEN]
@@ -167,7 +167,7 @@ def _read(folder: Path) -> tuple[list[str], int]:
         if not bool(torch.isfinite(tensor).all()):
             raise refuse(f"holds {name!r}, which is not finite", again)
     ranks = [int(t.shape[0]) for name, t in tensors.items() if t.dim() and "lora_A" in name]
-    said = [held.get("r", 8), *cast("dict[str, Any]", held.get("rank_pattern") or {}).values()]
+    said = [held.get("r", 8), *cast("JsonObject", held.get("rank_pattern") or {}).values()]
     if any(not isinstance(r, int) or r > max([*ranks, 8]) for r in said):  # peft allocates by it first
         raise refuse(f"has ranks {str(said)[:40]}, and its tensors {max(ranks, default=0)} at most", again)
     modules = {re.sub(r"(\.base_layer)+$", "", m[1]) for m in map(TENSOR.fullmatch, tensors) if m}

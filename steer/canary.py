@@ -183,7 +183,7 @@ def _watch(module: nn.Module) -> Generator[list[list[Tensor]]]:
     seen: list[list[Tensor]] = [[] for _ in layers]
 
     def keep(index: int) -> Any:
-        def hook(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        def hook(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Tensor]) -> None:
             hidden = args[0] if args else kwargs["hidden_states"]
             seen[index].append(hidden.detach().double().cpu())
 

@@ -7,10 +7,11 @@ also here. It does not know scenarios, suffixes or steering.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, cast
 
 from steer import templates, thoughts
 from steer.errors import UserError
+from steer.texts import JsonObject
 from steer.thoughts import Answer, answer_start, read_answer
 from steer.types import DATE
 
@@ -21,8 +22,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "answer_start", "read_answer", "render", "render_messages"]
 
-Message = dict[str, Any]
-"""A template's message: role, content, and where there are any, reasoning_content, tool_calls, name."""
+
+class Message(TypedDict):
+    """A template's message. tool_calls: `{"id", "type": "function", "function": {"name", "arguments"}}`."""
+
+    role: str
+    content: str
+    reasoning_content: NotRequired[str]
+    tool_calls: NotRequired[list[JsonObject]]
+    name: NotRequired[str]
+    tool_call_id: NotRequired[str]
+
 
 SWITCHES = ("enable_thinking", "thinking", "reasoning")
 """What templates call the switch for thinking."""
@@ -42,7 +52,7 @@ def render(loaded: LoadedModel, system: str, user: str, *, thinking: bool) -> tu
 
 
 def render_messages(
-    loaded: LoadedModel, messages: Sequence[Message], *, thinking: bool, tools: Sequence[dict[str, Any]] = ()
+    loaded: LoadedModel, messages: Sequence[Message], *, thinking: bool, tools: Sequence[JsonObject] = ()
 ) -> tuple[int, ...]:
     """Prompt ids [position] of a conversation, as `render` makes them of two texts.
 
@@ -142,7 +152,7 @@ def turn_end(tokenizer: PreTrainedTokenizerBase) -> int | None:
     template, said = template_of(tokenizer), "I will."
     if template is None:
         return None
-    turns = [{"role": "user", "content": "Will you?"}, {"role": "assistant", "content": said}]
+    turns: list[Message] = [{"role": "user", "content": "Will you?"}, {"role": "assistant", "content": said}]
     try:
         text = templates.render(template, _variables(tokenizer, turns, answer=False), date=DATE)
     except templates.TemplateFault:
@@ -157,12 +167,12 @@ def turn_end(tokenizer: PreTrainedTokenizerBase) -> int | None:
 
 
 def _texts(system: str, user: str) -> list[Message]:
-    said = [{"role": "system", "content": system}] if system.strip() else []
+    said: list[Message] = [{"role": "system", "content": system}] if system.strip() else []
     return [*said, {"role": "user", "content": user}]
 
 
 def _apply(
-    loaded: LoadedModel, messages: Sequence[Message], *, thinking: bool, tools: Sequence[dict[str, Any]] = ()
+    loaded: LoadedModel, messages: Sequence[Message], *, thinking: bool, tools: Sequence[JsonObject] = ()
 ) -> str:
     said = list(messages)
     if loaded.context == "user" and [m["role"] for m in said[:2]] == ["system", "user"]:
@@ -208,7 +218,7 @@ def _holds(text: str, part: str) -> bool:
 
 def _variables(
     tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], *, answer: bool
-) -> dict[str, Any]:
+) -> JsonObject:
     """What a template is given; `answer`: it is to open one."""
     return {
         **tokenizer.special_tokens_map,

@@ -6,9 +6,16 @@ It does not know what the work is, or how workers are reached.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypedDict, TypeVar
 
 Found = TypeVar("Found")
+
+
+class Described(TypedDict):
+    """How many workers there are, and of what devices, by place."""
+
+    n: int
+    devices: dict[str, str]
 
 
 class Workers(Protocol):
@@ -22,9 +29,7 @@ class Workers(Protocol):
         ...
 
     @property
-    def described(self) -> dict[str, Any]:
-        """How many there are, and of what devices, as JSON values."""
-        ...
+    def described(self) -> Described: ...
 
     def standing(self) -> str:
         """How it goes, for a line of progress."""

@@ -12,12 +12,12 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from io import TextIOWrapper
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, get_args
+from typing import IO, TYPE_CHECKING, Any, Literal, cast, get_args
 
 from steer.atomic import filled, refuse_other_than_file, replaced
 from steer.errors import UserError, choose, understood
@@ -25,6 +25,7 @@ from steer.finite import finite
 from steer.measures import MEASURES
 from steer.screen import defused
 from steer.store import FILE, Row, RunStore
+from steer.store.config import ArmContent, Config
 from steer.task import TaskRecord
 from steer.texts import read_text
 from steer.types import JUDGED, Scenario
@@ -32,9 +33,22 @@ from steer.types import JUDGED, Scenario
 if TYPE_CHECKING:
     from inspect_ai.log import EvalLog, EvalSample
 
+    from steer.metrics import ArmMetrics
+
 Format = Literal["jsonl", "csv", "inspect", "folder"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 Tick = Callable[[int], None]
+Exportable = dict[str, object]
+"""A row as plain values by column."""
+
+
+NOTHING: ArmContent = {"suffix": "", "system_suffix": "", "additions": [], "adapter": ""}
+
+
+class Content(ArmContent):
+    """An arm's settings; of one that a run recorded nothing of, nothing but the temperature."""
+
+    temperature: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +90,7 @@ def export(folder: Path, format: str, out: Path, *, tick: Tick = unheard) -> Exp
             return Exported(out, rows, 1)
 
 
-def records(store: RunStore) -> Iterator[dict[str, Any]]:
+def records(store: RunStore) -> Iterator[Exportable]:
     """Every planned row as plain values, arm by arm, with what was asked, added, said and judged."""
     config = store.config()
     judge = config["judge"]["name"]
@@ -89,33 +103,20 @@ def records(store: RunStore) -> Iterator[dict[str, Any]]:
             yield _record(row, content, config, task, judge, evidence) | {"measures": measured}
 
 
-def _heard(rows: Iterator[dict[str, Any]], tick: Tick) -> Iterator[dict[str, Any]]:
+def _heard(rows: Iterator[Exportable], tick: Tick) -> Iterator[Exportable]:
     for row in rows:
         yield row
         tick(1)
 
 
-def _content(store: RunStore, arm: str) -> dict[str, Any]:
-    """The arm's settings as the run recorded them."""
+def _content(store: RunStore, arm: str) -> Content:
     setting = store.settings()[arm]
-    content: dict[str, Any] = store.arm_contents().get(setting.arm) or {}
-    return {
-        "suffix": content.get("suffix", ""),
-        "system_suffix": content.get("system_suffix", ""),
-        "additions": content.get("additions", []),
-        "adapter": content.get("adapter", ""),
-        "temperature": setting.temperature,
-    }
+    return {**(store.arm_contents().get(setting.arm) or NOTHING), "temperature": setting.temperature}
 
 
 def _record(
-    row: Row,
-    content: Mapping[str, Any],
-    config: Mapping[str, Any],
-    task: TaskRecord,
-    judge: str,
-    evidence: str,
-) -> dict[str, Any]:
+    row: Row, content: Content, config: Config, task: TaskRecord, judge: str, evidence: str
+) -> Exportable:
     return {
         "arm": row.arm,
         "suffix_set": config.get("suffixes") if content["suffix"] or content["system_suffix"] else None,
@@ -156,7 +157,7 @@ class _Escapes(dict[int, int | str]):
         return self[code]
 
 
-def _jsonl(rows: Iterator[dict[str, Any]], file: IO[str]) -> int:
+def _jsonl(rows: Iterator[Exportable], file: IO[str]) -> int:
     escapes = _Escapes()
     written = 0
     for record in rows:
@@ -174,7 +175,7 @@ NUMBERS = {
 }
 
 
-def _csv(rows: Iterator[dict[str, Any]], file: IO[str]) -> int:
+def _csv(rows: Iterator[Exportable], file: IO[str]) -> int:
     writer: csv.DictWriter[str] | None = None
     written = 0
     for record in rows:
@@ -187,24 +188,26 @@ def _csv(rows: Iterator[dict[str, Any]], file: IO[str]) -> int:
     return written
 
 
-def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
+def _flat(record: Exportable) -> Exportable:
     """Additions as columns (several joined by ` + `), what was applied as layer:positions:relative."""
-    flat: dict[str, Any] = {}
+    flat: Exportable = {}
     for name, value in record.items():
         if name == "additions":
             for column in ADDITION_COLUMNS:
-                values = [addition[column] for addition in value]
+                values = [addition[column] for addition in cast("list[Exportable]", value)]
                 flat[column] = values[0] if len(values) == 1 else " + ".join(map(str, values))
         elif name == "applied":
-            flat[name] = " + ".join(f"{a['layer']}:{a['positions']}:{a['relative']:.4g}" for a in value)
+            flat[name] = " + ".join(
+                f"{a['layer']}:{a['positions']}:{a['relative']:.4g}" for a in cast("list[Any]", value)
+            )
         elif name == "measures":
-            flat |= value
+            flat |= cast("Exportable", value)
         else:
             flat[name] = value
     return flat
 
 
-def _cell(name: str, value: Any) -> str:
+def _cell(name: str, value: object) -> str:
     if value is None:
         return ""
     if name in NUMBERS and isinstance(value, int | float):
@@ -277,7 +280,7 @@ def _log(store: RunStore, arm: str, created: str) -> EvalLog:
     for row in store.rows(judge, arm=arm):
         samples.append(_sample(row, scenarios[row.scenario], task, judge, config["model"]["name"]))
         outcomes.append(Outcome(row.arm, row.scenario, row.category, row.sample, row.status))
-    metrics = asdict(arm_metrics(outcomes)[arm])
+    metrics = arm_metrics(outcomes)[arm]
     identity = hashlib.sha256(json.dumps([config, arm], sort_keys=True).encode()).hexdigest()
     ids = list(dict.fromkeys(sample.id for sample in samples))
     spec = EvalSpec(
@@ -320,14 +323,14 @@ def _log(store: RunStore, arm: str, created: str) -> EvalLog:
 RATES = ("rate_all", "rate_valid", "refusal_valid", "broken_all")
 
 
-def _scores(metrics: Mapping[str, Any], task: TaskRecord, judge: str) -> list[Any]:
+def _scores(metrics: ArmMetrics, task: TaskRecord, judge: str) -> list[Any]:
     """Rates of the arm as inspect's metrics, with their intervals."""
     from inspect_ai.log import EvalMetric, EvalScore
 
     found = {
-        name: EvalMetric(name=name, value=metrics[name], metadata={"ci": metrics[f"{name}_ci"]})
+        name: EvalMetric(name=name, value=value, metadata={"ci": getattr(metrics, f"{name}_ci")})
         for name in RATES
-        if metrics[name] is not None
+        if (value := getattr(metrics, name)) is not None
     }
     return [EvalScore(name=task.word("hit"), scorer=judge, metrics=found)]
 

@@ -77,14 +77,14 @@ def _convert(file: Path, draft: Path) -> None:
         # alone: nothing that lies beside the file is read; the reader's bar cannot be switched off
         with tempfile.TemporaryDirectory() as alone, redirect_stderr(io.StringIO()):
             (Path(alone) / file.name).symlink_to(file.resolve())
-            options: dict[str, Any] = {"gguf_file": file.name, "local_files_only": True}
-            tokenizer: Any = AutoTokenizer.from_pretrained(alone, **options)
+            tokenizer: Any = AutoTokenizer.from_pretrained(alone, gguf_file=file.name, local_files_only=True)
             loaded: Any = AutoModelForCausalLM.from_pretrained(
                 alone,
                 dtype=torch.float32,
                 quantization_config=GgufConfig(dequantize=True),
                 output_loading_info=True,
-                **options,
+                gguf_file=file.name,
+                local_files_only=True,
             )
     except Exception as error:  # an unknown architecture, a damaged field: many kinds, one remedy
         said = first_line(error)

@@ -18,6 +18,7 @@ from typing import Any, cast
 from steer.atomic import write_atomically
 from steer.errors import UserError
 from steer.paper.fetch import user_cache
+from steer.texts import JsonObject
 
 FILES = ("config.json", "tokenizer*", "vocab.json", "merges.txt", "*tokens*.json", "*.jinja")
 """What decides a text beside the tensors: configuration, tokenizer and template."""
@@ -71,7 +72,7 @@ def _tensors(path: Path, pool: ThreadPoolExecutor) -> list[str]:
             header: Any = json.loads(handle.read(length))
             if not isinstance(header, dict):
                 raise ValueError("its header is no object")
-            tensors = cast("dict[str, Any]", header)
+            tensors = cast("JsonObject", header)
             tensors.pop("__metadata__", None)
             with (
                 mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as held,
@@ -85,7 +86,7 @@ def _tensors(path: Path, pool: ThreadPoolExecutor) -> list[str]:
         ) from error
 
 
-def _line(named: tuple[str, dict[str, Any]], content: memoryview) -> str:
+def _line(named: tuple[str, JsonObject], content: memoryview) -> str:
     name, tensor = named
     first, last = cast("list[int]", tensor["data_offsets"])
     if not 0 <= first <= last <= len(content):

@@ -186,14 +186,11 @@ def _module(folder: Path, dtype: str, device: str, device_map: str | None) -> tu
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # what it warns of (missing weights) is an error below
     try:
-        config: Any = AutoConfig.from_pretrained(folder, **options)
+        config: Any = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         eager = bool(getattr(config, "num_experts", 0)) and dtype in ("float32", "float64")
-        if eager:
-            options["experts_implementation"] = "eager"
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder,
             config=config,
@@ -201,7 +198,9 @@ def _module(folder: Path, dtype: str, device: str, device_map: str | None) -> tu
             use_safetensors=True,
             device_map=device_map,
             output_loading_info=True,
-            **options,
+            local_files_only=True,
+            trust_remote_code=False,
+            **({"experts_implementation": "eager"} if eager else {}),
         )
         module, info = loaded
         if device_map is None:

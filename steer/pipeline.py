@@ -21,7 +21,7 @@ from steer.chat import read_answer
 from steer.errors import UserError
 from steer.plan import Planned, digest
 from steer.store import RunStore, StoredResponse
-from steer.types import Engine, Judge, JudgeItem, LoadedModel, Request, Scenario, Verdict
+from steer.types import Engine, Judge, JudgeItem, LoadedModel, Request, Scenario, Sees, Verdict
 
 FLUSH_ROWS = 64
 FLUSH_SECONDS = 1.0
@@ -38,7 +38,7 @@ def run(
     engine: Engine,
     judge: Judge,
     *,
-    judge_sees: Literal["unsteered", "steered"] = "unsteered",
+    judge_sees: Sees = "unsteered",
     tick: Tick,
 ) -> Counter[str]:
     """Generate and judge every planned row that the store lacks; marks of thinking left in new answers.
@@ -96,9 +96,7 @@ def _answered(
         yield StoredResponse(response, answer.thinking, answer.text, answer.complete, made)
 
 
-def judge_stored(
-    store: RunStore, judge: Judge, judge_sees: Literal["unsteered", "steered"], tick: Tick
-) -> None:
+def judge_stored(store: RunStore, judge: Judge, judge_sees: Sees, tick: Tick) -> None:
     """Judge every stored answer that `judge` has not seen; nothing is generated."""
     desk = _Desk(store, judge, judge_sees)
     with accounted(store, judge), desk.open(background=judge.remote) as submit:

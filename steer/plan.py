@@ -18,6 +18,7 @@ from steer.chat import render
 from steer.errors import UserError
 from steer.sampling import stream_of
 from steer.store import PlanRow, Prompt, Setting
+from steer.store.config import AdditionContent, ArmContent
 from steer.suffixes import compose
 from steer.types import (
     Addition,
@@ -64,9 +65,9 @@ def direction_digest(addition: Addition | Gate) -> str:
     ).hexdigest()
 
 
-def addition_content(addition: Addition) -> dict[str, Any]:
+def addition_content(addition: Addition) -> AdditionContent:
     """Everything of an addition that decides the text; the vector's id is provenance, not content."""
-    return {
+    found: AdditionContent = {
         "direction": direction_digest(addition),
         "layer": addition.layer,
         "magnitude": addition.magnitude,
@@ -77,22 +78,26 @@ def addition_content(addition: Addition) -> dict[str, Any]:
         "projection": [addition.projection_mean, addition.projection_std]
         if addition.operation == "clamp"
         else None,
-        **({} if addition.tokens is None else {"tokens": addition.tokens}),
-        **({} if addition.within is None else {"within": list(addition.within)}),
-        **({} if addition.gate is None else {"gate": _gate_content(addition.gate)}),
     }
+    if addition.tokens is not None:
+        found["tokens"] = addition.tokens
+    if addition.within is not None:
+        found["within"] = list(addition.within)
+    if (gate := addition.gate) is not None:
+        found["gate"] = {
+            "direction": direction_digest(gate),
+            "layer": gate.layer,
+            "threshold": gate.threshold,
+        }
+    return found
 
 
-def _gate_content(gate: Gate) -> dict[str, Any]:
-    return {"direction": direction_digest(gate), "layer": gate.layer, "threshold": gate.threshold}
-
-
-def arm_content(arm: Arm) -> dict[str, Any]:
+def arm_content(arm: Arm) -> ArmContent:
     """The canonical content of an arm, without its name: what a run's configuration records."""
     return {
         "suffix": arm.suffix,
         "system_suffix": arm.system_suffix,
-        "additions": [addition_content(a) | {"vector": a.vector} for a in arm.additions if is_effective(a)],
+        "additions": [{**addition_content(a), "vector": a.vector} for a in arm.additions if is_effective(a)],
         "adapter": adapters.identity(arm.adapter),
     }
 
@@ -122,7 +127,9 @@ def fitted(limits: Limits, prompt: int, window: int) -> Limits:
     return replace(limits, new=max(1, min(limits.new, window - prompt))) if window else limits
 
 
-def keyed(loaded: LoadedModel, request: Request, additions: Sequence[Any], adapter: str) -> Request:
+def keyed(
+    loaded: LoadedModel, request: Request, additions: Sequence[AdditionContent], adapter: str
+) -> Request:
     """The request with its key: a digest of everything that decides its text.
 
     additions: `addition_content` of each of the request's. adapter: the identity of its own.

@@ -10,12 +10,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from steer.chat import read_answer
 from steer.errors import UserError
 from steer.plan import digest, plan
-from steer.texts import json_lines, text_field
+from steer.texts import JsonObject, json_lines, text_field
 from steer.types import Arm, Engine, JudgeItem, Limits, LoadedModel, Scenario
 
 DATA = Path(__file__).parent / "data"
@@ -55,7 +55,7 @@ def load(folder: Path = DATA) -> Probes:
     return Probes(neutral, tuple(questions), harmless)
 
 
-def _read(folder: Path, name: str) -> Iterator[tuple[str, Scenario, dict[str, Any]]]:
+def _read(folder: Path, name: str) -> Iterator[tuple[str, Scenario, JsonObject]]:
     for number, (place, row) in enumerate(json_lines(folder / f"{name}.jsonl"), start=1):
         prompt = text_field(place, row, "prompt", '{"prompt": TEXT}')
         yield place, Scenario(f"{name}#{number:02d}", name, "", prompt), row

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sized
 from typing import TYPE_CHECKING, Any, cast
 
+from steer.texts import JsonObject
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
@@ -20,9 +22,9 @@ NEVER = 2**62
 def own_positions(module: PreTrainedModel) -> int:
     """A row of fewer positions has the same frequencies in every batch; NEVER where all rows have."""
     config: Any = module.config.get_text_config(decoder=True)
-    found: dict[str, Any] = getattr(config, "rope_parameters", None) or {}
+    found: JsonObject = getattr(config, "rope_parameters", None) or {}
     # one for all layers, or one a kind of layer
-    nested = [cast("dict[str, Any]", one) for one in found.values() if isinstance(one, Mapping)]
+    nested = [cast("JsonObject", one) for one in found.values() if isinstance(one, Mapping)]
     bounds = [NEVER]
     for rope in nested or [found]:
         if rope.get("rope_type") == "dynamic":

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
@@ -22,7 +22,7 @@ from steer import model_written
 from steer.choices import MOST_OPTIONS
 from steer.errors import UserError
 from steer.paper import SCENARIOS
-from steer.texts import DELIMITERS, json_lines, read_text, shown, table, text_field
+from steer.texts import DELIMITERS, JsonObject, json_lines, read_text, shown, table, text_field
 from steer.types import Choices, Option, Scenario
 
 PREFIX = "Alignment Drift - "
@@ -129,12 +129,12 @@ def _read_jsonl(path: Path) -> Iterator[tuple[str, Scenario]]:
         yield place, replace(found, choices=_choices(place, row)) if "options" in row else found
 
 
-def _scenario(place: str, row: dict[str, Any]) -> Scenario:
+def _scenario(place: str, row: JsonObject) -> Scenario:
     id, category, system, user = (text_field(place, row, f, SHAPE, blank=f == "system") for f in FIELDS)
     return Scenario(id, category, system, user)
 
 
-def _choices(place: str, row: dict[str, Any]) -> Choices:
+def _choices(place: str, row: JsonObject) -> Choices:
     """The options of a JSONL row, checked."""
     try:
         found = _Choices.model_validate({name: row[name] for name in _Choices.model_fields if name in row})
@@ -233,7 +233,7 @@ def _read_table(
                 f"{delimiter!r} in quotes"
             )
         cells += [""] * (width - len(cells))
-        row: dict[str, Any] = {field: cells[column].strip() for field, column in columns.items()}
+        row: JsonObject = {field: cells[column].strip() for field, column in columns.items()}
         own = {"id": f"{path.stem}#{number:02d}", "category": path.stem, "system": ""} | row
         yield place, _scenario(place, own)
 

@@ -13,7 +13,7 @@ from typing import Any, cast
 from steer.errors import UserError
 from steer.task import find, read_suffixes
 from steer.tasks import DEFAULT as DEFAULT_TASK
-from steer.texts import read_json
+from steer.texts import JsonObject, read_json
 from steer.types import SuffixPair, SuffixSet
 
 OURS = read_suffixes(find(DEFAULT_TASK) / "suffixes.yaml")
@@ -75,7 +75,7 @@ def _read(path: Path, *, known: list[str], neutral: str) -> SuffixSet:
     shape = '{"pro": TEXT, "anti": TEXT} with, if you like, "neutral": TEXT and "paraphrases": [pairs]'
     if not isinstance(data, dict):
         raise UserError(f"{path}: holds a {type(data).__name__}: write {shape}")
-    texts = cast("dict[str, Any]", data)
+    texts = cast("JsonObject", data)
     for key in ("pro", "anti"):
         if key not in texts:
             raise UserError(f"{path}: lacks {key!r}: write {shape}")
@@ -84,7 +84,7 @@ def _read(path: Path, *, known: list[str], neutral: str) -> SuffixSet:
         isinstance(pair, dict) and pair.keys() == {"pro", "anti"} for pair in cast("list[Any]", others)
     ):
         raise UserError(f'{path}: "paraphrases" must be a list of pairs: write {shape}')
-    wordings = [texts, *cast("list[dict[str, Any]]", others)]
+    wordings = [texts, *cast("list[JsonObject]", others)]
     for key, text in ((key, text) for wording in wordings for key, text in wording.items()):
         if key not in ("pro", "anti", "neutral"):
             raise UserError(f"{path}: unknown key {key!r}: write {shape}")

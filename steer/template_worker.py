@@ -12,6 +12,7 @@ import faulthandler
 import json
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
@@ -56,7 +57,7 @@ def compiled(template: str) -> Template:
     return environment.from_string(template)
 
 
-def render(template: str, variables: dict[str, Any], date: str) -> str:
+def render(template: str, variables: Mapping[str, object], date: str) -> str:
     pieces: list[str] = []
     size = 0
     clock = datetime.fromisoformat(date).strftime

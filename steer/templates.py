@@ -9,10 +9,10 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
 from steer.errors import UserError
 from steer.template_worker import MEMORY, SECONDS
@@ -51,7 +51,7 @@ class Renderer:
             return answer
 
 
-def render(template: str, variables: dict[str, Any], *, date: str) -> str:
+def render(template: str, variables: Mapping[str, object], *, date: str) -> str:
     """The text of a template; its clock shows midnight of `date` (YYYY-MM-DD). Raises TemplateFault."""
     asked = {"template": template, "variables": variables, "date": date}
     answer = _renderer().ask(json.dumps(asked, default=str).encode() + b"\n")

@@ -26,6 +26,9 @@ DEEPEST = 100
 DELIMITERS = (",", ";", "\t")
 """What spreadsheets write between cells: most of Europe semicolons, "Unicode text" tabs."""
 
+JsonObject = dict[str, Any]
+"""A JSON object whose form others define (a file, a request or its reply): of its values nothing is known."""
+
 _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _NESTING = re.compile(r'"(?:[^"\\]++|\\.)*+"?|([\[{])|[\]}]', re.DOTALL)
 
@@ -92,7 +95,7 @@ def read_json(path: Path, *, received: bool = False) -> Any:
     return parse_json(read_text(path, received=received), path)
 
 
-def json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def json_lines(path: Path) -> Iterator[tuple[str, JsonObject]]:
     """(place, object) of every line of a JSONL file; the place is `file:line`, for messages.
 
     Raises UserError for what is empty, no text, no JSON or no object.
@@ -105,10 +108,10 @@ def json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         place, row = f"{path}:{number}", parse_json(line, path, number)
         if not isinstance(row, dict):
             raise UserError(f"{place}: holds a {type(row).__name__}: write an object, {{...}}, on every line")
-        yield place, cast("dict[str, Any]", row)
+        yield place, cast("JsonObject", row)
 
 
-def text_field(place: str, row: dict[str, Any], field: str, shape: str, *, blank: bool = False) -> str:
+def text_field(place: str, row: JsonObject, field: str, shape: str, *, blank: bool = False) -> str:
     """A text of a JSONL row; UserError where it lacks, is no text, or is empty and may not be `blank`."""
     if field not in row:
         raise UserError(f"{place}: lacks {field!r}: write {shape}")

@@ -38,6 +38,8 @@ Span = Literal["last", "all", "prompt", "generated"]
 Operation = Literal["add", "ablate", "clamp"]
 Unit = Literal["norm", "raw"]
 Finish = Literal["stop", "length", "failed"]
+Sees = Literal["unsteered", "steered"]
+"""Which prompt a judge is shown beside an answer."""
 Context = Literal["full", "user", "none"]
 """Where a scenario's system text goes: a system message, the user's turn before the user's text, nowhere."""
 

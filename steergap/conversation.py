@@ -75,7 +75,7 @@ def with_suffix(messages: Sequence[Message], user: str, system: str, *, turn: Tu
     if user:
         asked = [i for i, m in enumerate(found) if m["role"] == "user"]
         at = asked[-1 if turn == "last" else 0]
-        found[at] = found[at] | {"content": compose(found[at]["content"], user)}
+        found[at] = {**found[at], "content": compose(found[at]["content"], user)}
     if system:
         said = found.pop(0)["content"] if found[0]["role"] == "system" else ""
         found.insert(0, {"role": "system", "content": compose(said, system).strip()})

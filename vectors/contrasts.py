@@ -22,7 +22,7 @@ from steer.plan import prompt_texts
 from steer.suffixes import OURS, SuffixSet, words
 from steer.task import find
 from steer.tasks import DEFAULT
-from steer.texts import json_lines
+from steer.texts import JsonObject, json_lines
 from steer.types import Arm, LoadedModel, Scenario, SuffixPair
 from vectors.vector import Details
 
@@ -276,7 +276,7 @@ def from_file(
     return Contrast(path.stem, tuple(pairs), kinds.pop() if kinds else LAST_PROMPT)
 
 
-def read_lines(path: Path) -> list[tuple[str, dict[str, Any]]]:
+def read_lines(path: Path) -> list[tuple[str, JsonObject]]:
     """(place, object) of each line of a JSONL file; the place is `file:line`, for messages."""
     if not path.is_file():
         raise UserError(f"no pairs file at {path}: give a JSONL file of {{positive, negative}} lines")

@@ -11,7 +11,9 @@ import hashlib
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import ConfigDict
 
 from steer.atomic import write_atomically
 from steer.errors import UserError
@@ -30,7 +32,7 @@ LAYERS = "direction.{L} is added at the output of decoder block L, counted from 
 class Header:
     """All of a vector but its tensors, as the file's `header` holds it."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     id: str
     provenance: Provenance

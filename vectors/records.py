@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from steer.errors import UserError, choose
 from steer.plan import direction_digest
-from steer.texts import read_json
+from steer.texts import JsonObject, read_json
 from steer.types import Addition, Arm, Gate, Operation, Span, Unit
 from vectors.vector import SteeringVector, ranges
 
@@ -58,7 +58,7 @@ def read_arm(source: str, vector: SteeringVector | None) -> Arm:
         raise UserError(f"arm {source!r}: {path!r} is not a file: give FILE, or RUN/summary.json:NAME")
     content: Any = read_json(Path(path))
     if name:
-        arms: dict[str, Any] = content.get("config", {}).get("arms", {}) if isinstance(content, dict) else {}
+        arms: JsonObject = content.get("config", {}).get("arms", {}) if isinstance(content, dict) else {}
         content = arms[choose(name, arms, what=f"arm of {path}")]
     try:
         record = _Record.model_validate(content)

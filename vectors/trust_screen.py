@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Group
 
 
-def as_dict(vector: SteeringVector) -> dict[str, Any]:
+def as_dict(vector: SteeringVector) -> dict[str, object]:
     """The trust report as JSON: provenance, and figures with flags a layer."""
     return {
         "id": vector.id,

@@ -10,7 +10,9 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import ConfigDict
 
 from steer.errors import UserError, choose
 from steer.types import OPERATIONS, SPANS, Addition, Gate, LoadedModel, Operation, Span, Unit
@@ -18,7 +20,7 @@ from steer.types import OPERATIONS, SPANS, Addition, Gate, LoadedModel, Operatio
 if TYPE_CHECKING:
     from torch import Tensor
 
-STRICT: dict[str, Any] = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
+STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 """How pydantic checks these dataclasses when a file is read."""
 
 Details = dict[str, str | int | float | bool | list[str]]
@@ -38,7 +40,7 @@ class Provenance:
     that belong to one contrast (keep rates, judge, answer lengths, ...).
     """
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     d_model: int
     n_layers: int = 0
@@ -74,7 +76,7 @@ class LayerTrust:
     control with the real direction. lens_difference: max |ours - TransformerLens's| of some captured rows.
     """
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     split_half: float | None = None
     heldout_auc: float | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from experiments.logs import pairs, show
 from experiments.logs.read import read_logs
@@ -14,7 +13,7 @@ from steer.screen import Screen
 
 def compare_logs(
     paths: Sequence[Path], *, page: Path | None, markdown: Path | None, screen: Screen
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Every later log against every earlier one; what `--json` prints. Raises UserError."""
     logs = read_logs(paths)
     found = pairs.compare(logs)

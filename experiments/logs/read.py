@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steer.errors import UserError
+from steer.texts import JsonObject
 
 if TYPE_CHECKING:
     from inspect_ai.log import EvalLog, EvalSample
@@ -128,7 +129,7 @@ def _row(sample: EvalSample, words: set[str]) -> Row:
     scores: dict[str, float | None] = {}
     reasons: dict[str, str] = {}
     for scorer, score in (sample.scores or {}).items():
-        parts: dict[str, Any] = (
+        parts: JsonObject = (
             {f"{scorer}/{key}": value for key, value in score.value.items()}
             if isinstance(score.value, dict)
             else {scorer: score.value}
@@ -174,7 +175,7 @@ def _name(log: EvalLog) -> str:
     return ", ".join(_steering(log.eval.model_args)) or "baseline"
 
 
-def _steering(given: dict[str, Any]) -> Iterator[str]:
+def _steering(given: JsonObject) -> Iterator[str]:
     if "arm" in given:
         yield str(given["arm"])
     elif "vector" in given:

@@ -21,7 +21,7 @@ SHOWN = 200
 """Pairs of answers a comparison in the page."""
 
 
-def as_dict(logs: Sequence[Log], comparisons: Sequence[Comparison]) -> dict[str, Any]:
+def as_dict(logs: Sequence[Log], comparisons: Sequence[Comparison]) -> dict[str, object]:
     """Everything but the answers."""
     return {
         "task": logs[0].task,
@@ -178,7 +178,7 @@ def page(logs: Sequence[Log], comparisons: Sequence[Comparison]) -> str:
     )
 
 
-def _both(one: Comparison, pair: Discordant, logs: Mapping[str, Log]) -> dict[str, Any]:
+def _both(one: Comparison, pair: Discordant, logs: Mapping[str, Log]) -> dict[str, object]:
     sides: list[_Side] = []
     for name, score in ((one.second, pair.second), (one.first, pair.first)):
         row = logs[name].rows[pair.id, pair.epoch]

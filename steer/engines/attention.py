@@ -148,7 +148,7 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
     return torch.bmm(a.float(), b.float())
 
 
-def plain(more: Mapping[str, Any]) -> None:
+def plain(more: Mapping[str, object]) -> None:
     """TypeError for an argument that asks for more than plain attention (sinks, a cap, a window)."""
     foreign = [name for name, given in more.items() if given is not None and name not in UNUSED]
     if foreign:

@@ -5,6 +5,7 @@ It knows processes, GPUs and addresses, and nothing of models or rows.
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -38,7 +39,7 @@ class Cluster:
         import ray
 
         actor: Any = ray.remote(made)
-        options: dict[str, Any] = {"num_gpus": self.gpus} if self.gpus else {"scheduling_strategy": "SPREAD"}
+        options = {"num_gpus": self.gpus} if self.gpus else {"scheduling_strategy": "SPREAD"}
         return actor.options(num_cpus=0, max_restarts=0, max_task_retries=0, **options).remote(*arguments)
 
     def close(self) -> None:
@@ -72,13 +73,12 @@ def _connect(address: str | None) -> None:
     import ray
     import torch
 
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "CRITICAL"}
     try:
         if address is None:
-            _start(torch.get_num_threads(), quiet)
+            _start(torch.get_num_threads())
         else:
             _answers(address)
-            ray.init(address, **quiet)
+            ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL)
     except UserError:
         raise
     except Exception as error:  # of many kinds: versions that differ, no node on this machine, no ports
@@ -86,7 +86,7 @@ def _connect(address: str | None) -> None:
         raise UserError(f"Ray at {address or 'this machine'} cannot be used: {said}") from error
 
 
-def _start(cores: int, quiet: dict[str, Any]) -> None:
+def _start(cores: int) -> None:
     """Start Ray here. It gives its own node 30 seconds, too few on a busy machine: it is tried again."""
     import ray
 
@@ -98,7 +98,8 @@ def _start(cores: int, quiet: dict[str, Any]) -> None:
                 include_dashboard=False,
                 object_store_memory=STORE_BYTES,
                 _system_config={"worker_niceness": 0},  # they are the run: nothing here goes before them
-                **quiet,
+                log_to_driver=False,
+                logging_level=logging.CRITICAL,
             )
             return
         except Exception as error:

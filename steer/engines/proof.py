@@ -146,9 +146,8 @@ def _plain(loaded: LoadedModel, ids: tuple[int, ...], adapter: str) -> Tensor:
     """The module's own logits at the last positions, [at most NEW_TOKENS, vocab] fp64."""
     import torch
 
-    more: dict[str, Any] = {}
-    if "logits_to_keep" in inspect.signature(loaded.module.forward).parameters:
-        more["logits_to_keep"] = NEW_TOKENS
+    knows = "logits_to_keep" in inspect.signature(loaded.module.forward).parameters
+    more = {"logits_to_keep": NEW_TOKENS} if knows else {}
     fed = torch.tensor([ids], device=input_device(loaded))
     with active(loaded.module, adapter), torch.inference_mode():
         return loaded.module(input_ids=fed, use_cache=False, **more).logits[0, -NEW_TOKENS:].double().cpu()

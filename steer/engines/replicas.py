@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from steer import canary, models
+from steer.elsewhere import Described
 from steer.engines import ENGINES
 from steer.engines.batching import refusal
 from steer.engines.cluster import Cluster, join
@@ -123,7 +124,7 @@ class ReplicaEngine:
         return f"{ready} of {len(self._slots)} workers, {rate:,.0f} tokens/s"
 
     @property
-    def described(self) -> dict[str, Any]:
+    def described(self) -> Described:
         """How many, and the devices of all that ever started."""
         return {"n": len(self._slots), "devices": dict(self._devices)}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from steer.errors import UserError, choose
 from steer.judges.apis import CONCURRENCY, TIMEOUT
@@ -19,6 +19,7 @@ from steer.types import Judge
 if TYPE_CHECKING:
     from typing import Unpack
 
+    from steer.judges.apis import Usage
     from steer.judges.endpoint import Access
 
 __all__ = ["CONCURRENCY", "TIMEOUT", "known_error", "make", "notes", "usage", "used_since"]
@@ -82,7 +83,7 @@ def notes(judge: Judge) -> list[str]:
 
 def usage(judge: Judge) -> dict[str, dict[str, int]]:
     """Calls and tokens so far, by model and host; nothing for judges on this machine."""
-    used: Mapping[str, Any] = getattr(judge, "usage", {})
+    used: Mapping[str, Usage] = getattr(judge, "usage", {})
     return {name: asdict(one) for name, one in used.items()}
 
 

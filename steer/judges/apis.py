@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
 
+from steer.texts import JsonObject
+
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
@@ -48,7 +50,7 @@ class Form(Generic[T]):
     """What a usable reply is: its JSON schema, and the reader (None: not usable)."""
 
     name: str
-    schema: dict[str, Any]
+    schema: JsonObject
     read: Callable[[str], T | None]
 
 
@@ -91,13 +93,13 @@ class Reply:
     tokens: Usage = field(default_factory=Usage)
 
 
-def settings(way: Way, form: Form[T], room: int, *, reasons: bool) -> dict[str, Any]:
+def settings(way: Way, form: Form[T], room: int, *, reasons: bool) -> JsonObject:
     """Greedy, of at most `room` tokens, by a strict JSON schema; the endpoint keeps nothing.
 
     reasons: the model thinks first unless told otherwise.
     """
     layout = {"name": form.name, "schema": form.schema, "strict": True}
-    wanted: dict[str, Any] = {"temperature": 0}
+    wanted: JsonObject = {"temperature": 0}
     if way.api == "chat":
         wanted |= {"response_format": {"type": "json_schema", "json_schema": layout}, "max_tokens": room}
         effort = {"reasoning_effort": way.effort}
@@ -110,7 +112,7 @@ def settings(way: Way, form: Form[T], room: int, *, reasons: bool) -> dict[str, 
 
 
 async def ask(
-    api: Api, client: AsyncOpenAI, model: str, instructions: str, message: str, chosen: dict[str, Any]
+    api: Api, client: AsyncOpenAI, model: str, instructions: str, message: str, chosen: JsonObject
 ) -> Reply:
     """One call. What is no reply of this API (a page, half a body, other fields) is UNREADABLE.
 
@@ -190,10 +192,10 @@ def _tokens(found: Any, before: str, after: str) -> Usage:
 
 
 def _get(value: Any, name: str) -> Any:
-    return cast(dict[str, Any], value).get(name) if isinstance(value, dict) else None
+    return cast("JsonObject", value).get(name) if isinstance(value, dict) else None
 
 
-def _dicts(value: Any) -> Iterator[dict[str, Any]]:
+def _dicts(value: Any) -> Iterator[JsonObject]:
     """The objects in a list; nothing where it is none."""
     for one in cast(list[Any], value) if isinstance(value, list) else ():
         if isinstance(one, dict):

@@ -14,6 +14,7 @@ from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
 from steer.judges.apis import parsed
 from steer.judges.pool import Gate
+from steer.texts import JsonObject
 
 MOST_BYTES = 4 * 2**20
 CONNECT_SECONDS = 10.0
@@ -39,15 +40,15 @@ class Bounded(DefaultAsyncHttpxClient):
         await self._gate.wait()
         more |= {"stream": True, "follow_redirects": False}
         async with asyncio.timeout(self._seconds):
-            got, body = await self._whole(request, more)
+            got, body = await self._whole(request, **more)
             for _ in range(REDIRECTS):
                 if got.next_request is not None:
-                    got, body = await self._whole(got.next_request, more)
+                    got, body = await self._whole(got.next_request, **more)
         kept = [(k, v) for k, v in got.headers.multi_items() if k.lower() not in NOT_KEPT]
         status = _error_inside(body) if got.status_code == 200 else 0
         return Response(status or got.status_code, headers=kept, content=body, request=got.request)
 
-    async def _whole(self, request: Request, more: dict[str, Any]) -> tuple[Response, bytes]:
+    async def _whole(self, request: Request, **more: Any) -> tuple[Response, bytes]:
         got = await super().send(request, **more)
         body = bytearray()
         try:
@@ -63,10 +64,10 @@ class Bounded(DefaultAsyncHttpxClient):
 def _error_inside(body: bytes) -> int:
     """The status of an error in a body (502 if it names none); 0: there is none."""
     found = parsed(body) if b'"error"' in body else None
-    error = cast(dict[str, Any], found).get("error") if isinstance(found, dict) else None
+    error = cast("JsonObject", found).get("error") if isinstance(found, dict) else None
     if not error:
         return 0
-    code = str(cast(dict[str, Any], error).get("code")) if isinstance(error, dict) else ""
+    code = str(cast("JsonObject", error).get("code")) if isinstance(error, dict) else ""
     return int(code) if code in map(str, range(400, 600)) else 502
 
 

@@ -14,7 +14,7 @@ import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Literal, TypedDict, TypeVar
 
 from steer.errors import UserError, choose
 from steer.judges import apis
@@ -35,6 +35,7 @@ from steer.judges.apis import (
 from steer.judges.pool import Gate, ask_all, in_thread
 from steer.judges.refusals import complaint, explain, redact, said
 from steer.judges.urls import OPENAI, check, place
+from steer.texts import JsonObject
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -306,7 +307,7 @@ class Endpoint:
         self.usage.output_tokens += reply.tokens.output_tokens
         return reply
 
-    def _settings(self, way: Way, form: Form[T], room: int) -> dict[str, Any]:
+    def _settings(self, way: Way, form: Form[T], room: int) -> JsonObject:
         return apis.settings(way, form, room, reasons=bool(_THINKS_FIRST.search(self.model)))
 
     @asynccontextmanager

@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal, TypeVar, cast
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, create_model
 
 from steer.task import JudgePrompt, TaskRecord
+from steer.texts import JsonObject
 from steer.types import Scenario
 
 Reply = TypeVar("Reply", bound=BaseModel)
@@ -132,10 +133,10 @@ def _fence(*texts: str) -> str:
     return sha256("\0".join(texts).encode()).hexdigest()[:12]
 
 
-def schema(reply: type[BaseModel]) -> dict[str, Any]:
+def schema(reply: type[BaseModel]) -> JsonObject:
     """The JSON schema of a reply in the strict form: every field required, no others, no bounds."""
     full = reply.model_json_schema()
-    fields = cast(dict[str, dict[str, Any]], full["properties"])
+    fields = cast("dict[str, JsonObject]", full["properties"])
     return {
         "type": "object",
         "properties": {n: {k: v for k, v in f.items() if k in ("type", "enum")} for n, f in fields.items()},
@@ -178,7 +179,7 @@ def _valid(value: Any, reply: type[Reply]) -> Reply | None:
         return None
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object(pairs: list[tuple[str, Any]]) -> JsonObject:
     found = {name.strip().lower(): value for name, value in pairs}
     return found if len(found) == len(pairs) else {TWICE: True}
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from steer.errors import UserError
 from steer.judges.apis import REASONING, parsed
+from steer.texts import JsonObject
 
 if TYPE_CHECKING:
     from openai import APIStatusError
@@ -135,7 +136,7 @@ def _values(value: Any, names: tuple[str, ...], deep: int = 0) -> Iterator[Any]:
         for one in cast(list[Any], value)[:MOST_STRINGS]:
             yield from _values(one, names, deep + 1)
     elif isinstance(value, dict):
-        held = cast(dict[str, Any], value)
+        held = cast("JsonObject", value)
         yield from (held[name] for name in names if name in held)
         for name in PLACES:
             yield from _values(held.get(name), names, deep + 1)

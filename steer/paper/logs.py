@@ -15,9 +15,10 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from steer.errors import UserError
+from steer.texts import JsonObject
 from steer.types import Judged, Role, Scenario, Verdict
 
 MODES = {"baseline": "baseline", "pro_ic": "pro", "anti_ic": "anti"}
@@ -67,7 +68,7 @@ class PublishedRun:
     model: str
     arm: str
     judge: str
-    config: dict[str, Any]
+    temperature: float
     rows: tuple[PublishedRow, ...]
     cut: int
     printed: dict[str, int]
@@ -85,9 +86,9 @@ class _Head:
 def read_run(folder: Path, scenarios: Iterable[Scenario]) -> PublishedRun:
     """The run in `folder`. Raises UserError for a folder that is not one of the paper's."""
     try:
-        config = cast(dict[str, Any], json.loads((folder / "config.json").read_text(encoding="utf-8")))
+        config = cast("JsonObject", json.loads((folder / "config.json").read_text(encoding="utf-8")))
         mode, model = str(config["STEERING_MODE"]), str(config["HF_MODEL_NAME"]).rpartition("/")[2]
-        judge = str(config["JUDGE_MODEL"])
+        judge, temperature = str(config["JUDGE_MODEL"]), float(config.get("TEMPERATURE_TEST", 0.0))
         log = (folder / "stdout.log").read_bytes()
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
@@ -100,7 +101,7 @@ def read_run(folder: Path, scenarios: Iterable[Scenario]) -> PublishedRun:
         )
     text = _decoded(log, folder)
     rows, cut = read_log(text, mode, scenarios)
-    return PublishedRun(model, MODES[mode], judge, config, tuple(rows), cut, _printed(text))
+    return PublishedRun(model, MODES[mode], judge, temperature, tuple(rows), cut, _printed(text))
 
 
 def read_log(text: str, mode: str, scenarios: Iterable[Scenario]) -> tuple[list[PublishedRow], int]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -16,7 +17,7 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    def json_values(self) -> dict[str, Any]:
+    def json_values(self) -> dict[str, object]:
         """As JSON has it: no NaN, no infinity; whole parts that are not there are left out."""
         return {name: value for name, value in finite(self.model_dump()).items() if value is not None}
 
@@ -33,4 +34,4 @@ class Plan(Record):
     """What a dry run prints: what would be run, in numbers."""
 
     plan: dict[str, int | float | str]
-    config: dict[str, Any] = {}
+    config: Mapping[str, object] = {}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import ValidationError
 
@@ -81,8 +82,8 @@ class Result(Record):
     echo: Echo = Echo()
     judge: JudgeUsed
     task: TaskWords
-    config: dict[str, Any]
-    provenance: dict[str, Any] = {}
+    config: Mapping[str, object]
+    provenance: Mapping[str, object] = {}
     determinism: str
     evidence: str
     sweep: Sweep | None = None

@@ -110,7 +110,7 @@ def render(runs: Sequence[Run]) -> str:
         *((HERE / name).read_text(encoding="utf-8") for name in ("figures.js", "reader.js")),
     ]
     hashes = " ".join(f"'sha256-{_sha256(script)}'" for script in scripts)
-    spills = [(r.data["model"], r.evidence, e.spillover) for r in runs if (e := r.result.emergent)]
+    spills = [(r.model, r.evidence, e.spillover) for r in runs if (e := r.result.emergent)]
     by_model = models([(model, spillover) for model, _, spillover in spills])
     drawn: dict[str, Figure] = {}
     for at, run in enumerate(runs):

@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from steer.atomic import refuse_other_than_file
 from steer.results import Result, read
@@ -17,6 +16,7 @@ from steer.show.headline import headline
 from steer.show.sections import Section, sections
 from steer.show.table import Headline
 from steer.store import RunStore
+from steer.store.config import ArmContent, Config
 from steer.task import Words
 from steer.texts import read_text
 from steer.types import STATUSES, Outcome
@@ -43,7 +43,8 @@ class Run:
     repeat: str
     run_file: str
     result: Result
-    data: dict[str, Any]
+    model: str
+    data: Mapping[str, object]
     answers: answers.Answers
 
 
@@ -58,12 +59,11 @@ def load(folder: Path, *, budget: int, tick: answers.Tick = answers.unheard) -> 
         main = main_arms(result, names)
         carried = answers.collect(store, judge, names, main, budget=budget, tick=tick)
         judges = _other_judges(store, judge)
-        contents = store.arm_contents()
+        contents, config = store.arm_contents(), store.config()
     # what carries both has a table of its own in a comparison
     alone = [name for name in main if result.comparison is None or result.arms[name].kind != "both"]
     settings = {name: contents.get(result.arms[name].arm) for name in names}
-    model = result.config["model"]["name"]
-    command = str(result.config.get("command", ""))
+    model, command = config["model"]["name"], config["command"]
     order = {s.id: i for i, s in enumerate(scenarios)}
     data = {
         "model": model,
@@ -80,7 +80,7 @@ def load(folder: Path, *, budget: int, tick: answers.Tick = answers.unheard) -> 
         marks=frozenset(MARKS.get(result.arms[name].kind, "") for name in main),
         evidence=result.evidence,
         words=result.task.words,
-        facts=_facts(result, len(scenarios)),
+        facts=_facts(result, config, len(scenarios)),
         judge=judge,
         known_error=result.judge.known_error or "",
         sections=tuple(sections(result, alone, every=names, outcomes=outcomes, judges=judges)),
@@ -95,6 +95,7 @@ def load(folder: Path, *, budget: int, tick: answers.Tick = answers.unheard) -> 
         repeat=f"python cli.py {command} --config {shlex.quote(str(folder / 'run.yaml'))}",
         run_file=_text(folder / "run.yaml"),
         result=result,
+        model=model,
         data=data,
         answers=carried,
     )
@@ -105,8 +106,8 @@ def _arms(
     names: Sequence[str],
     carried: answers.Answers,
     statuses: Mapping[str, list[list[int]]],
-    settings: Mapping[str, Any],
-) -> list[dict[str, Any]]:
+    settings: Mapping[str, ArmContent | None],
+) -> list[dict[str, object]]:
     """The arms as the page's reader takes them."""
     pieces = {piece.arm: i for i, piece in enumerate(carried.pieces)}
     chosen = chosen_arms(result)
@@ -141,12 +142,12 @@ def _statuses(outcomes: Sequence[Outcome], order: Mapping[str, int]) -> dict[str
     return found
 
 
-def _facts(result: Result, n: int) -> tuple[tuple[str, str], ...]:
-    sampling = result.config.get("sampling", {})
-    temperatures = ", ".join("greedy" if t == 0 else f"T = {t:g}" for t in sampling.get("temperatures", []))
-    samples = sampling.get("samples", 1)
+def _facts(result: Result, config: Config, n: int) -> tuple[tuple[str, str], ...]:
+    sampling = config["sampling"]
+    temperatures = ", ".join("greedy" if t == 0 else f"T = {t:g}" for t in sampling["temperatures"])
+    samples = sampling["samples"]
     facts = [
-        ("Model", f"{result.config['model']['name']} ({result.config['model']['dtype']})"),
+        ("Model", f"{config['model']['name']} ({config['model']['dtype']})"),
         ("Scenarios", f"{n} in {len(result.categories)} categories"),
         ("Arms", str(len(result.arms))),
         ("Sampling", temperatures + (f", {samples} samples" if samples > 1 else "")),

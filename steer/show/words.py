@@ -9,13 +9,13 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from steer.gaps import Gap
 from steer.propensity import Nats, Shift, Steerability
 from steer.results.comparison import Exchange, TugMatched, TugPoint
 from steer.results.estimates import Dose, Estimate, GapDifference, TugOfWar
 from steer.results.sweep import ENOUGH, BeyondNulls
+from steer.store.config import ArmContent
 
 NONE = "–"
 NO_ESTIMATE = "no estimate"
@@ -238,7 +238,7 @@ def uneven_doses(exchange: Mapping[str, Exchange]) -> list[str]:
     return found
 
 
-def settings(content: Mapping[str, Any] | None) -> str:
+def settings(content: ArmContent | None) -> str:
     """An arm's configuration in a few words: what is added where, or where its suffix goes."""
     if content is None:
         return ""
@@ -251,9 +251,9 @@ def settings(content: Mapping[str, Any] | None) -> str:
         what = {"add": "add", "ablate": "ablate", "clamp": "clamp to"}[one["operation"]]
         size = "" if one["operation"] == "ablate" else f" {signed(one['magnitude'])}"
         unit = "" if one["operation"] != "add" else f" {one['unit']}"
-        vector = f", vector {one['vector'][:12]}" if one["vector"] else ""
-        gate = f", if open at layer {one['gate']['layer']}" if one.get("gate") else ""
-        tokens = f", first {one['tokens']} tokens" if one.get("tokens") else ""
+        vector = f", vector {vector[:12]}" if (vector := one.get("vector")) else ""
+        gate = f", if open at layer {gate['layer']}" if (gate := one.get("gate")) else ""
+        tokens = f", first {tokens} tokens" if (tokens := one.get("tokens")) else ""
         parts.append(f"{what}{size}{unit} at layer {one['layer']}, span {one['span']}{tokens}{gate}{vector}")
     if content["adapter"]:
         parts.append(f"adapter {content['adapter']}")

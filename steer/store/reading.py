@@ -11,14 +11,15 @@ from typing import Any, TypeVar, cast
 from pydantic import ValidationError
 
 from steer.errors import UserError, understood
+from steer.store.config import ArmContent, Config
 from steer.store.database import Database
 from steer.store.rows import Prompt, Row, Setting, unpack, unpack_choices
 from steer.store.schema import FILE
 from steer.task import TaskRecord
-from steer.texts import parse_json
+from steer.texts import JsonObject, parse_json
 from steer.types import Applied, Finish, Judged, Outcome, Scenario, Status, Verdict
 
-T = TypeVar("T", list[Any], dict[str, Any])
+T = TypeVar("T", list[Any], JsonObject)
 
 
 class Reading(Database):
@@ -37,10 +38,11 @@ class Reading(Database):
             raise UserError(f"{where} is damaged, a {type(found).__name__}: restore it from a copy")
         return found
 
-    def config(self) -> dict[str, Any]:
+    def config(self) -> Config:
         """The configuration the run was claimed with; under "arms", also those added since."""
         config = self.meta_json("config", {})
-        return config | {"arms": config.get("arms", {}) | self.meta_json("arm_contents", {})}
+        arms = config.get("arms", {}) | self.meta_json("arm_contents", {})
+        return cast("Config", config | {"arms": arms})
 
     def task(self) -> TaskRecord:
         """The task of the run: its words, labels and judge's prompt. Raises UserError for a damaged one."""
@@ -51,7 +53,7 @@ class Reading(Database):
             why = error.errors()[0]["msg"]
             raise UserError(f"{where} is damaged: {why}; restore it from a copy") from error
 
-    def arm_contents(self) -> dict[str, Any]:
+    def arm_contents(self) -> dict[str, ArmContent]:
         """What the run recorded of every arm: suffixes, additions, adapter."""
         return self.meta_json("arm_contents", {}) or self.config().get("arms", {})
 

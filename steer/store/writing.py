@@ -11,6 +11,7 @@ from typing import Any, cast
 from steer.errors import UserError
 from steer.store.reading import Reading
 from steer.store.rows import PlanRow, Prompt, StoredResponse, pack, pack_choices
+from steer.texts import JsonObject
 from steer.types import Scenario, Verdict
 
 
@@ -21,7 +22,7 @@ class RunStore(Reading):
         with self.transaction() as db:
             db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
 
-    def claim(self, config: dict[str, Any]) -> None:
+    def claim(self, config: Mapping[str, object]) -> None:
         """Make this folder the run of `config`, or raise UserError if it is the run of another."""
         if self.meta("config") is None:
             self.set_meta("config", json.dumps(config, sort_keys=True))
@@ -128,7 +129,7 @@ class RunStore(Reading):
 def _differing(old: Any, new: Any, path: str = "") -> tuple[str, str, str] | None:
     """The first field in which two JSON values differ: (dotted path, old, new)."""
     if isinstance(old, dict) and isinstance(new, dict):
-        before, after = cast(dict[str, Any], old), cast(dict[str, Any], new)
+        before, after = cast("JsonObject", old), cast("JsonObject", new)
         for name in sorted(before.keys() | after.keys()):
             found = _differing(before.get(name), after.get(name), f"{path}.{name}" if path else name)
             if found:

@@ -10,7 +10,7 @@ from steer.results.estimates import Spillover
 from steer.show import measured, words
 from steer.show.figures import grid
 from steer.show.figures.arms import Arm, says
-from steer.show.figures.figure import Drawing, Figure, named, said
+from steer.show.figures.figure import Datum, Drawing, Figure, named, said
 from steer.show.figures.look import CONTROL, LOOKS, short
 from steer.show.figures.rows import colour, points
 
@@ -36,10 +36,14 @@ def _frontier(trades: Sequence[tuple[FrontierPoint, float]], arms: Mapping[str, 
     import altair as alt
 
     scale = 100 if title.endswith("%") else 1
-    values: list[dict[str, Any]] = []
-    for p, value in trades:
-        arm = arms.get(p.arm)
-        suffix, best = arm is not None and arm.kind == "suffix", p.undominated
+    values: list[Datum] = []
+
+    def size(p: FrontierPoint) -> int:
+        return 90 if p.arm in suffixes else 60 if p.undominated else 28
+
+    suffixes = {name for name, arm in arms.items() if arm.kind == "suffix"}
+    for p, value in sorted(trades, key=lambda trade: size(trade[0])):  # the strong on top
+        suffix, best = p.arm in suffixes, p.undominated
         own = LOOKS["suffix"] if suffix else LOOKS["cell"] if best else CONTROL
         x, y = scale * value, p.effect_points * (-1 if p.direction == "down" else 1)
         cost = f"{title.removesuffix(' %')} {x:.2f}{' %' if scale == 100 else ''}"
@@ -50,16 +54,16 @@ def _frontier(trades: Sequence[tuple[FrontierPoint, float]], arms: Mapping[str, 
                 "colour": own.colour,
                 "shape": own.shape,
                 "hollow": suffix and not best,
-                "size": 90 if suffix else 60 if best else 28,
+                "size": size(p),
                 "says": f"{says(p.arm, y, None)}\n{cost}",
                 "arm": p.arm,
                 "name": short(p.arm) if p.arm in ("pro", "anti") else "",
             }
         )
-    values.sort(key=lambda v: v["size"])  # the strong on top
     # from 0 for what counts from 0, and wide enough that a trifle looks like one
-    low = min(v["x"] for v in values) if title == "fluency" else 0
-    high = max(*(v["x"] for v in values), 10 if scale == 100 else low + 0.1)
+    costs = [scale * value for _, value in trades]
+    low = min(costs) if title == "fluency" else 0
+    high = max(*costs, 10 if scale == 100 else low + 0.1)
     room = 0.05 * (high - low)
     span = alt.Scale(domain=[low - room, high + room], nice=False)
     x = alt.X("x:Q", title=title, scale=span, axis=alt.Axis(tickCount=5))
@@ -113,11 +117,13 @@ def spill_figure(broad: str, spillover: Mapping[str, Spillover], arms: Mapping[s
     """Broad effect against narrow effect of each arm, with both intervals; the diagonal spills over whole."""
     import altair as alt
 
-    values: list[dict[str, Any]] = []
+    values: list[Datum] = []
+    least, most = 0.0, 1.0
     for name, found in spillover.items():
         x, y = found.narrow_points, found.broad_points
         if x is None or y is None or found.narrow_ci is None or found.broad_ci is None:
             continue
+        least, most = min(least, x, y), max(most, x, y)
         own = arms[name].look
         (left, right), (low, high) = found.narrow_ci, found.broad_ci
         near = says(name, x, found.narrow_ci, "narrow: ")
@@ -130,8 +136,6 @@ def spill_figure(broad: str, spillover: Mapping[str, Spillover], arms: Mapping[s
         )  # fmt: skip
     if not values:
         return None
-    least = min([0, *(v[axis] for v in values for axis in "xy")])
-    most = max([1, *(v[axis] for v in values for axis in "xy")])
     x, y = (
         alt.X("x:Q", title="narrow, points", axis=alt.Axis(tickCount=8)),
         alt.Y("y:Q", title="broad, points"),

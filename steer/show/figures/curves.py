@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from steer.results.comparison import Tug
 from steer.results.emergent import DialPoint
 from steer.show.figures.arms import Interval, says
-from steer.show.figures.figure import Drawing, Figure, named, said
+from steer.show.figures.figure import Datum, Drawing, Figure, named, said
 from steer.show.figures.look import short
 from steer.show.figures.rows import colour
 
@@ -61,7 +61,7 @@ def spread(notes: Sequence[Note], least: float) -> list[Note]:
     return placed
 
 
-def noted(notes: Sequence[Note]) -> list[dict[str, Any]]:
+def noted(notes: Sequence[Note]) -> list[Datum]:
     return [{"x": n.x, "y": n.y, "text": short(n.text, 18), "colour": n.colour} for n in notes]
 
 
@@ -87,7 +87,7 @@ def chart(curves: Sequence[Curve], xtitle: str, ytitle: str, *, doubling: bool, 
     """Curves over a line at 0, their names at their right ends. say: what a mark says of itself."""
     import altair as alt
 
-    values: list[dict[str, Any]] = [
+    values: list[Datum] = [
         {
             "curve": i,
             "x": x,
@@ -103,10 +103,16 @@ def chart(curves: Sequence[Curve], xtitle: str, ytitle: str, *, doubling: bool, 
         for x, y, ci, arm in curve.points
         if y is not None
     ]
-    ticks = sorted({v["x"] for v in values})
+    marks = [
+        (x, y, *(ci if ci and curve.banded else ()))
+        for curve in curves
+        for x, y, ci, _ in curve.points
+        if y is not None
+    ]
+    ticks = sorted({x for x, *_ in marks})
     scale = alt.Scale(type="symlog" if doubling else "linear", domain=[ticks[0], ticks[-1]], nice=False)
     x = alt.X("x:Q", title=xtitle, scale=scale, axis=alt.Axis(values=ticks, grid=False))
-    every = [0, *(v[part] for v in values for part in ("y", "low", "high") if v[part] is not None)]
+    every = [0, *(height for _, *heights in marks for height in heights)]
     height = alt.Scale(domain=[min(every), max(every)], nice=True)
     y, low = (alt.Y(f"{field}:Q", title=ytitle, scale=height) for field in ("y", "low"))
     base = named("marks").encode(x=x, y=y, color=colour(), detail=alt.Detail("curve:N"))

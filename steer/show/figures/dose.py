@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from steer.show import words
 from steer.show.figures.arms import Arm
 from steer.show.figures.cells import Cell
 from steer.show.figures.curves import ROOM, Note, dashes, note_layers, noted, spread
-from steer.show.figures.figure import Drawing, Figure, named, said
+from steer.show.figures.figure import Datum, Drawing, Figure, named, said
 from steer.show.figures.grid import group_param
 from steer.show.figures.rows import colour
 
@@ -27,6 +27,23 @@ TOP, APART, OVER = 112, 6.5, 3.5
 
 LEAST = 10
 """Percent of nonsense that fills the height at least: little looks little."""
+
+
+class Dose(TypedDict):
+    """A point of every line: strong ones are of chosen layers."""
+
+    x: float
+    layer: int
+    rate: float | None
+    low: float | None
+    high: float | None
+    nonsense: float | None
+    colour: str
+    strong: bool
+    chosen: bool
+    says: str
+    arm: str
+    group: str
 
 
 def dose_figures(
@@ -51,7 +68,7 @@ def dose_figures(
             f"{words.capital(noun)}, % of all answers, against magnitude.",
         ),
         "dose-nonsense": Figure(
-            _finished(_lines(values, "nonsense", "nonsense", (-0.04 * most, 1.1 * most)), {"doses": values}),
+            _finished(_lines(values, "nonsense", "nonsense", (-0.04 * most, 1.1 * most)), values, {}),
             150,
             "Nonsense against magnitude, by layer",
             "Nonsense, % of all answers, against magnitude.",
@@ -59,9 +76,9 @@ def dose_figures(
     }
 
 
-def _data(cells: Sequence[Cell], baseline: Arm | None, hues: Mapping[int, str]) -> list[dict[str, Any]]:
+def _data(cells: Sequence[Cell], baseline: Arm | None, hues: Mapping[int, str]) -> list[Dose]:
     """A datum a dose of one group, the strong layers last and so on top; at 0 stands the baseline."""
-    values: list[dict[str, Any]] = []
+    values: list[Dose] = []
     for layer in sorted({cell.layer for cell in cells}, key=lambda layer: (layer in hues, layer)):
         row = {cell.magnitude: cell.arm for cell in cells if cell.layer == layer}
         row |= {0.0: baseline} if baseline and 0 not in row else {}
@@ -72,8 +89,8 @@ def _data(cells: Sequence[Cell], baseline: Arm | None, hues: Mapping[int, str]) 
                     "x": magnitude,
                     "layer": layer,
                     "rate": arm.of_all.value,
-                    "low": ci and ci[0],
-                    "high": ci and ci[1],
+                    "low": ci[0] if ci else None,
+                    "high": ci[1] if ci else None,
                     "nonsense": arm.nonsense,
                     "colour": hues.get(layer, "control"),
                     "strong": layer in hues,
@@ -87,7 +104,7 @@ def _data(cells: Sequence[Cell], baseline: Arm | None, hues: Mapping[int, str]) 
     return values
 
 
-def _rates(values: list[dict[str, Any]], plain: Sequence[Arm], noun: str) -> Drawing:
+def _rates(values: Sequence[Dose], plain: Sequence[Arm], noun: str) -> Drawing:
     import altair as alt
 
     limits = (-4, TOP)
@@ -108,13 +125,15 @@ def _rates(values: list[dict[str, Any]], plain: Sequence[Arm], noun: str) -> Dra
         *note_layers("names", alt.XValue(0), y),
         *note_layers("ends", _x(values), y),
     ]
-    data = {"doses": values, "across": across, "names": noted(above), "ends": noted(spread(ends, APART))}
-    return _finished(layers, data)
+    data: dict[str, Sequence[Datum]] = {
+        "across": across,
+        "names": noted(above),
+        "ends": noted(spread(ends, APART)),
+    }
+    return _finished(layers, values, data)
 
 
-def _lines(
-    values: Sequence[Mapping[str, Any]], field: str, title: str, limits: tuple[float, float]
-) -> list[Any]:
+def _lines(values: Sequence[Dose], field: str, title: str, limits: tuple[float, float]) -> list[Any]:
     """Weak lines, then bands and strong lines, then their points, the chosen ones ringed."""
     import altair as alt
 
@@ -138,7 +157,7 @@ def _lines(
     ]
 
 
-def _x(values: Sequence[Mapping[str, Any]]) -> alt.X:
+def _x(values: Sequence[Dose]) -> alt.X:
     import altair as alt
 
     doses = [v["x"] for v in values]
@@ -154,9 +173,10 @@ def _y(field: str, title: str, limits: tuple[float, float]) -> alt.Y:
     return alt.Y(f"{field}:Q", title=title, scale=scale, axis=axis)
 
 
-def _finished(layers: Sequence[Any], data: dict[str, list[dict[str, Any]]]) -> Drawing:
+def _finished(layers: Sequence[Any], values: Sequence[Dose], more: Mapping[str, Sequence[Datum]]) -> Drawing:
     import altair as alt
 
-    groups = list(dict.fromkeys(dose["group"] for dose in data["doses"]))
+    groups = list(dict.fromkeys(dose["group"] for dose in values))
     drawn = alt.layer(*layers).properties(padding={"left": 5, "right": ROOM, "top": 5, "bottom": 5})
-    return Drawing(drawn.add_params(group_param(groups)) if len(groups) > 1 else drawn, data)
+    chart = drawn.add_params(group_param(groups)) if len(groups) > 1 else drawn
+    return Drawing(chart, {"doses": values, **more})

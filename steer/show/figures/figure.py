@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from steer.texts import JsonObject
 
 if TYPE_CHECKING:
     import altair as alt
@@ -12,12 +15,16 @@ WIDTH = 640
 """Pixels of a figure in a file."""
 
 
+Datum = Mapping[str, object]
+"""What a mark is drawn from: values by field."""
+
+
 @dataclass(frozen=True, slots=True)
 class Drawing:
     """A chart, and the data that its layers name."""
 
     chart: alt.LayerChart | alt.FacetChart
-    data: dict[str, list[dict[str, Any]]]
+    data: Mapping[str, Sequence[Datum]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +41,16 @@ class Figure:
         """The label on a page."""
         return f"{self.label}; the table below holds the same numbers"
 
-    def embedded(self) -> dict[str, Any]:
+    def embedded(self) -> JsonObject:
         """The specification for the page: as wide as its place. A test holds it to the schema."""
         return self._specification() | {"width": "container", "description": self.told}
 
-    def alone(self, evidence: str) -> dict[str, Any]:
+    def alone(self, evidence: str) -> JsonObject:
         """The specification for a file, with `evidence` in a corner."""
         title = {"text": evidence, "orient": "bottom", "anchor": "end"}
         return self._specification() | {"width": WIDTH} | ({"title": title} if evidence else {})
 
-    def _specification(self) -> dict[str, Any]:
+    def _specification(self) -> JsonObject:
         size = {"height": self.height, "autosize": {"type": "fit", "contains": "padding"}}
         made = self.drawing.chart.to_dict(validate=False) | size
         made |= {"description": self.label, "datasets": self.drawing.data}

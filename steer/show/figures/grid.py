@@ -62,16 +62,17 @@ def chart(
     ]
     bare = alt.Axis(style="bare")
     long = max(map(len, columns)) > SLANTED
-    slant: dict[str, Any] = {
-        "labelAngle": alt.ExprRef("narrow ? -45 : 0"),
-        "labelAlign": alt.ExprRef("narrow ? 'right' : 'center'"),
-    }
+    slanted = alt.Axis(
+        style="bare",
+        labelAngle=alt.ExprRef("narrow ? -45 : 0"),
+        labelAlign=alt.ExprRef("narrow ? 'right' : 'center'"),
+    )
     base = named("cells").encode(
         x=alt.X(
             "column:N",
             sort=list(columns),
             title=titles[0],
-            axis=alt.Axis(style="bare", **slant) if long else bare,
+            axis=slanted if long else bare,
         ),
         y=alt.Y("row:N", sort=list(rows), title=titles[1], axis=bare),
     )

@@ -5,9 +5,10 @@ specification serves light and dark, screen and paper; a configuration holds wha
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from steer.screen import plain
+from steer.texts import JsonObject
 
 FONT = (
     'Inter, -apple-system, BlinkMacSystemFont, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", '
@@ -62,7 +63,7 @@ def styles() -> str:
     )
 
 
-def config(colours: Mapping[str, str], *, narrow: bool = False) -> dict[str, Any]:
+def config(colours: Mapping[str, str], *, narrow: bool = False) -> JsonObject:
     """What Vega-Lite is told of colours, type and room. narrow: for a phone's width."""
     muted = {"labelColor": colours["muted"], "titleColor": colours["muted"]}
     return {

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from steer.show.figures.arms import Interval
-from steer.show.figures.figure import Drawing, named, said
+from steer.show.figures.figure import Datum, Drawing, named, said
 from steer.show.figures.look import MARKS, Look, in_two, short
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def chart(
     return Drawing(alt.layer(*layers).add_params(names), data)
 
 
-def points(base: alt.Chart, data: Sequence[Mapping[str, Any]]) -> list[alt.Chart]:
+def points(base: alt.Chart, data: Sequence[Datum]) -> list[alt.Chart]:
     """The data's points, filled or hollow as each says."""
     tests = {"filled": "!datum.hollow", "hollow": "datum.hollow"}
     some = {"filled"} if not any(d["hollow"] for d in data) else set(tests)
@@ -93,13 +93,13 @@ def points(base: alt.Chart, data: Sequence[Mapping[str, Any]]) -> list[alt.Chart
     ]
 
 
-def _datum(mark: Mark) -> dict[str, Any]:
+def _datum(mark: Mark) -> Datum:
     return {
         "row": mark.row,
         "lane": mark.lane,
         "value": mark.value,
-        "low": mark.ci and mark.ci[0],
-        "high": mark.ci and mark.ci[1],
+        "low": mark.ci[0] if mark.ci else None,
+        "high": mark.ci[1] if mark.ci else None,
         "colour": mark.look.colour,
         "shape": mark.look.shape,
         "hollow": mark.hollow,
