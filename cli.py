@@ -66,7 +66,7 @@ def compare(
     if runs:
         from experiments.compare_runs import compare_runs
 
-        refuse_all_but(ctx, ("runs", "judge", "json_only"), what="finished runs")
+        refuse_all_but(ctx, ("runs", "judge", "json_only"))
         conclude(ctx, options, compare_runs(runs, options), None)
     elif models:
         from experiments.compare_models import compare_models

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from experiments.verdicts import claim
 from steer import metrics
-from steer.intervals import Interval, independent_interval
-from steer.significance import fisher_p, holm
+from steer.intervals import Interval
+from steer.significance import holm
 from steer.types import Outcome, Role
 
 CATEGORIES = (
@@ -215,7 +215,10 @@ def table() -> list[str]:
 def larger_models() -> list[str]:
     """Whether the counts bear out that larger models converge less under the anti suffix."""
     counted = [[(one.hit, one.valid) for model in pair for one in [arms(model)["anti"]]] for pair in PAIRS]
-    corrected = holm([fisher_p(*larger, *smaller) for larger, smaller in counted])
+    from scipy.stats import fisher_exact
+
+    tables = [[(hits, valid - hits) for hits, valid in counts] for counts in counted]
+    corrected = holm([float(fisher_exact(table)[1]) for table in tables])
     lines: list[str] = []
     for pair, counts, p in zip(PAIRS, counted, corrected, strict=True):
         points, ci = _difference(*counts[0], *counts[1])
@@ -232,9 +235,10 @@ def _gap(first: int, first_n: int, second: int, second_n: int) -> str:
 
 def _difference(first: int, first_n: int, second: int, second_n: int) -> tuple[float, Interval]:
     """First minus second rate in points, as independent: Newcombe's interval."""
-    ci = independent_interval(first, first_n, second, second_n)
-    assert ci is not None
-    return 100 * (first / first_n - second / second_n), (100 * ci[0], 100 * ci[1])
+    from statsmodels.stats.proportion import confint_proportions_2indep
+
+    low, high = confint_proportions_2indep(first, first_n, second, second_n, method="newcomb")
+    return 100 * (first / first_n - second / second_n), (100 * float(low), 100 * float(high))
 
 
 def main() -> None:

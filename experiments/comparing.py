@@ -15,6 +15,7 @@ from experiments.contrasts import gap_difference, mean_gap
 from experiments.exchange import (
     MATCHED,
     exchange_rate,
+    first_reach,
     match_doses,
     matched_rows,
     out_of_fold_doses,
@@ -22,7 +23,7 @@ from experiments.exchange import (
 )
 from experiments.frontier import Trade, undominated
 from experiments.out_of_fold import Composite
-from experiments.tug import break_even, tug_of_war
+from experiments.tug import tug_of_war
 from experiments.verdicts import further
 from steer.measures import MEASURES
 from steer.metrics import arm_metrics, gaps
@@ -243,19 +244,12 @@ def tug(
             for dose in side.doses
             if dose.size in known
         )
-        even = (
-            break_even(
-                rows,
-                both,
-                baseline="baseline",
-                defence=defence,
-                sign=side.sign,
-                over="all",
-                half=side.half,
+        even = None
+        if both:  # the size that takes the defended model back to the baseline's rate
+            back = {"baseline": 1.0}
+            even = first_reach(
+                rows, both, start=defence, target=back, sign=side.sign, over="all", half=side.half
             )
-            if both
-            else None
-        )
         matched, together = None, combined.get((defence, MATCHED))
         if side.matched is not None and together is not None:
             aim = side.reached.distance

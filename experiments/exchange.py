@@ -52,16 +52,13 @@ def exchange_rate(
     over: Over,
     half: Mapping[str, int] = NO_HALVES,
     share: float = 1.0,
-    seed: int = 0,
 ) -> Reached:
     """The size at which the vector's effect first reaches `share` of the suffix's, both against baseline.
 
     sign: +1 where the suffix is to raise the hit rate, -1 where it is to lower it.
     """
     target = {suffix: share, baseline: 1 - share}
-    return first_reach(
-        outcomes, doses, start=baseline, target=target, sign=sign, over=over, half=half, seed=seed
-    )
+    return first_reach(outcomes, doses, start=baseline, target=target, sign=sign, over=over, half=half)
 
 
 def first_reach(
@@ -73,7 +70,6 @@ def first_reach(
     sign: int,
     over: Over,
     half: Mapping[str, int] = NO_HALVES,
-    seed: int = 0,
 ) -> Reached:
     """Where the curve from `start` through the coherent doses first reaches the target (weights by arm).
 
@@ -119,7 +115,7 @@ def first_reach(
     distance = -100 * float(excess[0] @ rates.value)
     if distance <= 0:
         return Reached(None, None, None, None, distance, "there is no effect in this direction to match")
-    drawn = resampled_rates(bootstrap_weights(table.categories, seed=seed), hits, trials) @ excess.T
+    drawn = resampled_rates(bootstrap_weights(table.categories, seed=0), hits, trials) @ excess.T
     never = float(np.isinf(first_crossing(sizes, drawn)).mean())
     size = float(first_crossing(sizes, (excess @ rates.value)[None])[0])
     axis = np.union1d(sizes, np.linspace(0, sizes[-1], STEPS + 1))

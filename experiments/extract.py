@@ -30,6 +30,8 @@ from vectors.vector import LayerTrust, SteeringVector
 CONTRASTS = ("suffix", "choice", "choice-last", "response", "statement", "formality")
 SHORT_ANSWER = 256
 """New tokens that say enough of a model's norms and behaviour."""
+CHECKED = 4
+"""Rows that TransformerLens captures too."""
 DRAWS = 2
 TEMPERATURE = 0.7
 """Of answers for a response contrast: several draws of one scenario should differ."""
@@ -278,7 +280,7 @@ def control_vectors(
 
 
 def lens_checked(
-    loaded: LoadedModel, made: Contrast, trust: dict[int, LayerTrust], screen: Screen, *, pairs: int = 4
+    loaded: LoadedModel, made: Contrast, trust: dict[int, LayerTrust], screen: Screen
 ) -> dict[int, LayerTrust]:
     """The trust figures with how far TransformerLens's capture of some of the rows is from ours."""
     from steer.checkpoints import resolve
@@ -288,7 +290,7 @@ def lens_checked(
     folder = resolve(loaded.name, revision=commit if hub else None).folder
     if folder is None:
         raise UserError(f"{loaded.name} is not on this machine: transformer-lens needs its folder")
-    rows = [p.positive[0].ids for p in made.pairs[:pairs]]
+    rows = [p.positive[0].ids for p in made.pairs[:CHECKED]]
     found = largest_differences(loaded, str(folder), rows)
     worst = max(found, key=lambda layer: found[layer])
     screen.note(

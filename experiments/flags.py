@@ -173,11 +173,11 @@ def refuse_strange_endpoint(ctx: typer.Context) -> None:
         )
 
 
-def refuse_all_but(ctx: typer.Context, names: Collection[str], *, what: str) -> None:
-    """Raise UserError for any flag given beside `what` that is none of `names`."""
+def refuse_all_but(ctx: typer.Context, names: Collection[str]) -> None:
+    """Raise UserError for any flag given beside finished runs that is none of `names`."""
     for name, flag in given(ctx).items():
         if name not in names:
-            raise UserError(f"{what} take no {flag}: leave that or them out")
+            raise UserError(f"finished runs take no {flag}: leave that or them out")
 
 
 def experiment(

@@ -19,19 +19,16 @@ def matched(
     broad: Sequence[Outcome],
     firsts: Sequence[str],
     seconds: Sequence[str],
-    *,
-    baseline: str = "baseline",
-    seed: int = 0,
 ) -> MatchedEffects | None:
     """The pair nearest in narrow effect among those whose effects both exclude 0; None without one.
 
-    Ties go to the larger effect. Which half chooses is drawn by the seed.
+    Ties go to the larger effect. Which half chooses is drawn.
     """
     ids = sorted({row.scenario for row in narrow})
-    chosen = set(random.Random(seed).sample(ids, len(ids) // 2))
+    chosen = set(random.Random(0).sample(ids, len(ids) // 2))
     choose_on = [row for row in narrow if row.scenario in chosen]
     report_on = [row for row in narrow if row.scenario not in chosen]
-    effects = {arm: _effect(choose_on, arm, baseline) for arm in dict.fromkeys((*firsts, *seconds))}
+    effects = {arm: _effect(choose_on, arm) for arm in dict.fromkeys((*firsts, *seconds))}
     pairs = [
         (abs(a - b), -(abs(a) + abs(b)), first, second)
         for first in firsts
@@ -68,9 +65,9 @@ def equal_epochs(
     return found
 
 
-def _effect(rows: Sequence[Outcome], arm: str, baseline: str) -> float | None:
+def _effect(rows: Sequence[Outcome], arm: str) -> float | None:
     """Points against baseline, None where the interval includes 0."""
-    found = gap(_of(rows, arm, baseline), arm, baseline)
+    found = gap(_of(rows, arm, "baseline"), arm, "baseline")
     if found.points_all is None or found.ci_all is None or found.ci_all[0] <= 0 <= found.ci_all[1]:
         return None
     return found.points_all

@@ -32,7 +32,7 @@ def load_probes(session: Session) -> Probes:
     return probes.load(session.task.probes or probes.DATA)
 
 
-def measure_answers(session: Session, store: RunStore, *, baseline: str = "baseline") -> None:
+def measure_answers(session: Session, store: RunStore) -> None:
     """Fluency under the unsteered model given the unsuffixed prompt, and what each text tells by itself.
 
     Nothing where options are compared: they were given.
@@ -40,7 +40,8 @@ def measure_answers(session: Session, store: RunStore, *, baseline: str = "basel
     if session.choosing:
         return
     plain = {
-        scenario: store.prompt(prompt).token_ids for scenario, prompt in store.query(PROMPTS_OF, (baseline,))
+        scenario: store.prompt(prompt).token_ids
+        for scenario, prompt in store.query(PROMPTS_OF, ("baseline",))
     }
     known = store.measures("fluency")
     # Cells that change nothing give equal answers: each text is measured once, for all rows that have it.

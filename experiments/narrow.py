@@ -84,9 +84,9 @@ def as_scenarios(pairs: Sequence[Pair]) -> list[Scenario]:
     return [Scenario(f"narrow-{i:03d}", NARROW, "", pair.prompt) for i, pair in enumerate(pairs, start=1)]
 
 
-def open_questions(path: Path = OPEN) -> list[Scenario]:
+def open_questions() -> list[Scenario]:
     """Broad questions on anything at all, written for this project."""
-    return [replace(scenario, category=OPEN_QUESTIONS) for scenario in scenarios.load(path)]
+    return [replace(scenario, category=OPEN_QUESTIONS) for scenario in scenarios.load(OPEN)]
 
 
 def examples(loaded: LoadedModel, pairs: Sequence[Pair]) -> list[Example]:

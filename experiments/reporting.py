@@ -42,12 +42,12 @@ def report(
     return made.path
 
 
-def export(run: Path, *, format: str, out: Path, screen: Screen | None = None) -> Path:
+def export(run: Path, *, format: str, out: Path) -> Path:
     """Write every row of a run as `jsonl` or `csv`, or a folder: `inspect` logs, or a copy of the run."""
     from steer.export import count_rows
     from steer.export import export as write
 
-    screen = screen or Screen()
+    screen = Screen()
     with screen.progress(export=count_rows(run)) as tick:
         made = write(run, format, out, tick=partial(tick, "export"))
     files = f", {made.files} logs" if format == "inspect" else ""

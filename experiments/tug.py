@@ -8,12 +8,11 @@ denominator, in points. It knows outcomes, no models.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from experiments.contrasts import Over, rates_of, weighted
-from experiments.exchange import NO_HALVES, first_reach
 from steer.intervals import PairedRates, contrast_interval
-from steer.results.estimates import Dose, Reached, TugOfWar
+from steer.results.estimates import TugOfWar
 from steer.types import Outcome
 
 FARTHEST = 1e6
@@ -66,22 +65,3 @@ def _limit(rates: PairedRates, inside: float, side: int) -> float | None:
         middle = (near + far) / 2
         near, far = (near, middle) if rejected(inside + side * middle) else (middle, far)
     return inside + side * near
-
-
-def break_even(
-    outcomes: Sequence[Outcome],
-    doses: Sequence[Dose],
-    *,
-    baseline: str,
-    defence: str,
-    sign: int,
-    over: Over,
-    half: Mapping[str, int] = NO_HALVES,
-) -> Reached:
-    """The attack's size that takes the defended model (doses: its attacked arms) back to the baseline's rate.
-
-    sign: the attack's direction, +1 against an anti suffix, -1 against a pro suffix.
-    """
-    return first_reach(
-        outcomes, doses, start=defence, target={baseline: 1.0}, sign=sign, over=over, half=half
-    )

@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from io import TextIOWrapper
@@ -23,7 +23,7 @@ from steer.atomic import filled, refuse_other_than_file, replaced
 from steer.errors import UserError, choose, understood
 from steer.finite import finite
 from steer.measures import MEASURES
-from steer.screen import defused
+from steer.screen import Tick, defused, unheard
 from steer.store import FILE, Row, RunStore
 from steer.store.config import ArmContent, Config
 from steer.task import TaskRecord
@@ -37,10 +37,8 @@ if TYPE_CHECKING:
 
 Format = Literal["jsonl", "csv", "inspect", "folder"]
 FORMATS: tuple[Format, ...] = get_args(Format)
-Tick = Callable[[int], None]
 Exportable = dict[str, object]
 """A row as plain values by column."""
-
 
 NOTHING: ArmContent = {"suffix": "", "system_suffix": "", "additions": [], "adapter": ""}
 
@@ -58,10 +56,6 @@ class Exported:
     path: Path
     rows: int
     files: int
-
-
-def unheard(rows: int) -> None:
-    """Nobody waits for it."""
 
 
 def count_rows(folder: Path) -> int:

@@ -215,16 +215,3 @@ def contrast_interval(rates: PairedRates, weights: ArrayLike) -> tuple[float, In
     """`contrast` of one set of arms: (estimate, interval), or None where a rate has no estimate."""
     estimate, lower, upper = (float(part) for part in contrast(rates, weights))
     return None if np.isnan(estimate) else (estimate, (lower, upper))
-
-
-def independent_interval(first: int, first_trials: int, second: int, second_trials: int) -> Interval | None:
-    """Newcombe's (1998, method 10) hybrid score interval of a difference between independent rates."""
-    if first_trials == 0 or second_trials == 0:
-        return None
-    from statsmodels.stats.proportion import confint_proportions_2indep
-
-    limits = confint_proportions_2indep(
-        first, first_trials, second, second_trials, compare="diff", method="newcomb"
-    )
-    lower, upper = cast("tuple[float, float]", limits)
-    return float(lower), float(upper)

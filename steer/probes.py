@@ -7,7 +7,7 @@ by the judge that judges everything else. It does not know stores or metrics.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -15,6 +15,7 @@ from typing import cast
 from steer.chat import read_answer
 from steer.errors import UserError
 from steer.plan import digest, plan
+from steer.screen import Tick, unheard
 from steer.texts import JsonObject, json_lines, text_field
 from steer.types import Arm, Engine, JudgeItem, Limits, LoadedModel, Scenario
 
@@ -71,10 +72,6 @@ def _right(place: str, answer: object) -> tuple[str, ...]:
     return right
 
 
-def _unheard(requests: int) -> None:
-    """Nobody waits for it."""
-
-
 def ask(
     engine: Engine,
     loaded: LoadedModel,
@@ -83,7 +80,7 @@ def ask(
     *,
     limits: Limits,
     thinking: bool = False,
-    tick: Callable[[int], None] = _unheard,
+    tick: Tick = unheard,
 ) -> Answers:
     """Every prompt under every arm, greedily; equal requests are generated once.
 

@@ -70,15 +70,13 @@ def relevance(
     loaded: LoadedModel,
     questions: Mapping[str, str],
     answers: Mapping[str, Mapping[str, str]],
-    *,
-    layer: int | None = None,
 ) -> dict[str, Relevance]:
     """Of each arm in {arm: {question id: answer}}, for {question id: text}; at least two questions."""
     import torch
 
     if len(questions) < 2:
         raise ValueError(f"relevance needs two questions to compare, not {len(questions)}")
-    at = loaded.n_layers // 2 if layer is None else layer
+    at = loaded.n_layers // 2
     usual = sorted({text for text in answers["baseline"].values() if text.strip()})
     asked = dict(zip(questions, _read_all(loaded, list(questions.values()), at), strict=True))
     given = _read_all(loaded, usual, at)

@@ -16,12 +16,19 @@ if TYPE_CHECKING:
     from rich.progress import Progress, Task, TaskID
     from rich.table import Table
 
+Tick = Callable[[int], None]
+"""Told how many more are done."""
+
 PLAIN_LINE_SECONDS = 10.0
 PIPE_WIDTH = 120
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 """What spreadsheets take for a formula's first character (OWASP, CSV injection)."""
 NARROW = 36
 """Columns of a terminal that a text needs to stand beside another."""
+
+
+def unheard(n: int) -> None:
+    """A tick that nobody waits for."""
 
 
 def plain(text: str) -> str:

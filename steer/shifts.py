@@ -75,9 +75,9 @@ def shifted(moved: Array, axes: Array, norm: float, weights: Array) -> Shifted:
     )
 
 
-def random_band(moved: Array, *, seed: int = 0) -> tuple[Interval, Interval]:
+def random_band(moved: Array) -> tuple[Interval, Interval]:
     """Where 95 % of RANDOM_AXES isotropic directions have their cosine, and their share of the variance."""
-    axes = np.random.default_rng(seed).standard_normal((RANDOM_AXES, moved.shape[1]))
+    axes = np.random.default_rng(0).standard_normal((RANDOM_AXES, moved.shape[1]))
     found = shifted(moved, axes, 1.0, np.zeros((0, len(moved)))).axes
     cosines = percentile_interval([axis.cosine for axis in found])
     shares = percentile_interval([axis.share or 0.0 for axis in found])

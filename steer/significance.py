@@ -35,14 +35,6 @@ def sign_flip_p(differences: ArrayLike) -> float:
     return min(1.0, float(probability[sums >= abs(total)].sum()))
 
 
-def fisher_p(first: int, first_trials: int, second: int, second_trials: int) -> float:
-    """Two-sided Fisher exact p for two independent rates."""
-    from scipy.stats import fisher_exact
-
-    table = [[first, first_trials - first], [second, second_trials - second]]
-    return float(cast("tuple[float, float]", fisher_exact(table))[1])
-
-
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
     """Holm's (1979) step-down adjusted p-values, in the order given; None (no test) stays None."""
     tested = [p for p in p_values if p is not None]

@@ -23,6 +23,8 @@ LARGEST = 1 << 28
 """Bytes of a file that is read as text; a `.svec` of 80 layers of 8,192 numbers is a tenth of it."""
 DEEPEST = 100
 """Lists and objects in one another."""
+SHOWN = 8
+"""Cells of a row in a message."""
 DELIMITERS = (",", ";", "\t")
 """What spreadsheets write between cells: most of Europe semicolons, "Unicode text" tabs."""
 
@@ -143,7 +145,7 @@ def table(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str
         ) from error
 
 
-def shown(cells: Sequence[str], *, most: int = 8) -> str:
+def shown(cells: Sequence[str]) -> str:
     """The cells of a row, for a message."""
-    texts = [repr(cell if len(cell) <= 24 else f"{cell[:24]}…") for cell in cells[:most]]
-    return ", ".join(texts) + (f" and {len(cells) - most} more" if len(cells) > most else "")
+    texts = [repr(cell if len(cell) <= 24 else f"{cell[:24]}…") for cell in cells[:SHOWN]]
+    return ", ".join(texts) + (f" and {len(cells) - SHOWN} more" if len(cells) > SHOWN else "")

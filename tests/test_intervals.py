@@ -13,7 +13,7 @@ from benchmarks import coverage
 from steer import intervals
 from steer.intervals import contrast, contrast_interval, paired_rates
 from steer.resampling import bootstrap_weights, percentile_interval, resampled_rates
-from steer.significance import fisher_p, holm, sign_flip_p
+from steer.significance import holm, sign_flip_p
 
 Z2 = intervals.Z**2
 
@@ -51,7 +51,6 @@ def test_a_rate_of_few_trials_is_widened_to_the_exact_interval(x: int, n: int):
 def test_no_trials_is_no_estimate():
     assert intervals.rate_interval(0, 0) is None
     assert intervals.paired_interval(0, 0, 0) is None
-    assert intervals.independent_interval(0, 0, 1, 2) is None
     rates = paired_rates([[1, 0], [1, 0]], [[1, 0], [1, 0]])
     assert contrast_interval(rates, (1, -1)) is None
 
@@ -94,7 +93,6 @@ def test_swapping_the_arms_mirrors_every_interval(b: int, c: int, n: int):
 
 def test_mover_without_correction_for_unpaired_arms_is_newcombes_published_example():
     # Newcombe 1998, table II(a): 56/70 against 48/80, method 10: 0.0524 to 0.3339.
-    assert intervals.independent_interval(56, 70, 48, 80) == pytest.approx((0.0524, 0.3339), abs=5e-5)
     one, two = hand_wilson(56, 70), hand_wilson(48, 80)
     rates = intervals.PairedRates(
         value=np.array([0.8, 0.6]),
@@ -162,12 +160,6 @@ def test_holm_by_hand_and_a_test_that_was_not_made_does_not_count():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.02, None, 0.03]) == [pytest.approx(0.04), None, pytest.approx(0.04)]
     assert holm([None]) == [None]
-
-
-def test_fishers_p_enumerates_the_hypergeometric():
-    total = math.comb(142, 10)
-    chance = {k: math.comb(71, k) * math.comb(71, 10 - k) / total for k in range(11)}
-    assert fisher_p(3, 71, 7, 71) == pytest.approx(sum(p for p in chance.values() if p <= chance[3] + 1e-12))
 
 
 def test_the_bootstrap_keeps_category_sizes_and_is_the_seeds():

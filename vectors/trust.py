@@ -23,13 +23,11 @@ TOKENS = 10
 VOCABULARY_BLOCK = 16384
 
 
-def split_half(
-    positive: Tensor, negative: Tensor, strata: Sequence[str], recipe: Recipe, *, seed: int = 0
-) -> float | None:
+def split_half(positive: Tensor, negative: Tensor, strata: Sequence[str], recipe: Recipe) -> float | None:
     """Mean cosine of the directions of two random halves (stratified), over SPLITS splits."""
     import torch
 
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)
     found: list[float] = []
     for _ in range(SPLITS):
         parts = _parts(strata, 2, generator)
@@ -40,12 +38,12 @@ def split_half(
 
 
 def held_out(
-    positive: Tensor, negative: Tensor, strata: Sequence[str], recipe: Recipe, *, seed: int = 0
+    positive: Tensor, negative: Tensor, strata: Sequence[str], recipe: Recipe
 ) -> tuple[float | None, float | None]:
     """(AUC, Cohen's d) of projections of pairs that the direction was not made from; the mean over FOLDS."""
     import torch
 
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)
     parts = _parts(strata, FOLDS, generator)
     aucs: list[float] = []
     effects: list[float] = []
@@ -87,8 +85,6 @@ def cross_fitted_auc(
     positive: Sequence[bool],
     categories: Sequence[str],
     layers: Sequence[int],
-    *,
-    seed: int = 0,
 ) -> tuple[float | None, list[int]]:
     """AUC within category at the layer that is best on the other half of the items, and the layers chosen.
 
@@ -96,7 +92,7 @@ def cross_fitted_auc(
     """
     import torch
 
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)
     strata = [f"{c}/{p}" for c, p in zip(categories, positive, strict=True)]
     halves = _parts(strata, 2, generator)
     chosen: list[int] = []

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from steer.screen import Tick, unheard
 from steer.store import RunStore
 from steer.store.reading import parse_applied
 
@@ -30,12 +31,6 @@ TRIES = 5
 
 PASSES = 2
 """How often most arms are packed: to estimate their size, and to carry them."""
-
-Tick = Callable[[int], None]
-
-
-def unheard(n: int) -> None:
-    """Nobody waits for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from typing import Any
 from steer.atomic import write_atomically
 from steer.errors import UserError, understood
 from steer.finite import finite
+from steer.screen import Tick, unheard
 from steer.show import answers
 from steer.show.emergent import models_section
 from steer.show.figures import Figure, figures_of, models
@@ -54,9 +55,7 @@ class Report:
     notes: tuple[str, ...]
 
 
-def write(
-    folders: Sequence[Path], out: Path | None = None, *, tick: answers.Tick = answers.unheard
-) -> Report:
+def write(folders: Sequence[Path], out: Path | None = None, *, tick: Tick = unheard) -> Report:
     """Write one page about the runs in `folders`; default `report.html` in the (first) run's folder.
 
     tick: told of every arm whose answers were packed, of each about PASSES times.

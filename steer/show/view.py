@@ -9,6 +9,7 @@ from pathlib import Path
 
 from steer.atomic import refuse_other_than_file
 from steer.results import Result, read
+from steer.screen import Tick, unheard
 from steer.show import answers, words
 from steer.show.arms import chosen_arms, main_arms
 from steer.show.figures.arms import times
@@ -48,7 +49,7 @@ class Run:
     answers: answers.Answers
 
 
-def load(folder: Path, *, budget: int, tick: answers.Tick = answers.unheard) -> Run:
+def load(folder: Path, *, budget: int, tick: Tick = unheard) -> Run:
     """Read a run; its answers fill at most `budget` characters of the page. tick: see `answers.collect`."""
     result = read(folder)
     judge = result.judge.name
