@@ -13,12 +13,11 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
 
-from experiments.contrasts import relabel
 from experiments.sweep_choice import Cap
 from steer.errors import UserError
 from steer.outcomes import LABELLED, VALID, Table, tabulate
@@ -71,7 +70,6 @@ class Chosen:
     points_valid: float | None
     nonsense: float
     nats: float | None = None
-    role: str = "selection"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,17 +98,40 @@ def _drift_text(drift: float) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class OutOfFold:
+    """arms[h]: the arm that half h chose, which the scenarios of the other half report on."""
+
+    name: str
+    arms: tuple[str, str]
+
+    def reported_on(self, half: int) -> str:
+        """The arm that the scenarios of a half report on: the other half chose it."""
+        return self.arms[1 - half]
+
+    def rows(self, outcomes: Sequence[Outcome], half: Mapping[str, int]) -> list[Outcome]:
+        """Its outcomes, under its name."""
+        arm_of = {scenario: self.reported_on(h) for scenario, h in half.items()}
+        return [replace(row, arm=self.name) for row in outcomes if arm_of.get(row.scenario) == row.arm]
+
+
+@dataclass(frozen=True, slots=True)
 class CrossFit:
     """chosen[h] was chosen on half h and is reported on the other one.
 
-    outcomes: the pooled out-of-fold rows, as arms named `plus` and `minus` (report).
+    pair: the arms that are to raise and to lower the hit rate. outcomes: their rows (report).
     """
 
     chosen: tuple[Chosen, Chosen]
-    plus: str
-    minus: str
+    pair: tuple[OutOfFold, OutOfFold]
     outcomes: tuple[Outcome, ...]
-    role: str = "report"
+
+    @property
+    def plus(self) -> str:
+        return self.pair[0].name
+
+    @property
+    def minus(self) -> str:
+        return self.pair[1].name
 
 
 def halves(categories: Mapping[str, str], *, seed: int) -> dict[str, int]:
@@ -293,10 +314,9 @@ def pool(
     minus: str,
 ) -> CrossFit:
     """Each half's scenarios under what was chosen on the other half."""
-    reported = {scenario: chosen[1 - where].candidate for scenario, where in half.items()}
-    pooled = relabel(outcomes, plus, {scenario: pair.plus for scenario, pair in reported.items()})
-    pooled += relabel(outcomes, minus, {scenario: pair.minus for scenario, pair in reported.items()})
-    return CrossFit(chosen, plus, minus, tuple(pooled))
+    first, second = (one.candidate for one in chosen)
+    pair = (OutOfFold(plus, (first.plus, second.plus)), OutOfFold(minus, (first.minus, second.minus)))
+    return CrossFit(chosen, pair, tuple(row for arm in pair for row in arm.rows(outcomes, half)))
 
 
 def members(half: Mapping[str, int], number: int) -> set[str]:

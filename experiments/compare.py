@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from experiments.choice import CrossFit, NothingChosen, halves
+from experiments.choice import CrossFit, NothingChosen, OutOfFold, halves
 from experiments.comparing import (
     Side,
     both_name,
@@ -29,7 +29,7 @@ from experiments.grid import Cell, cells
 from experiments.measures import mass_kept, measure_answers, measure_drift, measure_probes
 from experiments.mechanism import RANKS, check_choice, investigate, most_arms, prepare
 from experiments.options import Options
-from experiments.out_of_fold import Composite, described
+from experiments.out_of_fold import described
 from experiments.running import add_arms, run_arms
 from experiments.session import Session, open_session
 from experiments.suffix import suffix_arms
@@ -183,7 +183,7 @@ def _compared(
     outcomes = store.outcomes(judge)
     pairs = suffix_pairs(session.suffixes)
     tuned = tune_suffix(outcomes, pairs, chosen.half, choice.cap)
-    beside_vector = [*(_tuned(tuned) if isinstance(tuned, CrossFit) else ()), *_opposed(pulled)]
+    beside_vector = [*(tuned.pair if isinstance(tuned, CrossFit) else ()), *_opposed(pulled)]
     folded = described(beside_vector, outcomes, chosen.half, found.arms)
     sweep = _sweep(found)
     found = updated(found, sweep=updated(sweep, out_of_fold=sweep.out_of_fold | folded))
@@ -210,19 +210,10 @@ def _sweep(found: Result) -> Sweep:
     return found.sweep
 
 
-def _opposed(pulled: TugPlan) -> list[Composite]:
+def _opposed(pulled: TugPlan) -> list[OutOfFold]:
     """Either suffix against the vector of the other sign, at the dose matched on the other half."""
     places = (("anti", "vector +"), ("pro", "vector -"))
     return [pulled.square[place] for place in places if place in pulled.square]
-
-
-def _tuned(tuned: CrossFit) -> list[Composite]:
-    """The suffix's two arms, their wording chosen on the other half."""
-    first, second = (chosen.candidate for chosen in tuned.chosen)
-    return [
-        Composite(tuned.plus, (first.plus, second.plus)),
-        Composite(tuned.minus, (first.minus, second.minus)),
-    ]
 
 
 def _by_builder(
@@ -233,7 +224,7 @@ def _by_builder(
     for defence, column in (("anti", "vector +"), ("pro", "vector -")):
         place = (f"{defence} by builder", column)
         if place in pulled.square:
-            together = Composite(f"{place[0]} & dose", pulled.square[place].arms)
+            together = OutOfFold(f"{place[0]} & dose", pulled.square[place].arms)
             found[defence] = together.rows(outcomes, half)
     return found
 
@@ -267,11 +258,11 @@ def combine(
             pair = [at_layer(grid, fold.candidate.layer, side.sign * dose.size) for fold in fit.chosen]
             names = [f"{defence} & {cell.arm.name}" for cell in pair if cell is not None]
             if len(names) == 2 and set(names) <= ran:
-                together = Composite(both_name(defence, dose.arm), (names[0], names[1]))
+                together = OutOfFold(both_name(defence, dose.arm), (names[0], names[1]))
                 found[defence, dose.arm] = together.rows(outcomes, half)
         if side.matched is not None:
             first, second = (both_name(defence, name) for name in side.matched.arms)
-            together = Composite(both_name(defence, MATCHED), (first, second))
+            together = OutOfFold(both_name(defence, MATCHED), (first, second))
             found[defence, MATCHED] = together.rows(outcomes, half)
     return found
 

@@ -10,19 +10,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from experiments.choice import Candidate, Cap, CrossFit, MeasuredCell, NothingChosen, cross_fit
+from experiments.choice import Candidate, Cap, CrossFit, MeasuredCell, NothingChosen, OutOfFold, cross_fit
 from experiments.contrasts import gap_difference, mean_gap
 from experiments.exchange import (
     MATCHED,
     exchange_rate,
     first_reach,
     match_doses,
-    matched_rows,
     out_of_fold_doses,
     side_effect_at,
 )
 from experiments.frontier import Trade, undominated
-from experiments.out_of_fold import Composite
 from experiments.tug import tug_of_war
 from experiments.verdicts import further
 from steer.measures import MEASURES
@@ -53,7 +51,7 @@ class Side:
     sign: int
     outcomes: tuple[Outcome, ...]
     doses: tuple[Dose, ...]
-    made: tuple[Composite, ...]
+    made: tuple[OutOfFold, ...]
     half: Mapping[str, int]
     reached: Reached
     half_reached: Reached
@@ -143,7 +141,7 @@ def sides(
         )
         matched = match_doses(outcomes, cells, fit, half, cap, suffix=suffix, sign=sign)
         if matched is not None:
-            rows += matched_rows(matched, outcomes, half)
+            rows += OutOfFold(MATCHED, matched.arms).rows(outcomes, half)
         found[suffix] = Side(
             suffix, sign, tuple(rows), tuple(doses), tuple(made), half, reached, half_reached, matched
         )

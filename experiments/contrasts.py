@@ -6,8 +6,7 @@ Only rows (scenario, sample) that every arm of the contrast has are used. It kno
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -80,8 +79,3 @@ def gap_difference(outcomes: Sequence[Outcome], first: Pair, second: Pair) -> Ga
         over_valid=by_over["valid"],
         p=None if by_over["all"] is None else sign_flip_p(table.count(change * present)),
     )
-
-
-def relabel(outcomes: Sequence[Outcome], name: str, arm_of: Mapping[str, str]) -> list[Outcome]:
-    """The rows of a composite arm `name`: for each scenario those of the arm that `arm_of` names."""
-    return [replace(row, arm=name) for row in outcomes if arm_of.get(row.scenario) == row.arm]

@@ -17,9 +17,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from experiments.choice import CrossFit, MeasuredCell, is_coherent, members
-from experiments.contrasts import Over, relabel, shared_counts
-from experiments.out_of_fold import Composite
+from experiments.choice import CrossFit, MeasuredCell, OutOfFold, is_coherent, members
+from experiments.contrasts import Over, shared_counts
 from experiments.sweep_choice import Cap
 from steer.intervals import TAIL, Array, contrast, paired_rates
 from steer.outcomes import tabulate
@@ -35,11 +34,6 @@ NO_HALVES: Mapping[str, int] = MappingProxyType({})
 
 STEPS = 240
 """Points of the magnitude axis at which the interval is tested, besides the doses themselves."""
-
-
-def matched_rows(matched: MatchedDose, outcomes: Sequence[Outcome], half: Mapping[str, int]) -> list[Outcome]:
-    """Each half's scenarios under the cell of the other half, as the arm `MATCHED`."""
-    return relabel(outcomes, MATCHED, {scenario: matched.arms[1 - h] for scenario, h in half.items()})
 
 
 def exchange_rate(
@@ -166,7 +160,7 @@ def out_of_fold_doses(
     *,
     sign: int,
     prefix: str,
-) -> tuple[list[Composite], list[Dose]]:
+) -> tuple[list[OutOfFold], list[Dose]]:
     """Dose arms on the layer chosen on the other half, named `prefix` and the magnitude.
 
     A dose counts for a half's scenarios where the cell they are reported under is under the cap on the
@@ -175,7 +169,7 @@ def out_of_fold_doses(
     """
     by_place = {(cell.layer, cell.magnitude): cell for cell in cells}
     layers = [chosen.candidate.layer for chosen in fit.chosen]
-    made: list[Composite] = []
+    made: list[OutOfFold] = []
     doses: list[Dose] = []
     for magnitude in sorted({cell.magnitude for cell in cells if cell.magnitude * sign > 0}, key=abs):
         pair = [by_place.get((layer, magnitude)) for layer in layers if layer is not None]
@@ -184,7 +178,7 @@ def out_of_fold_doses(
             continue
         first, second = both
         a, b = (is_coherent(outcomes, cell, members(half, n), cap) for n, cell in enumerate(both))
-        made.append(Composite(f"{prefix}{magnitude:+g}", (first.arm, second.arm)))
+        made.append(OutOfFold(f"{prefix}{magnitude:+g}", (first.arm, second.arm)))
         doses.append(Dose(made[-1].name, abs(magnitude), (b, a)))
     return made, doses
 

@@ -1,4 +1,4 @@
-"""Composite arms: each half's scenarios under the arm that was chosen on the other half.
+"""Arms out of fold: each half's scenarios under the arm that was chosen on the other half.
 
 What is reported of a chosen vector is reported of such an arm, and so is what stands beside it: its
 controls, and the vector with a suffix. It knows outcomes and summaries, no models.
@@ -11,8 +11,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from experiments.choice import CrossFit, MeasuredCell
-from experiments.contrasts import relabel
+from experiments.choice import CrossFit, MeasuredCell, OutOfFold
 from steer.intervals import Interval
 from steer.metrics import arm_metrics, gaps
 from steer.propensity import Shift, Steerability, propensities, shift, steerability
@@ -27,24 +26,8 @@ TIE = 1e-9
 GAPS = ("plus-minus", "plus", "minus")
 
 
-@dataclass(frozen=True, slots=True)
-class Composite:
-    """arms[h]: the arm that half h chose, which the scenarios of the other half report on."""
-
-    name: str
-    arms: tuple[str, str]
-
-    def reported_on(self, half: int) -> str:
-        """The arm that the scenarios of a half report on: the other half chose it."""
-        return self.arms[1 - half]
-
-    def rows(self, outcomes: Sequence[Outcome], half: Mapping[str, int]) -> list[Outcome]:
-        """Its outcomes, under its name."""
-        return relabel(outcomes, self.name, {scenario: self.reported_on(h) for scenario, h in half.items()})
-
-
 def described(
-    composites: Iterable[Composite],
+    folded: Iterable[OutOfFold],
     outcomes: Sequence[Outcome],
     half: Mapping[str, int],
     arms: Mapping[str, ArmResult],
@@ -54,13 +37,13 @@ def described(
     arms: a result's. Side effects choose nothing but through the cap, so they need no fold.
     """
     found: dict[str, FoldedArm] = {}
-    for composite in composites:
-        rates = arm_metrics(composite.rows(outcomes, half))[composite.name]
-        pair = [arms[name] for name in composite.arms]
+    for one in folded:
+        rates = arm_metrics(one.rows(outcomes, half))[one.name]
+        pair = [arms[name] for name in one.arms]
         effects = {name: mean([arm.measures.get(name) for arm in pair]) for name in pair[0].measures}
-        found[composite.name] = FoldedArm(
+        found[one.name] = FoldedArm(
             **asdict(rates),
-            arms=composite.arms,
+            arms=one.arms,
             cut=max(arm.cut for arm in pair),
             measures={effect: value for effect, value in effects.items() if value is not None},
         )
@@ -79,8 +62,8 @@ class ControlPair:
 
     name: str
     kind: str
-    plus: Composite
-    minus: Composite
+    plus: OutOfFold
+    minus: OutOfFold
 
 
 def control_effects(
@@ -130,9 +113,9 @@ def steerability_of(
     for magnitude in sorted({cell.magnitude for cell in cells}):
         pair = places.get((first or 0, magnitude)), places.get((second or 0, magnitude))
         if pair[0] is not None and pair[1] is not None:
-            composite = Composite(f"vector {magnitude:+g}", (pair[0], pair[1]))
-            curve[composite.name] = magnitude
-            rows += composite.rows(outcomes, half)
+            arm = OutOfFold(f"vector {magnitude:+g}", (pair[0], pair[1]))
+            curve[arm.name] = magnitude
+            rows += arm.rows(outcomes, half)
     table = propensities(rows)
     return None if table is None else steerability(table, curve)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from experiments.out_of_fold import Composite
+from experiments.choice import OutOfFold
 from experiments.session import Session, plan_arms
 from steer.elsewhere import each
 from steer.errors import UserError
@@ -41,7 +41,7 @@ TOGETHER = 32
 class Moved:
     """An arm, what it is held against, and by half the arm that stands for it there."""
 
-    arm: Composite
+    arm: OutOfFold
     against: str
 
 
@@ -95,10 +95,10 @@ def stream_shifts(
         notes += [f"{side}: {made}"] if made else []
         against = f"neutral for {side}"
         arms |= {side: Arm(side, text), against: Arm(against, neutral)}
-        moved.append(Moved(Composite(side, (side, side)), against))
+        moved.append(Moved(OutOfFold(side, (side, side)), against))
     if steered is not None:
         arms |= {arm.name: arm for arm in steered}
-        moved.append(Moved(Composite("vector +", (steered[0].name, steered[1].name)), "baseline"))
+        moved.append(Moved(OutOfFold("vector +", (steered[0].name, steered[1].name)), "baseline"))
     layers = next(iter(axes.values())).layers
     directions = {name: {k: as_array(d) for k, d in axis.directions.items()} for name, axis in axes.items()}
     categories = {scenario.id: scenario.category for scenario in session.scenarios}

@@ -11,12 +11,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
 
-from experiments.choice import Candidate, CrossFit, NothingChosen, cross_fit
+from experiments.choice import Candidate, CrossFit, NothingChosen, OutOfFold, cross_fit
 from experiments.grid import Cell
 from experiments.measures import mass_kept
 from experiments.mediation import NO_GAP, has_gap, sentence_of, share_left, word_of
 from experiments.options import VectorChoice
-from experiments.out_of_fold import Composite
 from experiments.running import add_arms
 from experiments.session import Session
 from experiments.sweep_choice import Cap
@@ -96,10 +95,10 @@ class Runner:
         found: list[Share] = []
         for one in taken:
             gap = [
-                Composite(f"whole {sign}", _both(pair)) for sign, pair in zip("+-", _sides(site), strict=True)
+                OutOfFold(f"whole {sign}", _both(pair)) for sign, pair in zip("+-", _sides(site), strict=True)
             ]
             left = [
-                Composite(
+                OutOfFold(
                     f"left {sign}",
                     (one.name(pair[0], site.layers[0]), one.name(pair[1], site.layers[1])),
                 )

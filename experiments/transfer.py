@@ -11,12 +11,11 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from experiments.choice import CrossFit, placed
+from experiments.choice import CrossFit, OutOfFold, placed
 from experiments.extract import DRAWS, extraction_source
 from experiments.extract_plan import suffixed_answers
 from experiments.grid import edit_at
 from experiments.options import VectorChoice
-from experiments.out_of_fold import Composite
 from experiments.running import add_arms
 from experiments.session import Session
 from experiments.vector_source import CACHE, extracted_from
@@ -83,7 +82,7 @@ def transfer(
     places = [placed(chosen.candidate) for chosen in fit.chosen]
     categories = list(dict.fromkeys(s.category for s in items))
     arms: dict[str, Arm] = {}
-    pairs: dict[str, tuple[Composite, Composite]] = {}
+    pairs: dict[str, tuple[OutOfFold, OutOfFold]] = {}
     for category in categories:
         own = [s for s in items if s.category == category]
         lines = [
@@ -93,14 +92,14 @@ def transfer(
         write_atomically(path, ("\n".join(lines) + "\n").encode())
         with accounted(store, session.judge):
             vector = extracted_from(session, how, path)
-        signed: list[Composite] = []
+        signed: list[OutOfFold] = []
         for sign, name in SIGNS:
             names: list[str] = []
             for layer, magnitude in places:
                 edit = edit_at(vector, layer, sign * magnitude, choice)
                 names.append(f"from {category} L{layer}{sign * magnitude:+g}")
                 arms[names[-1]] = Arm(names[-1], additions=(edit,))
-            signed.append(Composite(f"from {category} {name}", (names[0], names[1])))
+            signed.append(OutOfFold(f"from {category} {name}", (names[0], names[1])))
         pairs[category] = (signed[0], signed[1])
     add_arms(session, store, list(arms.values()))
 
@@ -121,7 +120,7 @@ def transfer(
 
 
 def _gap(
-    pair: tuple[Composite, Composite], outcomes: Sequence[Outcome], half: Mapping[str, int], category: str
+    pair: tuple[OutOfFold, OutOfFold], outcomes: Sequence[Outcome], half: Mapping[str, int], category: str
 ) -> Gap:
     there = [o for o in outcomes if o.category == category]
     plus, minus = pair

@@ -9,11 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from experiments.choice import CrossFit
+from experiments.choice import CrossFit, OutOfFold
 from experiments.comparing import Side, both_name
 from experiments.grid import Cell, cell_name, edit_at
 from experiments.options import VectorChoice
-from experiments.out_of_fold import Composite
 from experiments.vector_source import Control
 from steer.suffixes import SuffixSet
 from steer.types import Arm
@@ -30,7 +29,7 @@ class TugPlan:
     """arms: what has to be run, by name. square: (row, column) -> the composite that stands there."""
 
     arms: dict[str, Arm] = field(default_factory=dict[str, Arm])
-    square: dict[tuple[str, str], Composite] = field(default_factory=dict[tuple[str, str], Composite])
+    square: dict[tuple[str, str], OutOfFold] = field(default_factory=dict[tuple[str, str], OutOfFold])
 
 
 def at_layer(grid: Sequence[Cell], layer: int | None, magnitude: float) -> Cell | None:
@@ -52,11 +51,11 @@ def plan_tug(
     columns = _columns(grid, two, random, choice)
     for row, base in bases.items():
         plan.arms[base.name] = base
-        plan.square[row, NO_VECTOR] = Composite(f"{row}, {NO_VECTOR}", (base.name, base.name))
+        plan.square[row, NO_VECTOR] = OutOfFold(f"{row}, {NO_VECTOR}", (base.name, base.name))
         for column, steered in columns.items():
             first, second = (_together(base, arm) for arm in steered)
             plan.arms |= {first.name: first, second.name: second}
-            plan.square[row, column] = Composite(f"{row}, {column}", (first.name, second.name))
+            plan.square[row, column] = OutOfFold(f"{row}, {column}", (first.name, second.name))
     for defence, attack in TUGS:
         side = two[attack]
         for dose in side.doses:

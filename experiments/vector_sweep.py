@@ -16,6 +16,7 @@ from experiments.choice import (
     CrossFit,
     MeasuredCell,
     NothingChosen,
+    OutOfFold,
     against_baseline,
     asymmetric,
     cross_fit,
@@ -29,7 +30,6 @@ from experiments.measures import mass_kept, measure_answers, measure_drift, meas
 from experiments.options import Options, VectorChoice
 from experiments.out_of_fold import (
     GAPS,
-    Composite,
     ControlPair,
     beyond,
     control_effects,
@@ -258,7 +258,7 @@ def summarise(
     if isinstance(chosen.fit, NothingChosen) or made.report is None:
         return updated(found, sweep=sweep)
     pairs = control_pairs(chosen.fit, controls)
-    composites = [*vector_composites(chosen.fit), *(one for pair in pairs for one in (pair.plus, pair.minus))]
+    composites = [*chosen.fit.pair, *(one for pair in pairs for one in (pair.plus, pair.minus))]
     effects = control_effects(pairs, outcomes, chosen.half)
     sweep = updated(
         sweep,
@@ -284,28 +284,19 @@ def folds_of(fit: CrossFit | NothingChosen) -> dict[str, list[str]]:
     return found
 
 
-def vector_composites(fit: CrossFit) -> list[Composite]:
-    """The chosen vector's two arms, out of fold."""
-    first, second = (chosen.candidate for chosen in fit.chosen)
-    return [
-        Composite(fit.plus, (first.plus, second.plus)),
-        Composite(fit.minus, (first.minus, second.minus)),
-    ]
-
-
 def control_pairs(fit: CrossFit, controls: dict[str, Placed]) -> list[ControlPair]:
     """Every control at the chosen cells, put together as the vector's arms are."""
     kinds = {control.name: control.kind for control, *_ in controls.values()}
     places = [(chosen.candidate.layer, chosen.candidate.magnitude) for chosen in fit.chosen]
 
-    def signed(name: str, sign: int) -> Composite:
+    def signed(name: str, sign: int) -> OutOfFold:
         ran = (
             cell_name(layer, sign * size, f"{name} ")
             for layer, size in places
             if layer is not None and size is not None
         )
         first, second = (arm if arm in controls else "baseline" for arm in ran)  # ablated: one sign only
-        return Composite(f"{name} {'+' if sign > 0 else '-'}", (first, second))
+        return OutOfFold(f"{name} {'+' if sign > 0 else '-'}", (first, second))
 
     return [ControlPair(name, kind, signed(name, 1), signed(name, -1)) for name, kind in kinds.items()]
 

@@ -19,6 +19,7 @@ from steer.atomic import write_atomically
 from steer.errors import UserError
 from steer.paper.fetch import user_cache
 from steer.texts import JsonObject
+from steer.versions import CACHED
 
 FILES = ("config.json", "tokenizer*", "vocab.json", "merges.txt", "*tokens*.json", "*.jinja")
 """What decides a text beside the tensors: configuration, tokenizer and template."""
@@ -42,7 +43,9 @@ def weights_id(folder: Path) -> str:
     blobs = [path.resolve().name for path in files]
     kept = None
     if all(path.is_symlink() for path in files) and all(re.fullmatch("[0-9a-f]{64}", blob) for blob in blobs):
-        kept = user_cache() / "weights" / hashlib.sha256("\n".join(blobs).encode()).hexdigest()
+        kept = (
+            user_cache() / "weights" / hashlib.sha256("\n".join([str(CACHED), *blobs]).encode()).hexdigest()
+        )
         if kept.is_file():
             return kept.read_text()
     with ThreadPoolExecutor(8) as pool:  # hashing lets go of the interpreter lock

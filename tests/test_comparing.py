@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from experiments.choice import CrossFit, cross_fit, halves, symmetric
+from experiments.choice import CrossFit, OutOfFold, cross_fit, halves, symmetric
 from experiments.choice import MeasuredCell as Measured
 from experiments.comparing import (
     both_name,
@@ -19,7 +19,7 @@ from experiments.comparing import (
     verdict,
 )
 from experiments.exchange import MATCHED
-from experiments.out_of_fold import Composite, described
+from experiments.out_of_fold import described
 from experiments.sweep_choice import Cap
 from steer.results import Result
 from steer.results.comparison import Comparison, Together, Tug
@@ -165,7 +165,7 @@ def matched_tug(counts: dict[str, int]) -> Result:
         (defence, MATCHED): nested({both_name(defence, MATCHED): 40}, scenarios=N)
         for defence in ("anti", "pro")
     }
-    both = described([Composite("both", ("pro", "pro"))], rows, half, arms_of(rows))["both"]
+    both = described([OutOfFold("both", ("pro", "pro"))], rows, half, arms_of(rows))["both"]
     comparison = Comparison(
         verdict="",
         sides=side_by_side(rows, fit, tune_suffix(rows, PAIRS, half, CAP), PAIRS),

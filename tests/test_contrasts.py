@@ -15,7 +15,7 @@ from statsmodels.stats.proportion import confint_proportions_2indep
 from benchmarks import across_models, published_counts
 from experiments.across_models import answered, rate_differences, trend
 from experiments.compare_models import across
-from experiments.contrasts import gap_difference, mean_gap, relabel
+from experiments.contrasts import gap_difference, mean_gap
 from experiments.verdicts import claim, further
 from steer.gaps import gap
 from steer.results.across import ModelRow
@@ -82,15 +82,6 @@ def test_wordings_that_agree_are_no_further_scenarios():
     assert every is not None
     assert every.points == single.points == 100
     assert every.ci == pytest.approx(single.ci)
-
-
-def test_relabelled_rows_come_from_the_arm_named_for_their_scenario():
-    rows = table({"a": "CC", "b": "NN"})
-    made = relabel(rows, "mix", {"s000": "a", "s001": "b"})
-    assert made == [
-        Outcome("mix", "s000", "c0", 0, "hit"),
-        Outcome("mix", "s001", "c0", 0, "miss"),
-    ]
 
 
 def test_that_larger_models_converge_less_under_the_anti_suffix_is_not_supported():

@@ -7,14 +7,13 @@ import random
 import numpy as np
 import pytest
 
-from experiments.choice import Chosen, CrossFit, MeasuredCell, cross_fit, halves, symmetric
+from experiments.choice import Chosen, CrossFit, MeasuredCell, OutOfFold, cross_fit, halves, symmetric
 from experiments.contrasts import rates_of
 from experiments.exchange import (
     exchange_rate,
     first_crossing,
     first_reach,
     match_doses,
-    matched_rows,
     nearest_dose,
     out_of_fold_doses,
     side_effect_at,
@@ -237,7 +236,7 @@ def test_a_cap_at_its_edge_does_not_make_a_dose_look_cleaner_than_it_is():
         broken = generator.random(76) < 0.13
         rows = [*table({"L1+": "".join("X" if b else "C" for b in broken)}, per_category=76), *still]
         pick = Chosen(symmetric(cells)[0], 0.0, None, 0.0)
-        fit = CrossFit((pick, pick), "+", "-", ())
+        fit = CrossFit((pick, pick), (OutOfFold("+", ("a", "a")), OutOfFold("-", ("a", "a"))), ())
         [made], [dose] = out_of_fold_doses(rows, cells, fit, half, Cap(0.1, drift=None), sign=1, prefix="")
         for number, counts in enumerate(dose.coherent):
             there = [r.status for r in made.rows(rows, half) if half[r.scenario] == number]
@@ -275,7 +274,7 @@ def test_a_dose_is_matched_on_the_half_that_does_not_report_it():
     found = match_doses(rows, cells, fit, half, Cap(drift=None), suffix="pro", sign=1)
     assert found == MatchedDose(("L1+0.2", "L1+0.4"), (0.2, 0.4), (True, True))
     assert found is not None
-    reported = matched_rows(found, rows, half)
+    reported = OutOfFold("matched", found.arms).rows(rows, half)
     assert sum(row.status == "hit" for row in reported) == 9 + 6
     # The anti suffix does nothing on half 0: nothing is matched, whatever it does on half 1.
     assert match_doses(rows, cells, fit, half, Cap(drift=None), suffix="anti", sign=-1) is None

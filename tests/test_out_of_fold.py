@@ -7,12 +7,11 @@ from dataclasses import replace
 import pytest
 
 from experiments import out_of_fold
-from experiments.choice import CrossFit, cross_fit, symmetric
+from experiments.choice import CrossFit, OutOfFold, cross_fit, symmetric
 from experiments.choice import MeasuredCell as Measured
 from experiments.comparing import sides, tug
 from experiments.out_of_fold import (
     GAPS,
-    Composite,
     ControlPair,
     control_effects,
     described,
@@ -40,11 +39,11 @@ ARMS = {
 
 def test_each_half_is_reported_under_what_the_other_half_chose() -> None:
     """Half A chose `first`: half B's scenarios are its. Half A's own good rows are not counted."""
-    made = Composite("vector +", ("first", "second"))
+    made = OutOfFold("vector +", ("first", "second"))
     arms = arms_of(table(ARMS), {"first": {"fluency": 1.0, "drift": 0.5}, "second": {"fluency": 2.0}})
     found = described([made], table(ARMS), HALF, arms)["vector +"]
     assert (found.n, found.hit, found.arms) == (8, 0, ("first", "second"))
-    turned = described([Composite("vector +", ("second", "first"))], table(ARMS), HALF, arms)["vector +"]
+    turned = described([OutOfFold("vector +", ("second", "first"))], table(ARMS), HALF, arms)["vector +"]
     assert turned.hit == 4 + 3
     assert found.measures == {"fluency": 1.5}  # the drift of one arm is unknown
 
@@ -53,8 +52,8 @@ def test_a_control_is_measured_as_the_vector_is() -> None:
     pair = ControlPair(
         "random0",
         "random",
-        Composite("random0 +", ("second", "first")),
-        Composite("random0 -", ("low", "low")),
+        OutOfFold("random0 +", ("second", "first")),
+        OutOfFold("random0 -", ("low", "low")),
     )
     (found,) = control_effects([pair], table(ARMS), HALF)
     points = {name: one.points for name, one in found.gaps.items() if one is not None}
