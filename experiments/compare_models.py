@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from experiments.across_models import answered, rate_differences, trend
 from experiments.compare import compare
-from experiments.options import Options
+from experiments.options import Options, each_model
 from experiments.sweep_choice import CompareChoice
 from experiments.verdicts import claim
-from steer.errors import UserError
 from steer.metrics import rates_alone
 from steer.results import Result
 from steer.results.across import ModelRow, Models
@@ -30,16 +28,12 @@ def compare_models(
     models: Sequence[str], options: Options, choice: CompareChoice
 ) -> tuple[Models, dict[str, Path]]:
     """Run the comparison on every model in turn; what was found, and each model's folder."""
-    names = [name.strip() for name in models if name.strip()]
-    if len(set(names)) < 2 or len(set(names)) < len(names):
-        raise UserError(f"--models {','.join(models)}: give two different models or more, as a,b")
     rows: dict[str, ModelRow] = {}
     folders: dict[str, Path] = {}
     outcomes: dict[str, list[Outcome]] = {}
     last: Result | None = None
-    for name in names:
-        out = None if options.out is None else options.out / name.replace("/", "--")
-        found, folder = compare(replace(options, model=name, out=out), choice)
+    for name, own in each_model(models, options):
+        found, folder = compare(own, choice)
         if isinstance(found, Plan) or folder is None:
             rows[name] = ModelRow(folder="", plan=None if isinstance(found, Result) else found.plan)
             continue

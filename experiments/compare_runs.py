@@ -31,7 +31,7 @@ from steer.results.sweep import Sweep
 from steer.screen import Screen
 from steer.show.terminal import print_evidence, print_judge, print_result
 from steer.store import RunStore
-from steer.store.config import AdditionContent, ArmContent, Config, JudgeConfig, SweepConfig
+from steer.store.config import ArmContent, Config, JudgeConfig, SweepConfig, VectorAddition
 from steer.summary import GAPS, summarise
 from steer.texts import JsonObject
 from steer.types import Outcome
@@ -192,16 +192,16 @@ def suffix_and_vector(pool: Pool, found: Result) -> Result:
     return updated(found, sweep=sweep, comparison=comparison)
 
 
-def _own_additions(arms: Mapping[str, ArmContent | None], vector: str) -> dict[str, AdditionContent]:
+def _own_additions(arms: Mapping[str, ArmContent | None], vector: str) -> dict[str, VectorAddition]:
     """Of the arms that add this vector and nothing else, what they add."""
-    found: dict[str, AdditionContent] = {}
+    found: dict[str, VectorAddition] = {}
     for name, content in arms.items():
         if not content or len(content["additions"]) != 1:
             continue
         (addition,) = content["additions"]
         if content["suffix"] or content["system_suffix"] or content["adapter"]:
             continue
-        if addition.get("vector") == vector:
+        if addition["vector"] == vector:
             found[name] = addition
     return found
 
@@ -230,7 +230,7 @@ def _cells(pool: Pool) -> tuple[list[MeasuredCell], list[str]]:
     return found if all(cell.drift is not None for cell in found) else [], left_out
 
 
-def _way(addition: AdditionContent) -> tuple[str, str]:
+def _way(addition: VectorAddition) -> tuple[str, str]:
     return addition["span"], addition["operation"]
 
 

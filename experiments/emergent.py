@@ -295,6 +295,5 @@ def _plan(session: Session, choice: EmergentChoice, pairs: Sequence[Pair]) -> di
         "answers to extract from at most": extraction,
         "generations": arms * len(session.scenarios) + extraction,
     }
-    if not session.options.quiet:
-        session.screen.table("Plan", ["", ""], [[k, f"{v:,}"] for k, v in numbers.items()])
+    session.screen.plan(numbers)
     return numbers

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from experiments.emergent import emergent
 from experiments.emergent_choice import EmergentChoice
-from experiments.options import Options
-from steer.errors import UserError
+from experiments.options import Options, each_model
 from steer.results import Result
 from steer.results.across import EmergentModels, EmergentRow
 from steer.screen import Screen
@@ -22,14 +20,10 @@ def emergent_models(
     models: Sequence[str], options: Options, choice: EmergentChoice
 ) -> tuple[EmergentModels, dict[str, Path]]:
     """Run `emergent` on each model; effects and ratios, and each model's folder."""
-    names = [name.strip() for name in models if name.strip()]
-    if len(set(names)) < 2 or len(set(names)) < len(names):
-        raise UserError(f"--models {','.join(models)}: give two different models or more, as a,b")
     rows: list[EmergentRow] = []
     folders: dict[str, Path] = {}
-    for name in names:
-        out = None if options.out is None else options.out / name.replace("/", "--")
-        found, folder = emergent(replace(options, model=name, out=out), choice)
+    for name, own in each_model(models, options):
+        found, folder = emergent(own, choice)
         if isinstance(found, Result) and folder is not None:
             folders[name] = folder
             rows += model_rows(name, found, folder)

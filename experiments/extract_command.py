@@ -39,9 +39,7 @@ def extract_vector(options: Options, choice: ExtractChoice) -> dict[str, object]
                 new_tokens=new_tokens,
                 draws=choice.draws,
             )
-            if not options.quiet:
-                rows = [[k, f"{v:,}"] for k, v in numbers.items()]
-                session.screen.table("Plan of the extraction", ["", ""], rows)
+            session.screen.plan(numbers, "Plan of the extraction")
             return {"plan": numbers}
         vector = extract(
             session.loaded,

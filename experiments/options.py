@@ -4,6 +4,7 @@ Annotations are evaluated here, not left as text: the command line is made of th
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -225,6 +226,17 @@ PAPER: dict[str, Any] = {
     "samples": 1,
 }
 """The flags that the paper's protocol fixes; its scenarios, suffixes and judge are only defaults."""
+
+
+def each_model(models: Sequence[str], options: Options) -> list[tuple[str, Options]]:
+    """The options of each of several models, a folder each. Raises UserError for fewer, or one twice."""
+    names = [name.strip() for name in models if name.strip()]
+    if len(set(names)) < 2 or len(set(names)) < len(names):
+        raise UserError(f"--models {','.join(models)}: give two different models or more, as a,b")
+    return [
+        (name, replace(options, model=name, out=options.out and options.out / name.replace("/", "--")))
+        for name in names
+    ]
 
 
 def paper_protocol(options: Options) -> Options:

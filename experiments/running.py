@@ -46,8 +46,7 @@ def dry_run(session: Session, command: str, arms: Sequence[Arm], **config: Any) 
         "judge_calls_at_most": len(planned.requests),
         "folder": str(run_folder(session, resolved)),
     }
-    if not session.options.quiet:
-        session.screen.table("Plan", ["", ""], [[k.replace("_", " "), str(v)] for k, v in numbers.items()])
+    session.screen.plan({name.replace("_", " "): str(value) for name, value in numbers.items()})
     return Plan(plan=numbers, config=resolved)
 
 

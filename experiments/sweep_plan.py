@@ -40,8 +40,7 @@ def print_plan(
     )
     if session.choosing:
         numbers = _scoring(session, baseline, arms=arms, cells=cells, suffixes=suffixes, controls=chosen)
-        if not session.options.quiet:
-            session.screen.table("Plan", ["", ""], [[k, f"{v:,}"] for k, v in numbers.items()])
+        session.screen.plan(numbers)
         return numbers
     asked = load_probes(session)
     probes = probed * (len(asked.questions) + len(asked.harmless))
@@ -67,8 +66,7 @@ def print_plan(
         "minutes of generation, expected": round(rows * length / rate / 60, 1),
         "minutes of generation at most": round(new / rate / 60, 1),
     }
-    if not session.options.quiet:
-        session.screen.table("Plan", ["", ""], [[k, f"{v:,}"] for k, v in numbers.items()])
+    session.screen.plan(numbers)
     return numbers
 
 

@@ -80,8 +80,7 @@ def run_turns(session: Session, choice: TurnsChoice) -> tuple[Result | Plan, Pat
         arms = 1 + 2 * len(SUFFIX_WAYS) + 2 * len(VECTOR_WAYS)
         rows = len(session.scenarios) * choice.turns * arms
         plan = {"arms": arms, "turns": choice.turns, "generations at most": rows, "judge calls at most": rows}
-        if not session.options.quiet:
-            session.screen.table("Plan", ["", ""], [[name, f"{count:,}"] for name, count in plan.items()])
+        session.screen.plan(plan)
         return Plan(plan=dict(plan)), None
     held = held_arms(session, choice)
     config = configuration(

@@ -70,6 +70,12 @@ class Screen:
         """First column left, numbers right; never wider than the terminal asks."""
         self.out.print(make_table(title, columns, rows))
 
+    def plan(self, numbers: Mapping[str, int | float | str], title: str = "Plan") -> None:
+        """What a dry run says; nothing where it is quiet."""
+        if not self.quiet:
+            rows = [[name, n if isinstance(n, str) else f"{n:,}"] for name, n in numbers.items()]
+            self.table(title, ["", ""], rows)
+
     def side_by_side(self, texts: Mapping[str, str]) -> None:
         """Long texts, each whole under its title: columns that wrap, or one below another if narrow."""
         from rich import box

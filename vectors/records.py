@@ -6,46 +6,16 @@ A run keeps hashes of directions, not directions: the file must hold the very on
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from steer.errors import UserError, choose
 from steer.plan import direction_digest
+from steer.store.config import ArmContent, GateContent, VectorAddition
 from steer.texts import JsonObject, read_json
-from steer.types import Addition, Arm, Gate, Operation, Span, Unit
+from steer.types import Addition, Arm, Gate
 from vectors.vector import SteeringVector, ranges
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class _Gate(_Strict):
-    direction: str
-    layer: Annotated[int, Field(ge=0)]
-    threshold: float
-
-
-class _Addition(_Strict):
-    direction: str
-    layer: Annotated[int, Field(ge=0)]
-    magnitude: float
-    span: Span
-    operation: Operation
-    unit: Unit
-    norm: float | None
-    projection: tuple[float, float] | None
-    vector: str
-    gate: _Gate | None = None
-    tokens: Annotated[int, Field(ge=1)] | None = None
-
-
-class _Record(_Strict):
-    suffix: str
-    system_suffix: str
-    additions: tuple[_Addition, ...]
-    adapter: str
 
 
 def read_arm(source: str, vector: SteeringVector | None) -> Arm:
@@ -61,60 +31,63 @@ def read_arm(source: str, vector: SteeringVector | None) -> Arm:
         arms: JsonObject = content.get("config", {}).get("arms", {}) if isinstance(content, dict) else {}
         content = arms[choose(name, arms, what=f"arm of {path}")]
     try:
-        record = _Record.model_validate(content)
+        record = TypeAdapter(ArmContent).validate_python(content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
         raise UserError(
             f"arm {source!r}: {where}: {first['msg']}: give an arm as a run's summary holds it"
         ) from None
-    if record.adapter:
+    if record["adapter"]:
         raise UserError(
             f"arm {source!r} has an adapter, whose folder no run records: it cannot be applied here"
         )
-    additions = tuple(_addition(one, vector, source) for one in record.additions)
-    return Arm(name or Path(path).stem, record.suffix, record.system_suffix, additions)
+    additions = tuple(_addition(one, vector, source) for one in record["additions"])
+    return Arm(name or Path(path).stem, record["suffix"], record["system_suffix"], additions)
 
 
-def _addition(record: _Addition, vector: SteeringVector | None, source: str) -> Addition:
+def _addition(record: VectorAddition, vector: SteeringVector | None, source: str) -> Addition:
     if vector is None:
         raise UserError(
-            f"arm {source!r} adds vector {record.vector!r}, whose file is wanted: give it as vector"
+            f"arm {source!r} adds vector {record['vector']!r}, whose file is wanted: give it as vector"
         )
-    if record.layer not in vector.directions:
+    if "within" in record:
+        raise UserError(f"arm {source!r} is of one turn of a conversation: give an arm of every row")
+    if record["layer"] not in vector.directions:
         raise UserError(
-            f"arm {source!r} adds at layer {record.layer}: the vector given has {ranges(vector.layers)}"
+            f"arm {source!r} adds at layer {record['layer']}: the vector given has {ranges(vector.layers)}"
         )
-    mean, std = record.projection or (0.0, 1.0)
+    mean, std = record["projection"] or (0.0, 1.0)
     addition = Addition(
-        direction=vector.directions[record.layer],
-        layer=record.layer,
-        magnitude=record.magnitude,
-        span=record.span,
-        operation=record.operation,
-        unit=record.unit,
-        norm=1.0 if record.norm is None else record.norm,
+        direction=vector.directions[record["layer"]],
+        layer=record["layer"],
+        magnitude=record["magnitude"],
+        span=record["span"],
+        operation=record["operation"],
+        unit=record["unit"],
+        norm=1.0 if record["norm"] is None else record["norm"],
         projection_mean=mean,
         projection_std=std,
-        vector=record.vector,
-        gate=_gate(record.gate, vector, source),
-        tokens=record.tokens,
+        vector=record["vector"],
+        gate=_gate(record.get("gate"), vector, source),
+        tokens=record.get("tokens"),
     )
-    if direction_digest(addition) != record.direction:
+    if direction_digest(addition) != record["direction"]:
         raise UserError(
-            f"arm {source!r} adds vector {record.vector!r} at layer {record.layer}: the one given is another"
+            f"arm {source!r} adds vector {record['vector']!r} at layer {record['layer']}: "
+            "the one given is another"
         )
     return addition
 
 
-def _gate(record: _Gate | None, vector: SteeringVector, source: str) -> Gate | None:
+def _gate(record: GateContent | None, vector: SteeringVector, source: str) -> Gate | None:
     """Its probe must be the vector's own direction: no run keeps another."""
     if record is None:
         return None
-    probe = vector.directions.get(record.layer)
-    gate = None if probe is None else Gate(probe, record.layer, record.threshold)
-    if gate is None or direction_digest(gate) != record.direction:
+    probe = vector.directions.get(record["layer"])
+    gate = None if probe is None else Gate(probe, record["layer"], record["threshold"])
+    if gate is None or direction_digest(gate) != record["direction"]:
         raise UserError(
-            f"arm {source!r} waits for a gate at layer {record.layer}: the vector given is no such probe"
+            f"arm {source!r} waits for a gate at layer {record['layer']}: the vector given is no such probe"
         )
     return gate

@@ -251,7 +251,7 @@ def settings(content: ArmContent | None) -> str:
         what = {"add": "add", "ablate": "ablate", "clamp": "clamp to"}[one["operation"]]
         size = "" if one["operation"] == "ablate" else f" {signed(one['magnitude'])}"
         unit = "" if one["operation"] != "add" else f" {one['unit']}"
-        vector = f", vector {vector[:12]}" if (vector := one.get("vector")) else ""
+        vector = f", vector {vector[:12]}" if (vector := one["vector"]) else ""
         gate = f", if open at layer {gate['layer']}" if (gate := one.get("gate")) else ""
         tokens = f", first {tokens} tokens" if (tokens := one.get("tokens")) else ""
         parts.append(f"{what}{size}{unit} at layer {one['layer']}, span {one['span']}{tokens}{gate}{vector}")

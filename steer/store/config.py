@@ -2,38 +2,55 @@
 
 from __future__ import annotations
 
-from typing import NotRequired, TypedDict
+from typing import Annotated, NotRequired
+
+from pydantic import ConfigDict, Field, with_config
+from typing_extensions import TypedDict
 
 from steer.types import Operation, Sees, Span, Unit
 
+EXACT = ConfigDict(extra="forbid", allow_inf_nan=False)
+"""How pydantic checks an arm that is read from a file."""
 
+Layer = Annotated[int, Field(ge=0)]
+
+
+@with_config(EXACT)
 class GateContent(TypedDict):
     direction: str
-    layer: int
+    layer: Layer
     threshold: float
 
 
+@with_config(EXACT)
 class AdditionContent(TypedDict):
-    """direction: its digest. vector: provenance, not content."""
+    """direction: its digest."""
 
     direction: str
-    layer: int
+    layer: Layer
     magnitude: float
     span: Span
     operation: Operation
     unit: Unit
     norm: float | None
-    projection: list[float] | None
-    vector: NotRequired[str]
-    tokens: NotRequired[int]
+    projection: Annotated[list[float], Field(min_length=2, max_length=2)] | None
+    tokens: NotRequired[Annotated[int, Field(ge=1)]]
     within: NotRequired[list[int | None]]
     gate: NotRequired[GateContent]
 
 
+@with_config(EXACT)
+class VectorAddition(AdditionContent):
+    """vector: the id of its file; provenance, not content."""
+
+    vector: str
+
+
+@with_config(EXACT)
 class ArmContent(TypedDict):
     suffix: str
     system_suffix: str
-    additions: list[AdditionContent]
+    additions: list[VectorAddition]
     adapter: str
 
 
