@@ -68,7 +68,6 @@ def test_what_is_chosen_on_a_half_is_reported_on_the_other_one():
     assert isinstance(fit, CrossFit)
     assert [chosen.candidate.plus for chosen in fit.chosen] == ["a+", "b+"]
     assert [chosen.points for chosen in fit.chosen] == [100, 100]
-    assert (fit.chosen[0].role, fit.role) == ("selection", "report")
     assert gap(fit.outcomes, "+", "-").points_all == 0
     assert sorted(row.scenario for row in fit.outcomes if row.arm == "+") == sorted(CATEGORIES)
 
