@@ -116,10 +116,12 @@ def stream_shifts(
                 mean = suffix_moved.mean(0)
                 known["pro's shift"] = {layer: mean[k] for k, layer in enumerate(layers)}
             suffix_moved = change if one.arm.name == "pro" else suffix_moved
+            edited = [edit.layer for name in one.arm.arms for edit in arms[name].additions]
+            begin = min(edited, default=0)  # before it nothing moves but what rounding does
             found = [
                 _at(layer, change[:, k], known, float(np.linalg.norm(own[:, k], axis=-1).mean()), weights)
                 for k, layer in enumerate(layers)
-                if change[:, k].any()
+                if layer >= begin
             ]
             yield StreamShift(
                 arm=one.arm.name, against=one.against, read=read, scenarios=len(there), layers=tuple(found)

@@ -21,6 +21,10 @@ Tick = Callable[[int], None]
 
 PLAIN_LINE_SECONDS = 10.0
 PIPE_WIDTH = 120
+ANY_WIDTH = 1000
+"""Of a table where no screen ends: nothing in it is cut."""
+TEXT = 60
+"""Characters from which on a cell is a text and not a name or a number; it wraps there."""
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 """What spreadsheets take for a formula's first character (OWASP, CSV injection)."""
 NARROW = 36
@@ -57,7 +61,7 @@ class Screen:
         self.err = Console(stderr=True, highlight=False, soft_wrap=True)
         self.out = Console(highlight=False)
         if not self.out.is_terminal:
-            self.out.width = PIPE_WIDTH
+            self.out.width = ANY_WIDTH
 
     def note(self, text: str) -> None:
         if not self.quiet:
@@ -91,7 +95,7 @@ class Screen:
         for title in shown:
             table.add_column(Text(title), ratio=1, overflow="fold")
         table.add_row(*shown.values())
-        self.out.print(table)
+        self.out.print(table, width=self.out.width if self.out.is_terminal else PIPE_WIDTH)
 
     @contextmanager
     def progress(self, standing: Callable[[], str] | None = None, **rows: int) -> Generator[_Ticker]:
@@ -200,7 +204,11 @@ def make_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
 
     table = Table(title=Text(plain(title)), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for i, column in enumerate(columns):
-        table.add_column(Text(plain(column)), justify="left" if i == 0 else "right", no_wrap=True)
+        # a narrow screen takes from long texts, which wrap, and not from the numbers beside them
+        text = max((len(row[i]) for row in rows), default=0) > TEXT
+        side = "left" if i == 0 or text else "right"
+        width = TEXT if text else None
+        table.add_column(Text(plain(column)), justify=side, no_wrap=not text, max_width=width)
     for row in rows:
         table.add_row(*(Text(plain(cell)) for cell in row))
     return table

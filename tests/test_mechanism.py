@@ -103,6 +103,12 @@ def test_what_was_planted_is_found_both_ways(
     assert found.word == word
     pro = next(s for s in found.shifts if (s.arm, s.read) == ("pro", "last prompt token")).layers[1]
     assert pro.vector.cosine == pytest.approx(along[1], abs=0.05)
+    steered = [at.layer for s in found.shifts if s.arm == "vector +" for at in s.layers]
+    assert result.sweep is not None
+    (chosen,) = (
+        {fold.layer for fold in result.sweep.choice.report.folds} if result.sweep.choice.report else {0}
+    )
+    assert min(steered) == chosen, "before its addition there is rounding alone"
     assert read(folder) == result
     assert word in markdown(folder)
     drawn = figures_of(result)

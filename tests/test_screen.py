@@ -134,3 +134,18 @@ def test_a_terminals_bar_is_drawn_anew_while_a_row_runs_and_says_what_is_left() 
     shown = " ".join(shown.split())
     assert re.search(r"0/3 812 tokens/s", shown), shown
     assert re.search(r"2/3 [\d.]+ rows/s, 0 s left, 812 tokens/s", shown), shown
+
+
+def test_a_long_text_wraps_and_the_numbers_beside_it_stay(capsys: pytest.CaptureFixture[str]) -> None:
+    text = " ".join(f"token{i}" for i in range(60))
+    screen = Screen()
+    screen.table("lens", ["layer", "raises", "lowers", "strongest"], [["14", text, text, "5.25"]])
+    said = capsys.readouterr().out
+    assert "layer" in said
+    assert "14" in said
+    assert "5.25" in said
+    assert said.split().count("token59") == 2
+    columns = [f"a column with a long name, {i}" for i in range(20)]
+    screen.table("wide", columns, [["1"] * 20])
+    said = capsys.readouterr().out
+    assert all(column in said for column in columns), "a pipe has no edge"
