@@ -337,7 +337,42 @@ def test_a_prompt_is_scored_once_for_all_its_answers(qwen: LoadedModel, attentio
         hook.remove()
         qwen.module.set_attn_implementation("sdpa")
     plain = list(ReferenceEngine(qwen, batch=8).score(rows, lambda _row, own: own))
-    answers = sum(len(row.answer_ids) for row in rows)
-    assert answers + 3 * 39 <= sum(fed) <= 1.5 * answers + 3 * 39
+    answers = sum(len(row.answer_ids) - 1 for row in rows)  # a last token is not fed
+    ends = 3 * 3  # a prompt's last token, once for each of its cells
+    assert answers + ends + 3 * 39 <= sum(fed) <= 1.5 * (answers + ends) + 3 * 39
     for left, right in zip(shared, plain, strict=True):
         assert torch.allclose(left, right, atol=1e-5)
+
+
+@pytest.mark.parametrize("span", ["last", "all"])
+def test_what_prompts_begin_with_is_scored_once_and_no_logits_are_made_in_vain(
+    qwen: LoadedModel, span: Any
+) -> None:
+    draw = random.Random(6)
+
+    def ids(count: int) -> tuple[int, ...]:
+        return tuple(draw.randrange(3, 300) for _ in range(count))
+
+    start, cell = ids(40), Addition(torch.randn(32), 1, 1.0, span=span, norm=3.0)
+    prompts = [start + ids(count) for count in (2, 9, 10, 11, 12)]
+    rows = [ScoreRow(prompt, ids(count)) for prompt in prompts for count in (3, 5)]
+    rows += [ScoreRow(prompts[0], ids(4), (cell,)), ScoreRow(ids(20), ids(4))]
+    fed: list[int] = []
+    made: list[int] = []
+    hooks = [
+        qwen.module.model.layers[0].register_forward_pre_hook(
+            lambda _m, args: fed.append(args[0][..., 0].numel())
+        ),
+        qwen.module.lm_head.register_forward_pre_hook(lambda _m, args: made.append(args[0][..., 0].numel())),
+    ]
+    try:
+        shared = list(SlotEngine(qwen, batch=8).score(rows, lambda _row, own: own))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    for got, plain in zip(shared, ReferenceEngine(qwen).score(rows, lambda _row, own: own), strict=True):
+        torch.testing.assert_close(got, plain, rtol=0, atol=1e-9)
+    steered = 3 + (2 if span == "last" else 42)  # it shares the beginning unless that is edited
+    needed = 40 + (2 + 9 + 10 + 11 + 12 + 5 * (2 + 4)) + steered + 20 + 3
+    assert needed <= sum(fed) <= 1.4 * needed  # pads
+    assert sum(made) <= 1 + 5 * (1 + 2 + 4) + 2 * 4 + 5 * 4  # of prompts that share a forward, the most

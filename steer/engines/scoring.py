@@ -11,20 +11,25 @@ from typing import TYPE_CHECKING, Any
 
 from steer.blocks import decoder_layers
 from steer.engines.batching import WINDOW, in_batches, input_device, pad_left, with_adapters
-from steer.engines.prefill import Branches, Share, share, steered
+from steer.engines.prefill import Branches, steered
+from steer.engines.trees import Family, Tree, families, lay_out
 from steer.interventions import Steering, first_layer
 from steer.ropes import apart, own_positions
 from steer.types import Engine, LoadedModel, Read, Reading, ScoreRow
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 Forward = Callable[["Tensor", "Tensor", "Tensor", int, Steering], "Tensor"]
 """(ids, attention mask, position ids, how many last positions' logits, steering) -> logits."""
 
-Follow = Callable[["Tensor", "Tensor", "Tensor", Any, Steering, Branches], "Tensor"]
-"""(ids, additive mask [1, 1, position, column], position ids [1, position], past keys and values, steering,
-branches) -> logits, of the rows that branched off and then of the shared ones if any row did not."""
+Follow = Callable[["Tensor", "Tensor", "Tensor", int, Any, Steering, Branches], "Tensor"]
+"""(ids, additive mask [row, 1, position, column], position ids, how many last positions' logits, past keys
+and values, steering, branches) -> logits, of the rows that branched off and then of the shared ones if any
+row did not."""
+
+TOKENS = 2048
+"""Fed at once, pads included: more would only cost memory."""
 
 
 def read_at(read: Read | Reading, engine: Engine) -> Read:
@@ -92,107 +97,92 @@ def score_shared(
     forward: Forward,
     follow: Follow,
 ) -> Iterator[Tensor]:
-    """As `score`, but rows with one prompt, and one steering of it, compute it once; and rows with one
-    answer as well, up to their first edit.
+    """As `score`, but what rows share is computed once: the beginning of a prompt, a whole one for all its
+    answers, and a prompt with its answers up to the first edit.
 
     A sweep scores a prompt under hundreds of answers, and an answer under hundreds of edits.
     """
     found, bound = iter(rows), own_positions(loaded.module)
     while window := list(islice(found, WINDOW * batch)):
-        groups: dict[Share | None, list[int]] = {}
-        for index, row in enumerate(window):
-            groups.setdefault(_shareable(row, bound), []).append(index)
+        numbered = list(enumerate(window))
         results: dict[int, Tensor] = {}
-        alone = groups.pop(None, [])
-        for part in groups.values():
-            if len(part) == 1:
-                alone += part
-            else:
-                scored = _after(loaded, [window[i] for i in part], read, batch, follow)
-                results.update(zip(part, scored, strict=True))
+        for family in families([(i, row) for i, row in numbered if _shareable(row, bound)]):
+            results.update(_scored(loaded, window, family, read, batch, follow))
+        alone = [i for i, row in numbered if not _shareable(row, bound)]
         rest = score(loaded, [window[i] for i in alone], read, batch=batch, forward=forward)
         results.update(zip(alone, rest, strict=True))
         yield from (results[i] for i in range(len(window)))
 
 
-def _shareable(row: ScoreRow, bound: int) -> Share | None:
-    """What a row's keys and values up to its prompt's last token depend on; None where it runs alone.
-
-    bound: as `own_positions` gives it.
-    """
-    last = len(row.prompt_ids) - 1
-    if last > 0 and not row.adapter and row.answer_ids and last + len(row.answer_ids) < bound:
-        return share(row)
-    return None
+def _shareable(row: ScoreRow, bound: int) -> bool:
+    """Whether a row may be computed with others. bound: as `own_positions` gives it."""
+    length = len(row.prompt_ids) - 1 + len(row.answer_ids)
+    return bool(row.prompt_ids and row.answer_ids) and not row.adapter and length < bound
 
 
-def _after(
-    loaded: LoadedModel, rows: Sequence[ScoreRow], read: Read, batch: int, follow: Follow
-) -> Iterator[Tensor]:
-    """`read` of rows that share a prompt and what is added to it, in their order."""
+def _scored(
+    loaded: LoadedModel, rows: Sequence[ScoreRow], family: Family, read: Read, batch: int, follow: Follow
+) -> Iterator[tuple[int, Tensor]]:
+    """`read` of a family's rows, by their numbers."""
+    import torch
+
+    layers, device = decoder_layers(loaded.module)[1], input_device(loaded)
+    since, depth = family.since, len(layers)
+    past = _past(loaded, layers, family.trees[0], since)
+
+    def first_edit(tree: Tree) -> int:
+        return min(map(first_layer, tree.additions), default=depth) if family.same else -1
+
+    def run(part: Sequence[Tree]) -> list[list[tuple[int, Tensor]]]:
+        order = sorted(range(len(part)), key=lambda i: first_edit(part[i]))
+        trees = [part[i] for i in order]
+        fed = trees[:1] if family.same else trees
+        ids, positions, mask = lay_out(fed, since, device, loaded.module.dtype)
+        branches = Branches(
+            tuple(map(first_edit, trees)), (0,) * len(trees) if family.same else tuple(range(len(trees)))
+        )
+        steering = Steering(layers, rows=len(trees), d_model=loaded.d_model, dtype=loaded.module.dtype)
+        for place, tree in enumerate(trees):
+            steering.set(place, tree.additions, len(tree.prompt), since=since)
+        steering.begin(positions.expand(len(trees), -1))
+        keep = max(tree.predicted for tree in trees)
+        found: dict[int, list[tuple[int, Tensor]]] = {}
+        with torch.inference_mode():
+            logits = follow(ids, mask, positions.clamp(min=0), keep, past, steering, branches)
+            for place, i in enumerate(order):
+                own = logits[branches.place(place, depth), keep - part[i].predicted :]
+                found[i] = []
+                for columns, numbers in part[i].predicting():
+                    log_p = wide(own[columns]).log_softmax(-1)
+                    found[i] += [(number, read(rows[number], log_p).clone()) for number in numbers]
+        return [found[i] for i in range(len(part))]
+
+    size = max(1, min(batch, TOKENS // max(tree.size(since) for tree in family.trees)))
+    for done in in_batches(family.trees, size, run, length=lambda tree: tree.size(since)):
+        for _, scored in done:
+            yield from scored
+
+
+def _past(loaded: LoadedModel, layers: Sequence[nn.Module], tree: Tree, since: int) -> _Past:
+    """Keys and values of the first tokens of a tree, with what is added there."""
     import torch
     from transformers import DynamicCache
 
-    layers, device = decoder_layers(loaded.module)[1], input_device(loaded)
-    prompt = rows[0].prompt_ids
-    before = len(prompt) - 1
+    if not since:
+        return _Past([], 0)
+    device = input_device(loaded)
     cache: Any = DynamicCache()
     reaching = Steering(layers, rows=1, d_model=loaded.d_model, dtype=loaded.module.dtype)
-    reaching.set(0, rows[0].additions, len(prompt))
-    reaching.begin(torch.arange(before, device=device)[None])
+    reaching.set(0, tree.additions, len(tree.prompt))
+    reaching.begin(torch.arange(since, device=device)[None])
     with torch.inference_mode(), steered(layers, reaching):
-        head = torch.tensor([prompt[:-1]], device=device)
+        head = torch.tensor([tree.prompt[:since]], device=device)
         loaded.module(input_ids=head, past_key_values=cache, use_cache=True, logits_to_keep=1)
-    past = _Past([(layer.keys, layer.values) for layer in cache.layers], before)
-
-    def first_edit(same: Sequence[ScoreRow]) -> int:
-        return min(map(first_layer, same[0].additions), default=len(layers))
-
-    def run(part: Sequence[Sequence[ScoreRow]]) -> list[list[Tensor]]:
-        # right-padded: causal attention keeps the pads out by itself
-        order = sorted(range(len(part)), key=lambda i: first_edit(part[i]))
-        answers = [same[0].answer_ids[:-1] for same in part]
-        distinct = {answer: row for row, answer in enumerate(dict.fromkeys(answers))}
-        fed = [(prompt[-1], *answer) for answer in distinct]
-        width = max(map(len, fed))
-        ids = torch.tensor([[*one, *[prompt[-1]] * (width - len(one))] for one in fed], device=device)
-        steps = torch.arange(width, device=device)
-        lengths = torch.tensor([1 + len(answers[i]) for i in order], device=device)
-        branches = Branches(
-            tuple(first_edit(part[i]) for i in order), tuple(distinct[answers[i]] for i in order)
-        )
-        steering = Steering(layers, rows=len(part), d_model=loaded.d_model, dtype=loaded.module.dtype)
-        for row, i in enumerate(order):
-            steering.set(row, part[i][0].additions, len(prompt), since=before)
-        steering.begin(torch.where(steps < lengths[:, None], before + steps, -1))
-        hidden = torch.arange(before + width, device=device) > before + steps[:, None]
-        mask = torch.zeros(hidden.shape, dtype=loaded.module.dtype, device=device)
-        mask = mask.masked_fill(hidden, float("-inf"))[None, None]
-        found: dict[int, list[Tensor]] = {}
-        with torch.inference_mode():
-            logits = follow(ids, mask, (before + steps)[None], past, steering, branches)
-            for row, i in enumerate(order):
-                own = logits[branches.place(row, len(layers))]
-                log_p = wide(own[: 1 + len(answers[i])]).log_softmax(-1)
-                found[i] = [read(one, log_p).clone() for one in part[i]]
-        return [found[i] for i in range(len(part))]
-
-    # answers that differ in their last token alone are one computation: it is not fed
-    groups: dict[tuple[object, ...], list[int]] = {}
-    for index, row in enumerate(rows):
-        key = (*map(id, row.additions), "fed", *row.answer_ids[:-1])
-        groups.setdefault(key, []).append(index)
-    together = [[rows[i] for i in group] for group in groups.values()]
-    done = in_batches(together, batch, run, length=lambda same: len(same[0].answer_ids))
-    found = dict(pair for part in done for pair in part)
-    ready = {
-        i: one for n, group in enumerate(groups.values()) for i, one in zip(group, found[n], strict=True)
-    }
-    yield from (ready[i] for i in range(len(rows)))
+    return _Past([(layer.keys, layer.values) for layer in cache.layers], since)
 
 
 class _Past:
-    """`past_key_values` of forwards after one prompt: rows see its keys and values; none are added."""
+    """`past_key_values` of forwards after shared tokens: rows see their keys and values; none are added."""
 
     def __init__(self, layers: Sequence[tuple[Tensor, Tensor]], length: int) -> None:
         self._layers, self._length = layers, length
@@ -200,9 +190,11 @@ class _Past:
     def update(
         self, key_states: Tensor, value_states: Tensor, layer_idx: int, *_: object, **__: object
     ) -> tuple[Tensor, Tensor]:
-        """[row, head, position, head_dim] of the new tokens -> of the prompt and them."""
+        """[row, head, position, head_dim] of the new tokens -> of the shared ones and them."""
         import torch
 
+        if not self._length:
+            return key_states, value_states
         keys, values = (part.expand(len(key_states), -1, -1, -1) for part in self._layers[layer_idx])
         return torch.cat([keys, key_states], 2), torch.cat([values, value_states], 2)
 

@@ -134,7 +134,13 @@ class SlotEngine:
                 ).logits
 
         def follow(
-            ids: Tensor, mask: Tensor, positions: Tensor, past: Any, steering: Steering, branches: Branches
+            ids: Tensor,
+            mask: Tensor,
+            positions: Tensor,
+            keep: int,
+            past: Any,
+            steering: Steering,
+            branches: Branches,
         ) -> Tensor:
             with branches.steered(self._layers, steering):
                 return self._loaded.module(
@@ -143,6 +149,7 @@ class SlotEngine:
                     position_ids=positions,
                     past_key_values=past,
                     use_cache=True,
+                    logits_to_keep=keep,
                 ).logits
 
         batch = self._batch or 32
