@@ -47,7 +47,7 @@ Fast = Literal["attention", "graphs"]
 MOST_ROWS = {"cpu": 256, "cuda": 512}
 PREFILL_TOKENS = {"cpu": 2048, "cuda": 8192}
 """Tokens of one prefill, pads included: more would only cost memory."""
-FEW_ROWS, ENOUGH = 32, 2**30
+FEW_ROWS, ENOUGH = 32, 2**29
 """Rows, and bytes of rows, past which more of them at once hardly make a CPU faster."""
 LIKE = 0.75
 """Prompts share a prefill if the shortest is at least this part of the longest."""
