@@ -27,6 +27,9 @@ from steer.types import Outcome
 FEWEST = 12
 """Scenarios to cross-fit with: exact McNemar cannot go below p = 0.05 with fewer than six a half."""
 
+UNDER = 1 + 1e-9
+"""Times a cap that are still under it."""
+
 
 @dataclass(frozen=True, slots=True)
 class MeasuredCell:
@@ -190,6 +193,11 @@ def _pair(plus: MeasuredCell, minus: MeasuredCell) -> Candidate:
     )
 
 
+def paired(cells: Sequence[MeasuredCell]) -> list[Candidate]:
+    """What the primary choice is made of: mirrored cells, or ablated ones against the baseline."""
+    return symmetric(cells) or against_baseline(cells)
+
+
 def placed(candidate: Candidate) -> tuple[int, float]:
     """Layer and |magnitude| of a symmetric candidate; ValueError for another."""
     if candidate.layer is None or candidate.magnitude is None:
@@ -201,7 +209,7 @@ def choose(
     outcomes: Sequence[Outcome], candidates: Sequence[Candidate], scenarios: set[str], cap: Cap
 ) -> Chosen | NothingChosen:
     """`choose_in` the table of the candidates' arms."""
-    return choose_in(tabulate(outcomes, _arms(candidates)), candidates, scenarios, cap)
+    return choose_in(tabulate(outcomes, arms_of(candidates)), candidates, scenarios, cap)
 
 
 def choose_in(
@@ -249,20 +257,13 @@ def choose_in(
         # Rounded, so that equal fractions tie.
         return round(rate[candidate.plus] - rate[candidate.minus], 9)
 
-    def excess(candidate: Candidate) -> float:
-        """By how many times the larger of the two caps is exceeded; at most 1 is under the cap."""
-        over = max(_times(nonsense(candidate), cap.nonsense), _times(MASS_KEPT, candidate.kept))
-        if cap.drift is None or candidate.drift is None:
-            return over
-        return max(over, _times(candidate.drift, cap.drift))
-
     def tie(candidate: Candidate) -> tuple[float, float, str, str]:
         drift = float("inf") if candidate.drift is None else candidate.drift
         return drift, candidate.size, candidate.plus, candidate.minus
 
-    able = [c for c in candidates if excess(c) <= 1 + 1e-9 and not math.isnan(lead(c))]
+    able = [c for c in candidates if excess(c, nonsense(c), cap) <= UNDER and not math.isnan(lead(c))]
     if not able:
-        nearest = min(candidates, key=lambda candidate: (excess(candidate), *tie(candidate)))
+        nearest = min(candidates, key=lambda c: (excess(c, nonsense(c), cap), *tie(c)))
         return NothingChosen(half, nearest, nonsense(nearest), cap)
     best = min(able, key=lambda candidate: (-lead(candidate), *tie(candidate)))
     over_valid = rate_valid[best.plus] - rate_valid[best.minus]
@@ -273,6 +274,14 @@ def choose_in(
         nonsense=nonsense(best),
         nats=nats(best) if counts.any() else None,
     )
+
+
+def excess(candidate: Candidate, nonsense: float, cap: Cap) -> float:
+    """By how many times the largest of the caps is exceeded; at most `UNDER` is under them."""
+    over = max(_times(nonsense, cap.nonsense), _times(MASS_KEPT, candidate.kept))
+    if cap.drift is None or candidate.drift is None:
+        return over
+    return max(over, _times(candidate.drift, cap.drift))
 
 
 def _times(value: float, cap: float) -> float:
@@ -296,8 +305,21 @@ def cross_fit(
     minus: str,
 ) -> CrossFit | NothingChosen:
     """Choose on either half, and pool what the choices did on the other one as arms `plus` and `minus`."""
-    table = tabulate(outcomes, _arms(candidates))
-    first, second = (choose_in(table, candidates, members(half, n), cap, half=n) for n in (0, 1))
+    return fit_halves(outcomes, (candidates, candidates), half, cap, plus=plus, minus=minus)
+
+
+def fit_halves(
+    outcomes: Sequence[Outcome],
+    candidates: tuple[Sequence[Candidate], Sequence[Candidate]],
+    half: Mapping[str, int],
+    cap: Cap,
+    *,
+    plus: str,
+    minus: str,
+) -> CrossFit | NothingChosen:
+    """`cross_fit` where either half has candidates of its own."""
+    table = tabulate(outcomes, arms_of([*candidates[0], *candidates[1]]))
+    first, second = (choose_in(table, candidates[n], members(half, n), cap, half=n) for n in (0, 1))
     if isinstance(first, NothingChosen):
         return first
     if isinstance(second, NothingChosen):
@@ -324,5 +346,6 @@ def members(half: Mapping[str, int], number: int) -> set[str]:
     return {scenario for scenario, where in half.items() if where == number}
 
 
-def _arms(candidates: Sequence[Candidate]) -> list[str]:
+def arms_of(candidates: Sequence[Candidate]) -> list[str]:
+    """Their arms, each once."""
     return sorted({arm for candidate in candidates for arm in (candidate.plus, candidate.minus)})

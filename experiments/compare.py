@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from experiments.choice import CrossFit, NothingChosen, OutOfFold, halves
 from experiments.comparing import (
@@ -30,7 +31,8 @@ from experiments.measures import mass_kept, measure_answers, measure_drift, meas
 from experiments.mechanism import RANKS, check_choice, investigate, most_arms, prepare
 from experiments.options import Options
 from experiments.out_of_fold import described
-from experiments.running import add_arms, run_arms
+from experiments.race import STAGES, check_race, expected, run_race, start
+from experiments.running import EVERYWHERE, add_arms, run_arms
 from experiments.session import Session, open_session
 from experiments.suffix import suffix_arms
 from experiments.sweep_choice import CompareChoice
@@ -87,6 +89,8 @@ def run_compare(session: Session, choice: CompareChoice) -> tuple[Result | Plan,
     together = _most_together(len(magnitudes)) + (transfer_arms(session) if choice.transfer else 0)
     if choice.mechanism:
         together += most_arms(session, choice.vector, len(layers), len(RANKS))
+    if choice.race:
+        check_race(session, magnitudes)
     numbers = print_plan(
         session,
         cells=len(layers) * len(magnitudes),
@@ -95,6 +99,7 @@ def run_compare(session: Session, choice: CompareChoice) -> tuple[Result | Plan,
         probed=len(suffix_arms(session.suffixes)) + 2 * PLACES,  # chosen cells, and suffixes against them
         extraction=extraction + (transfer_answers(session, choice.vector) if choice.transfer else 0),
         together=together,
+        race=expected(session, len(layers) * len(magnitudes), of_layers=len(layers)) if choice.race else {},
     )
     if options.dry_run:
         return Plan(plan=numbers), None
@@ -106,8 +111,12 @@ def run_compare(session: Session, choice: CompareChoice) -> tuple[Result | Plan,
     arms = [*suffixes, *(cell.arm for cell in grid)]
     beside = controls_for(session, choice.vector, vector)
     source = prepare(session, choice.vector, vector, layers, RANKS) if choice.mechanism else None
-    config = {"vector": vector.id, "cap": asdict(choice.cap), "controls": control_ids(beside)}
-    folder, store = run_arms(session, "compare", arms, before=before, **config, transfer=choice.transfer)
+    config: dict[str, Any] = {"vector": vector.id, "cap": asdict(choice.cap), "controls": control_ids(beside)}
+    config["transfer"] = choice.transfer
+    if choice.race:
+        config["race"] = STAGES
+    only = start(session, grid) if choice.race else EVERYWHERE
+    folder, store = run_arms(session, "compare", arms, before=before, only=only, **config)
     with store:
         found = _compared(session, store, choice, vector, beside, grid, suffixes, source)
         found = updated(found, sweep=updated(_sweep(found), vector_flags=tuple(flagged(vector, layers))))
@@ -148,9 +157,9 @@ def _compared(
 ) -> Result:
     judge = session.judge.name
     drift = measure_drift(session, store, [*suffixes, *(cell.arm for cell in grid)])
-    chosen = choose_cells(
-        store.outcomes(judge), grid, drift, choice.cap, session.options.subset_seed, kept=mass_kept(store)
-    )
+    raced = run_race(session, store, grid, drift, choice.cap, layers=True) if choice.race else None
+    seed, kept = session.options.subset_seed, mass_kept(store)
+    chosen = choose_cells(store.outcomes(judge), grid, drift, choice.cap, seed, kept=kept, raced=raced)
     how, taken = (
         investigate(session, store, choice.vector, source, grid, chosen, choice.cap) if source else (None, ())
     )
@@ -197,7 +206,7 @@ def _compared(
         together=tuple(arm.name for arm in tug_arms),
         square=tug_square(pulled, outcomes, chosen.half, found.arms),
         frontier=frontier(
-            outcomes, found.arms, [*(a.name for a in suffixes[1:]), *(c.arm.name for c in grid)]
+            outcomes, found.arms, [*(a.name for a in suffixes[1:]), *(c.arm for c in chosen.measured)]
         ),
         transfer=None if read_transfer is None else read_transfer(outcomes),
         costs=costs(found, vector, len(grid), len(pairs)),
@@ -279,7 +288,7 @@ def costs(found: Result, vector: SteeringVector, n_cells: int, n_pairs: int) -> 
     def each(names: Sequence[str], spent: Callable[[ArmResult], float]) -> float:
         return sum(spent(arms[name]) for name in names) / max(1, sum(arms[name].n for name in names))
 
-    def way(names: Sequence[str], tuned_over: int, generations: int, pairs: int) -> Cost:
+    def way(names: Sequence[str], tuned_over: int, judged: int, generations: int, pairs: int) -> Cost:
         tokens, plain_tokens = (each(some, lambda arm: arm.prompt_tokens) for some in (names, ["baseline"]))
         seconds, plain_seconds = (each(some, lambda arm: arm.seconds) for some in (names, ["baseline"]))
         return Cost(
@@ -289,11 +298,13 @@ def costs(found: Result, vector: SteeringVector, n_cells: int, n_pairs: int) -> 
             extraction_generations=generations,
             extraction_pairs=pairs,
             arms_tuned_over=tuned_over,
-            judge_calls_to_choose=tuned_over * scenarios,
+            judge_calls_to_choose=judged,
             judge_calls_to_report=2 * scenarios,
         )
 
+    sweep = _sweep(found)
+    judged = sweep.race.rows if sweep.race else n_cells * scenarios
     return {
-        "suffix": way(["pro", "anti"], 2 * n_pairs, 0, 0),
-        "vector": way(_sweep(found).choice.chosen_arms, n_cells, generations, vector.provenance.pairs),
+        "suffix": way(["pro", "anti"], 2 * n_pairs, 2 * n_pairs * scenarios, 0, 0),
+        "vector": way(sweep.choice.chosen_arms, n_cells, judged, generations, vector.provenance.pairs),
     }

@@ -147,6 +147,8 @@ def _add(pool: Pool, folder: Path, asked: str) -> None:
         renamed: dict[str, str] = {}
         for name in found.arms:
             content = config["arms"].get(name)
+            if "race" in config and content and found.arms[name].scenarios < found.arms["baseline"].scenarios:
+                continue  # a cell that was stopped
             if name in pool.contents and pool.contents[name] == content:
                 pool.arms[name] = _completed(pool.arms[name], found.arms[name])
                 continue

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from experiments import vector_sweep
 from experiments.choice import CrossFit, halves
@@ -91,7 +92,11 @@ def run_mechanism(session: Session, choice: MechanismChoice) -> tuple[Result | P
     source = prepare(session, choice.vector, vector, layers, ranks)
     grid = cells(vector, layers, magnitudes, choice.vector)
     arms = [*suffixes, *(cell.arm for cell in grid)]
-    config = {"vector": vector.id, "cap": asdict(choice.cap), "controls": control_ids(source.beside)}
+    config: dict[str, Any] = {
+        "vector": vector.id,
+        "cap": asdict(choice.cap),
+        "controls": control_ids(source.beside),
+    }
     folder, store = run_arms(session, "mechanism", arms, before=before, **config, ranks=list(ranks))
     with store:
         drift = measure_drift(session, store, arms)

@@ -56,13 +56,15 @@ def run_arms(
     arms: Sequence[Arm],
     *,
     before: Mapping[str, Mapping[str, int]] | None = None,
+    only: Mapping[str, Collection[str]] = EVERYWHERE,
     **config: Any,
 ) -> tuple[Path, RunStore]:
     """Plan, claim the folder, generate and judge what it lacks. The store comes back open.
 
     before: the judge's usage before an extraction for this run, whose calls are the run's too.
+    only: the scenarios of an arm that does not run on all.
     """
-    planned = plan_arms(session, arms)  # what it refuses leaves no folder
+    planned = _planned(session, arms, only)  # what it refuses leaves no folder
     resolved = configuration(session, command, arms, **config)
     folder = run_folder(session, resolved)
     fresh = not folder.exists()
@@ -85,14 +87,19 @@ def add_arms(
 
     only: the scenarios of an arm that does not run on all.
     """
-    planned = plan_arms(session, arms)
-    if only:
-        rows = tuple(row for row in planned.rows if row.scenario in only[row.arm])
-        wanted = {row.response for row in rows}
-        requests = {key: one for key, one in planned.requests.items() if key in wanted}
-        planned = replace(planned, rows=rows, requests=requests)
+    planned = _planned(session, arms, only)
     record_plan(session, store, arms, planned)
     generate_and_judge(session, store, planned)
+
+
+def _planned(session: Session, arms: Sequence[Arm], only: Mapping[str, Collection[str]]) -> pipeline.Planned:
+    planned = plan_arms(session, arms)
+    if not only:
+        return planned
+    rows = tuple(r for r in planned.rows if r.arm not in only or r.scenario in only[r.arm])
+    wanted = {row.response for row in rows}
+    requests = {key: one for key, one in planned.requests.items() if key in wanted}
+    return replace(planned, rows=rows, requests=requests)
 
 
 def answers(session: Session, text: str, arms: Sequence[Arm], *, system: str = "") -> dict[str, str]:

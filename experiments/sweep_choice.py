@@ -10,6 +10,8 @@ from experiments.grid import COARSE_LAYERS, COARSE_MAGNITUDES, DEFAULT_MAGNITUDE
 from experiments.options import VectorChoice, flag, flags
 from steer.errors import UserError
 
+RACE = "Stop cells on the way that no half can choose any more."
+
 
 @dataclass(frozen=True, slots=True)
 class Cap:
@@ -41,7 +43,7 @@ class SweepChoice:
 
     magnitudes: as `experiments.grid.parse_magnitudes` reads them; both signs of a magnitude are
     needed for it to be a candidate. screen: how many cells of the grid are generated for, the others being
-    left out by their propensity on items that are not evaluated; None is all.
+    left out by their propensity on items that are not evaluated; None is all. race: see `experiments.race`.
     """
 
     layers: str = flag("10-20", "As 10-20, 10,12,14 or all.")
@@ -49,6 +51,7 @@ class SweepChoice:
     vector: VectorChoice = flags(VectorChoice)
     cap: Cap = flags(Cap)
     screen: int | None = flag(None, "Generate for so many cells, the best by propensity on other items.")
+    race: bool = flag(False, RACE, switch="--race")
 
     def __post_init__(self) -> None:
         if self.screen == 0:
@@ -71,8 +74,9 @@ class CoarseChoice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompareChoice(CoarseChoice):
-    """What else is run."""
+    """What else is run, and how."""
 
+    race: bool = flag(False, RACE, switch="--race")
     transfer: bool = flag(False, "Vectors a behaviour, on the others.", switch="--transfer")
     mechanism: bool = flag(False, "Whether both take one path, as `mechanism`.", switch="--mechanism")
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from experiments.measures import load_probes
 from experiments.session import Session, plan_arms
@@ -16,6 +17,8 @@ TRIAL_ROWS, TRIAL_TOKENS = 48, 64
 PLACES = 4
 """Controls run at both signs of at most two chosen cells, of two each on the scenarios it reports on."""
 
+NO_RACE: Mapping[str, int] = MappingProxyType({})
+
 
 def print_plan(
     session: Session,
@@ -26,10 +29,12 @@ def print_plan(
     probed: int,
     extraction: int,
     together: int = 0,
+    race: Mapping[str, int] = NO_RACE,
 ) -> dict[str, int | float | str]:
     """Cells, generations, tokens, judge calls, memory and time.
 
     suffixes, cells: arms. controls: their vectors. together: arms of vector and suffix at most.
+    race: what is expected of the cells' generations.
     probed: arms that the questions and harmless requests are put to at most.
     extraction: answers that the vectors are made of.
     """
@@ -57,6 +62,7 @@ def print_plan(
         "answers to extract from at most": extraction,
         "answers to questions and harmless requests at most": probes,
         "generations at most": rows,
+        **race,
         "prompt tokens, without suffixes": prompts * arms,
         "new tokens, expected": round(rows * length),
         "new tokens at most": new,

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from experiments.choice import (
     Cap,
@@ -17,11 +18,11 @@ from experiments.choice import (
     MeasuredCell,
     NothingChosen,
     OutOfFold,
-    against_baseline,
     asymmetric,
     cross_fit,
+    fit_halves,
     halves,
-    symmetric,
+    paired,
 )
 from experiments.choice import Chosen as Selected
 from experiments.gating import check_gate, gated
@@ -38,7 +39,8 @@ from experiments.out_of_fold import (
     three_pairs,
     three_shifts,
 )
-from experiments.running import add_arms, run_arms
+from experiments.race import STAGES, Raced, check_race, expected, run_race, start
+from experiments.running import EVERYWHERE, add_arms, run_arms
 from experiments.screening import check_screen, screen
 from experiments.session import Session, open_session
 from experiments.suffix import suffix_arms
@@ -60,7 +62,7 @@ from steer.gaps import movement
 from steer.metrics import gaps
 from steer.results.record import Plan, updated
 from steer.results.result import Result
-from steer.results.sweep import CapUsed, CellResult, Choice, Fold, Folded, Sweep
+from steer.results.sweep import CapUsed, CellResult, Choice, Fold, Folded, Race, Sweep
 from steer.show.terminal import print_result
 from steer.store import RunStore
 from steer.types import Arm, Outcome
@@ -73,12 +75,14 @@ Placed = tuple[Control, int, float, Arm]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chosen:
-    """A cross-fitted choice with what it was made from."""
+    """A cross-fitted choice with what it was made from. measured: cells that ran on all scenarios; of a race
+    not every one. secondary: None of a race."""
 
     half: dict[str, int]
     measured: tuple[MeasuredCell, ...]
     fit: CrossFit | NothingChosen
-    secondary: CrossFit | NothingChosen
+    secondary: CrossFit | NothingChosen | None
+    raced: bool = False
 
 
 def vector_sweep(options: Options, choice: SweepChoice) -> tuple[Result | Plan, Path | None]:
@@ -98,13 +102,17 @@ def run_sweep(session: Session, choice: SweepChoice) -> tuple[Result | Plan, Pat
     suffixes = suffix_arms(session.suffixes)
     if choice.screen:
         check_screen(choice.screen, len(layers) * len(magnitudes))
+    if choice.race:
+        check_race(session, magnitudes)
+    count = choice.screen or len(layers) * len(magnitudes)
     plan = print_plan(
         session,
-        cells=choice.screen or len(layers) * len(magnitudes),
+        cells=count,
         suffixes=len(suffixes),
         controls=count_controls(session, choice.vector),
         probed=len(suffixes) + PLACES,
         extraction=extraction_answers(session, choice.vector),
+        race=expected(session, count) if choice.race else {},
     )
     if options.dry_run:
         return Plan(plan=plan), None
@@ -117,14 +125,18 @@ def run_sweep(session: Session, choice: SweepChoice) -> tuple[Result | Plan, Pat
     grid = screened.cells if screened else grid
     arms = [*suffixes, *(cell.arm for cell in grid)]
     beside = controls_for(session, choice.vector, vector)
-    config = {"vector": vector.id, "cap": asdict(choice.cap), "controls": control_ids(beside)}
+    config: dict[str, Any] = {"vector": vector.id, "cap": asdict(choice.cap), "controls": control_ids(beside)}
     if screened:
         config["screened"] = {"on": screened.found.identity, "kept": choice.screen}
-    folder, store = run_arms(session, "vector-sweep", arms, before=before, **config)
+    if choice.race:
+        config["race"] = STAGES
+    only = start(session, grid) if choice.race else EVERYWHERE
+    folder, store = run_arms(session, "vector-sweep", arms, before=before, only=only, **config)
     with store:
         drift = measure_drift(session, store, arms)
+        raced = run_race(session, store, grid, drift, choice.cap) if choice.race else None
         outcomes, kept = store.outcomes(session.judge.name), mass_kept(store)
-        chosen = choose_cells(outcomes, grid, drift, choice.cap, options.subset_seed, kept=kept)
+        chosen = choose_cells(outcomes, grid, drift, choice.cap, options.subset_seed, kept=kept, raced=raced)
         controls: dict[str, Placed] = {}
         if isinstance(chosen.fit, CrossFit):
             controls = run_controls(session, store, choice.vector, beside, chosen.fit, chosen.half)
@@ -170,22 +182,28 @@ def choose_cells(
     seed: int,
     *,
     kept: Mapping[str, float],
+    raced: Raced | None = None,
 ) -> Chosen:
     """Cross-fit one layer at plus and minus a magnitude, and secondarily any two cells; ablated, one layer
     against the baseline.
 
-    kept: by arm, the share of the baseline's mass; empty where answers were judged.
+    kept: by arm, the share of the baseline's mass; empty where answers were judged. raced: what a race left
+    to choose from; any two cells would need the whole grid.
     """
     half = halves({o.scenario: o.category for o in outcomes}, seed=seed)
     measured = tuple(
         MeasuredCell(c.arm.name, c.layer, c.magnitude, drift[c.arm.name], kept.get(c.arm.name, 1.0))
         for c in grid
+        if raced is None or len(raced.rows[c.arm.name]) == len(half)
     )
-    pairs, others = (of(measured) or against_baseline(measured) for of in (symmetric, asymmetric))
+    if raced is not None:
+        fit = fit_halves(outcomes, raced.left, half, cap, plus="vector +", minus="vector -")
+        return Chosen(half, measured, fit, None, raced=True)
+    others = asymmetric(measured) or paired(measured)
     return Chosen(
         half,
         measured,
-        cross_fit(outcomes, pairs, half, cap, plus="vector +", minus="vector -"),
+        cross_fit(outcomes, paired(measured), half, cap, plus="vector +", minus="vector -"),
         cross_fit(outcomes, others, half, cap, plus="best +", minus="best -"),
     )
 
@@ -235,10 +253,12 @@ def summarise(
 
     kinds: of arms besides suffixes, cells and controls.
     """
-    every = {cell.arm.name: "cell" for cell in grid} | dict.fromkeys(controls, "control") | dict(kinds)
+    whole = [cell.arm for cell in chosen.measured]
+    every = {cell.arm.name: "cell" if cell.arm.name in whole else "stopped" for cell in grid}
+    every |= dict.fromkeys(controls, "control") | dict(kinds)
     found = summaries.summarise(store, session.judge.name, every)
     outcomes = store.outcomes(session.judge.name)
-    against = gaps(outcomes, [(cell.arm.name, "baseline") for cell in grid])
+    against = dict(zip(whole, gaps(outcomes, [(name, "baseline") for name in whole]), strict=True))
     chosen_on = folds_of(chosen.fit)
     cells = tuple(
         CellResult(
@@ -249,12 +269,15 @@ def summarise(
             operation=choice.vector.operation,
             vector=cell.arm.additions[0].vector,
             chosen_on=tuple(chosen_on.get(cell.arm.name, ())),
-            gap=g,
+            gap=against.get(cell.arm.name),
+            stopped_after=None if cell.arm.name in against else found.arms[cell.arm.name].n,
         )
-        for cell, g in zip(grid, against, strict=True)
+        for cell in grid
     )
     made = describe_choice(outcomes, chosen, choice.cap)
-    sweep = Sweep(cells=cells, halves=chosen.half, choice=made)
+    rows = sum(found.arms[cell.arm.name].n for cell in grid)
+    race = Race(rows=rows, of=len(grid) * found.arms["baseline"].n) if chosen.raced else None
+    sweep = Sweep(cells=cells, halves=chosen.half, choice=made, race=race)
     if isinstance(chosen.fit, NothingChosen) or made.report is None:
         return updated(found, sweep=sweep)
     pairs = control_pairs(chosen.fit, controls)

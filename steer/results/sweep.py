@@ -9,7 +9,10 @@ from steer.results.record import Record
 
 
 class CellResult(Record):
-    """A cell of a sweep; its rates are its arm's. gap: against baseline, selection. chosen_on: halves."""
+    """A cell of a sweep; its rates are its arm's. gap: against baseline, selection. chosen_on: halves.
+
+    stopped_after: of a cell that a race stopped, its rows; it has no gap, and is compared with no other.
+    """
 
     arm: str
     layer: int
@@ -18,7 +21,8 @@ class CellResult(Record):
     operation: str
     vector: str
     chosen_on: tuple[str, ...]
-    gap: Gap
+    gap: Gap | None
+    stopped_after: int | None = None
 
 
 class Fold(Record):
@@ -119,6 +123,13 @@ class Screening(Record):
     cells: tuple[ScreenedCell, ...]
 
 
+class Race(Record):
+    """rows: of the grid's cells that were run, of all that the grid has."""
+
+    rows: int
+    of: int
+
+
 class Sweep(Record):
     """halves: scenario -> 0 or 1. out_of_fold: arms put together of what either half chose."""
 
@@ -131,4 +142,5 @@ class Sweep(Record):
     beyond_random: BeyondNulls | None = None
     beyond_contrasts: BeyondNulls | None = None
     screening: Screening | None = None
+    race: Race | None = None
     left_out: tuple[str, ...] = ()

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from steer.results import Result
 
-ASIDE = frozenset({"control", "other"})
-MANY = frozenset({"cell", "control", "both", "other"})
+ASIDE = frozenset({"control", "other", "stopped"})
+MANY = ASIDE | {"cell", "both"}
 """Kinds of which a sweep has so many arms that a screen shows what is put together of them."""
 
 

@@ -163,18 +163,30 @@ def cell_section(result: Result, sweep: Sweep) -> Section:
         "cells",
         "Layer by magnitude (selection)",
         "Every cell is the vector added at one layer with one magnitude. Outlined: the chosen cells. The "
-        "cells' own numbers are selection; only the chosen cells' numbers out of fold are a report.",
+        "cells' own numbers are selection; only the chosen cells' numbers out of fold are a report."
+        + _raced(sweep),
         Table((*columns, *titles, "chosen on"), rows, tuple(cell.arm for cell in cells)),
+    )
+
+
+def _raced(sweep: Sweep) -> str:
+    if sweep.race is None:
+        return ""
+    rows, of = sweep.race.rows, sweep.race.of
+    stopped = sum(cell.stopped_after is not None for cell in sweep.cells)
+    return (
+        f" Raced: {rows:,} of the grid's {of:,} answers were needed ({100 * rows / of:.0f} %); {stopped} of "
+        f"{len(sweep.cells)} cells were stopped when no half could choose them any more, and have no rate."
     )
 
 
 def _cell(result: Result, cell: CellResult) -> tuple[str, ...]:
     arm = result.arms[cell.arm]
+    place = (cell.arm, str(cell.layer), words.signed(cell.magnitude), cell.span)
+    if cell.gap is None:
+        return (*place, words.stopped(cell.stopped_after or 0), *[""] * 6)
     return (
-        cell.arm,
-        str(cell.layer),
-        words.signed(cell.magnitude),
-        cell.span,
+        *place,
         words.rate(arm.rate_all, arm.rate_all_ci),
         words.gap(cell.gap)[0],
         words.p_value(cell.gap.p_holm),
@@ -200,13 +212,16 @@ def heat_section(result: Result, sweep: Sweep) -> Section:
         "heat",
         f"{words.capital(result.task.words.noun)} %, of all, by layer and magnitude (selection)",
         table=Table(("layer", *signs[:middle], "0", *signs[middle:]), tuple(rows)),
-        note="A, B by a number: chosen on that half. Shade: nonsense; ░ from 20 %, ▒ 40 %, ▓ 60 %, █ 80 %.",
+        note="A, B by a number: chosen on that half. Shade: nonsense; ░ from 20 %, ▒ 40 %, ▓ 60 %, █ 80 %."
+        + ("" if sweep.race is None else " ×n: stopped after n answers." + _raced(sweep)),
     )
 
 
 def _heat(result: Result, cell: CellResult | None) -> str:
     if cell is None:
         return ""
+    if cell.stopped_after is not None:
+        return f"×{cell.stopped_after}"
     rate, broken = result.arms[cell.arm].rate_all, result.arms[cell.arm].broken_all
     if rate is None or broken is None:
         return words.NONE

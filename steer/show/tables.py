@@ -59,7 +59,9 @@ def out_of_fold(result: Result, few: int | None) -> dict[str, FoldedArm]:
 
 def rate_table(arms: Mapping[str, ArmMetrics], noun: str) -> Table:
     rows = tuple(
-        (
+        (name, str(arm.n), words.stopped(arm.n), *[""] * 4)
+        if isinstance(arm, ArmResult) and arm.kind == "stopped"
+        else (
             name,
             str(arm.n),
             words.rate(arm.rate_all, arm.rate_all_ci),

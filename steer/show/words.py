@@ -258,3 +258,8 @@ def settings(content: ArmContent | None) -> str:
     if content["adapter"]:
         parts.append(f"adapter {content['adapter']}")
     return "; ".join(parts) or "nothing added"
+
+
+def stopped(rows: int) -> str:
+    """In place of the rate of a cell that a race stopped."""
+    return f"stopped after {rows}"

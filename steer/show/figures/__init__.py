@@ -76,7 +76,8 @@ def _of_sweep(sweep: Sweep, arms: Mapping[str, Arm], noun: str) -> Iterator[tupl
         yield from heat_figures(cells, baseline, noun).items()
         chosen = [fold.layer for fold in report.folds if fold.layer is not None] if report else []
         chosen += [cell.layer for cell in cells if cell.arm.chosen]
-        yield from dose_figures(cells, arms, chosen, noun).items()
+        if whole := [cell for cell in cells if cell.stopped is None]:
+            yield from dose_figures(whole, arms, chosen, noun).items()
     if sweep.controls and report is not None:
         yield "controls", controls_figure(report, sweep)
 

@@ -15,7 +15,7 @@ from steer.show.figures.look import short
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """group: vector, span and operation; a grid each."""
+    """group: vector, span and operation; a grid each. stopped: of a cell that a race stopped, its rows."""
 
     arm: Arm
     layer: int
@@ -23,6 +23,7 @@ class Cell:
     group: str
     points: float | None
     ci: Sequence[float] | None
+    stopped: int | None = None
 
 
 def cells_of(found: Sequence[CellResult], arms: Mapping[str, Arm]) -> list[Cell]:
@@ -32,8 +33,9 @@ def cells_of(found: Sequence[CellResult], arms: Mapping[str, Arm]) -> list[Cell]
             c.layer,
             c.magnitude,
             short(f"{c.vector} · {c.span} · {c.operation}"),
-            c.gap.points_all,
-            c.gap.ci_all,
+            c.gap and c.gap.points_all,
+            c.gap and c.gap.ci_all,
+            c.stopped_after,
         )
         for c in found
     ]
@@ -89,17 +91,33 @@ def _measures(baseline: Arm | None, noun: str) -> dict[str, _Measure]:
     }
 
 
+def _stopped(cell: Cell) -> grid.Cell:
+    return grid.Cell(
+        words.signed(cell.magnitude),
+        str(cell.layer),
+        None,
+        "×",
+        f"{short(cell.arm.name)}\n{words.stopped(cell.stopped or 0)}",
+        cell.arm.name,
+        group=cell.group,
+    )
+
+
 def heat_figures(cells: Sequence[Cell], baseline: Arm | None, noun: str) -> dict[str, Figure]:
     """A heat map a measure that the cells have."""
     drawn: dict[str, Figure] = {}
     layers = sorted({cell.layer for cell in cells}, reverse=True)
     magnitudes = sorted({cell.magnitude for cell in cells})
     for name, measure in _measures(baseline, noun).items():
-        known = [(cell, value) for cell in cells if (value := measure.of(cell)) is not None]
+        known = [
+            (cell, value)
+            for cell in cells
+            if cell.stopped is None and (value := measure.of(cell)) is not None
+        ]
         if not known:
             continue
         most = max(measure.least, *(abs(value) for _, value in known))
-        shown: list[grid.Cell] = []
+        shown = [_stopped(cell) for cell in cells if cell.stopped is not None]
         for cell, value in known:
             text = format(value, measure.spec).replace("-", "−")
             gap = says(cell.arm.name, value, cell.ci)

@@ -104,7 +104,7 @@ def transfer_figure(transfer: Transfer) -> Figure:
         for target, value, ci in zip(targets, values, limits, strict=True)
         if value is not None
     ]
-    most = max([1, *(abs(cell.value) for cell in cells)])
+    most = max([1, *(abs(cell.value or 0) for cell in cells)])
     return Figure(
         grid.chart(cells, targets, origins, ("measured on", "vector of"), (-most, 0, most)),
         110 + 38 * len(origins),

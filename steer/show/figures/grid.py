@@ -23,11 +23,11 @@ INK = "luminance(scale('color', datum.value)) > 0.179 ? '#000000' : '#ffffff'"
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """`group`: of several grids in one chart, which it belongs to."""
+    """`group`: of several grids in one chart, which it belongs to. value: None has no colour."""
 
     column: str
     row: str
-    value: float
+    value: float | None
     text: str
     says: str
     arm: str = ""
@@ -81,10 +81,17 @@ def chart(
     )
     fill = alt.Color("value:Q", scale=scale, legend=alt.Legend(title=None, tickCount=5))
     layers: list[Any] = [base.mark_rect(style="cell").encode(color=fill, **said())]
+    ink = INK
+    if any(cell.value is None for cell in cells):
+        bare_cells = base.transform_filter("datum.value === null").mark_rect(
+            style="cell", color="transparent"
+        )
+        layers = [bare_cells.encode(**said()), layers[0].transform_filter("datum.value !== null")]
+        ink = f"datum.value === null ? base : {INK}"
     if len(columns) <= FIT:
         fits = "true" if len(columns) <= FIT_PHONE else "!narrow"
         number = base.mark_text(
-            style="number", fill=alt.ExprRef(INK), opacity=alt.ExprRef(f"{fits} ? 1 : 0"), aria=False
+            style="number", fill=alt.ExprRef(ink), opacity=alt.ExprRef(f"{fits} ? 1 : 0"), aria=False
         )
         layers.append(number.encode(text=alt.Text("text:N"), tooltip=alt.Tooltip("says:N")))
     layers.append(base.transform_filter("datum.chosen").mark_rect(style="chosen", aria=False))
