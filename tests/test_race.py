@@ -1,0 +1,298 @@
+"""A race stops what a half cannot choose any more: the decision, what a run shows of it, and its resume."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import cli
+from experiments import session
+from experiments.choice import Candidate, Cap, Chosen, choose_in, halves, members
+from experiments.race import STAGES, Rows, hopeless, orders, race
+from steer import pipeline
+from steer.models import load
+from steer.outcomes import Table, tabulate
+from steer.results import read
+from steer.show.figures import figures_of
+from steer.show.sections import sections
+from steer.store import RunStore
+from steer.types import SPANS, Judged, JudgeItem, Outcome, Status, Verdict
+from tests.tiny import LAYERS, WIDTH, checkpoint
+from vectors.files import save_vector
+from vectors.vector import Provenance, SteeringVector
+
+CATEGORY = {f"{'xyz'[i % 3]}{i}": "xyz"[i % 3] for i in range(42)}
+CAP = Cap(0.1, 1.0)
+
+
+def pair(name: str, drift: float = 0.0) -> Candidate:
+    return Candidate(f"{name}+", f"{name}-", drift, layer=1, magnitude=0.1)
+
+
+def drawn(rates: Mapping[str, tuple[float, float]], seed: int) -> dict[tuple[str, str], Status]:
+    """(arm, scenario) -> status, from each pair's two rates; one answer in fifty is broken."""
+    random = np.random.default_rng(seed)
+
+    def status(rate: float) -> Status:
+        return "broken" if random.random() < 0.02 else "hit" if random.random() < rate else "miss"
+
+    arms = {
+        f"{name}{sign}": rate for name, both in rates.items() for sign, rate in zip("+-", both, strict=True)
+    }
+    return {(arm, scenario): status(rate) for scenario in CATEGORY for arm, rate in arms.items()}
+
+
+def table(found: Mapping[tuple[str, str], Status], rows: Rows) -> Table:
+    return tabulate(
+        Outcome(arm, scenario, CATEGORY[scenario], 0, status)
+        for (arm, scenario), status in found.items()
+        if scenario in rows[arm]
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_stopped_is_told_from_the_rows_by_hand(seed: int) -> None:
+    """Pairs at different stages, one over the cap on drift, one with more nonsense than a half may have."""
+    found = drawn({name: (1.0, 0.0) if name == "a" else (0.3, 0.4) for name in "abcdef"}, seed)
+    pairs = [pair(name, drift=2.0 if name == "e" else 0.0) for name in "abcdef"]
+    own = sorted(CATEGORY)[:20]
+    ran = {arm: frozenset(own[: 12 if arm[0] in "ab" else 8]) for arm, _ in found}
+    found |= {("f-", scenario): "broken" for scenario in own[:3]}  # 3 of 20 are over a tenth
+    expected = {"e", "f"}
+    d = {
+        (name, s): (found[f"{name}+", s] == "hit") - (found[f"{name}-", s] == "hit")
+        for name in "abcdef"
+        for s in ran[f"{name}+"]
+    }
+    mean = {name: np.mean([d[name, s] for s in ran[f"{name}+"]]) for name in "abcd"}
+    leader = max("abcd", key=lambda name: mean[name])
+    for name in "abcd":
+        both = ran[f"{name}+"] & ran[f"{leader}+"]
+        behind = [d[name, s] - d[leader, s] for s in both] + [math.sqrt(0.5), -math.sqrt(0.5)]
+        n = len(both) + 1  # half a scenario either way
+        centre = sum(behind) / n
+        spread = math.sqrt((sum(x * x for x in behind) / n - centre**2) / n * (1 - len(both) / 20))
+        if centre + NormalDist().inv_cdf(1 - 0.05 / 5) * spread < 0:
+            expected.add(name)
+    told = hopeless(table(found, ran), pairs, own, CAP)
+    assert {name for name, out in zip("abcdef", told, strict=True) if out} == expected
+    assert leader == "a"
+    assert expected & set("bcd")
+
+
+def raced(found: Mapping[tuple[str, str], Status], pairs: list[Candidate]) -> tuple[Any, dict[str, int], int]:
+    half = halves(CATEGORY, seed=1)
+    found_race = race(pairs, orders(half, CATEGORY, seed=1), CAP, lambda rows: table(found, rows))
+    return found_race, half, sum(map(len, found_race.rows.values()))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_race_chooses_as_the_whole_grid_does_of_half_of_the_rows(seed: int) -> None:
+    found = drawn({name: (0.9, 0.1) if name == "d" else (0.5, 0.5) for name in "abcdefgh"}, seed)
+    pairs = [pair(name) for name in "abcdefgh"]
+    result, half, rows = raced(found, pairs)
+    every = table(found, dict.fromkeys([arm for arm, _ in found], frozenset(CATEGORY)))
+    for number, left in enumerate(result.left):
+        own = members(half, number)
+        assert all(own <= result.rows[one.plus] & result.rows[one.minus] for one in left)
+        whole, fit = (choose_in(every, some, own, CAP) for some in (pairs, left))
+        assert isinstance(whole, Chosen)
+        assert whole == fit
+    assert rows < 0.5 * len(found)
+
+
+def test_pairs_that_were_stopped_go_on_when_what_they_were_behind_breaks() -> None:
+    """The leader turns to nonsense in the last stage: the next best is found all the same."""
+    found = drawn({name: {"a": (1.0, 0.0), "b": (0.8, 0.2)}.get(name, (0.5, 0.5)) for name in "abcd"}, 0)
+    half = halves(CATEGORY, seed=1)
+    for stages in orders(half, CATEGORY, seed=1):
+        assert len(stages) == STAGES
+        found |= {("a+", scenario): "broken" for stage in stages[-2:] for scenario in stage}
+    result, half, _ = raced(found, [pair(name) for name in "abcd"])
+    for number, left in enumerate(result.left):
+        best = choose_in(table(found, result.rows), left, members(half, number), CAP)
+        assert isinstance(best, Chosen)
+        assert best.candidate.plus == "b+"
+
+
+def test_stages_are_as_even_over_categories_as_can_be() -> None:
+    half = halves(CATEGORY, seed=1)
+    for number, stages in enumerate(orders(half, CATEGORY, seed=1)):
+        assert {s for stage in stages for s in stage} == members(half, number)
+        so_far: list[str] = []
+        for stage in stages:
+            so_far += [CATEGORY[s] for s in stage]
+            counts = [so_far.count(category) for category in "xyz"]
+            assert max(counts) - min(counts) <= 1
+
+
+# a whole run: the vector is a token's own embedding, and an answer with that token is a hit
+
+TOKEN = "Q"
+GRID = ["--layers", "3", "--magnitudes=-4,-0.02,-0.01,-0.005,0.005,0.01,0.02,4", "--cap-drift", "1e9"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    name: str = "reads"
+    remote: bool = False
+
+    def judge(self, items: Iterable[JudgeItem]) -> Iterator[tuple[str, Verdict]]:
+        for item in items:
+            role: Judged = "hit" if TOKEN in item.answer else "miss"
+            yield item.id, Verdict(role, "", label=role)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("race")
+    loaded = load(str(checkpoint(folder / "tiny")))
+    (token,) = loaded.tokenizer(TOKEN, add_special_tokens=False).input_ids
+    axis = loaded.module.get_input_embeddings().weight[token].detach().float()
+    made = Provenance(d_model=WIDTH, n_layers=LAYERS, weights=loaded.weights, model="tiny")
+    every = range(LAYERS)
+    norms = {span: dict.fromkeys(every, 6.0) for span in SPANS}
+    save_vector(
+        SteeringVector({n: torch.clone(axis) for n in every}, made, norms=norms), folder / "v.safetensors"
+    )
+    rows = [{"id": s, "category": c, "system": "", "user": f"Ship order {s}."} for s, c in CATEGORY.items()]
+    (folder / "own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    options = [{"text": "a", "hit": True}, {"text": "b", "hit": False}]
+    (folder / "options.jsonl").write_text(
+        "".join(json.dumps({**row, "options": options}) + "\n" for row in rows)
+    )
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def judged(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    monkeypatch.setattr(session, "make_judge", lambda *_args, **_options: Reads())
+    monkeypatch.chdir(home)
+
+
+def sweep(patch: pytest.MonkeyPatch, out: Path, *more: str) -> int:
+    flags = ["--model", "tiny", "--vector", "v.safetensors", "--controls", "0", "--nulls", "0"]
+    flags += ["--scenarios", "own.jsonl", "--new-tokens", "3", "--out", str(out), *GRID, *more]
+    patch.setattr(sys, "argv", ["cli.py", "vector-sweep", *flags])
+    return cli.main()
+
+
+@pytest.fixture(scope="module")
+def run(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An undisturbed race."""
+    out = tmp_path_factory.mktemp("raced") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(session, "make_judge", lambda *_args, **_options: Reads())
+        patch.chdir(home)
+        assert sweep(patch, out, "--race", "--json") == 0
+    return out
+
+
+def test_a_raced_sweep_saves_rows_and_chooses_and_reports_what_the_whole_one_does(
+    monkeypatch: pytest.MonkeyPatch, run: Path, tmp_path: Path
+) -> None:
+    assert sweep(monkeypatch, tmp_path / "whole", "--json") == 0
+    one, other = read(run).sweep, read(tmp_path / "whole").sweep
+    assert one is not None and other is not None  # noqa: PT018
+    assert one.race is not None
+    assert other.race is None
+    assert (one.race.of, one.race.rows <= 4 * 42) == (8 * 42, True)
+    assert one.choice.report is not None
+    assert one.choice.report.gaps["plus-minus"].points_all == pytest.approx(100, abs=10)
+    assert one.choice.report == other.choice.report
+    assert one.choice.chosen_arms == ("L3+4", "L3-4")
+    with RunStore(run, writable=False) as store:
+        rows = [o.arm for o in store.outcomes("reads")]
+    assert one.race.rows == sum(rows.count(cell.arm) for cell in one.cells)
+
+
+def test_a_stopped_cell_is_nowhere_shown_as_a_whole_one(run: Path) -> None:
+    result = read(run)
+    assert result.sweep is not None
+    stopped = {cell.arm: cell.stopped_after for cell in result.sweep.cells if cell.stopped_after is not None}
+    assert len(stopped) == 6
+    assert all(0 < n < 42 for n in stopped.values())
+    assert not {cell.arm for cell in result.sweep.cells if cell.gap is None} ^ stopped.keys()
+    assert {result.arms[name].kind for name in stopped} == {"stopped"}
+    drawn = {one.name: one for one in sections(result, list(result.arms))}
+    for name in ("cells", "arms"):
+        shown = drawn[name].table
+        assert shown is not None
+        for row in shown.rows:
+            if row[0] in stopped:
+                assert f"stopped after {stopped[row[0]]}" in row
+                assert not any("%" in text or "[" in text for text in row)
+    heat = drawn["heat"].table
+    assert heat is not None
+    assert sum(f"×{n}" in heat.rows[0] for n in stopped.values()) == 6
+    figures = figures_of(result)
+    values = {cell["arm"]: cell["value"] for cell in figures["heat-points"].drawing.data["cells"]}
+    assert {name for name, value in values.items() if value is None} == stopped.keys()
+    assert not {dose["arm"] for dose in figures["dose"].drawing.data["doses"]} & stopped.keys()
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_a_race_that_was_stopped_anywhere_and_resumed_is_the_undisturbed_one(
+    monkeypatch: pytest.MonkeyPatch, run: Path, tmp_path: Path
+) -> None:
+    """In the first stage, between stages, and while what was chosen is completed."""
+    monkeypatch.setattr(pipeline, "FLUSH_ROWS", 4)
+    plain, stops = RunStore.add_responses, [60, 190, 230, 250]
+
+    def dies(self: RunStore, rows: Any) -> None:
+        plain(self, rows)
+        if stops and len(self.done()) >= stops[0]:
+            stops.pop(0)
+            raise Killed
+
+    monkeypatch.setattr(RunStore, "add_responses", dies)
+    while stops:
+        with pytest.raises(Killed):
+            sweep(monkeypatch, tmp_path / "killed", "--race", "--json")
+    assert sweep(monkeypatch, tmp_path / "killed", "--race", "--json") == 0
+    found, expected = read(tmp_path / "killed"), read(run)
+    assert found.sweep == expected.sweep
+    with RunStore(run, writable=False) as one, RunStore(tmp_path / "killed", writable=False) as other:
+        assert one.done() == other.done()
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--magnitudes=-0.3,0.3,0.5"], "--race: magnitude 0.5 has no other sign in the grid"),
+        (["--scenarios", "options.jsonl"], "--race: options are scored in one pass each"),
+    ],
+)
+def test_a_race_that_could_save_nothing_is_refused_in_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    more: list[str],
+    message: str,
+) -> None:
+    assert sweep(monkeypatch, tmp_path / "no", "--race", *more) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert message in error
+    assert not (tmp_path / "no").exists()
+
+
+def test_the_plan_of_a_race_says_what_is_expected(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sweep(monkeypatch, tmp_path / "no", "--race", "--dry-run", "--json") == 0
+    plan = json.loads(capsys.readouterr().out)["plan"]
+    assert plan["of these the grid's, whole"] == 8 * 42
+    assert 42 <= plan["with --race at least"] < plan["with --race where one pair stands out"] < 8 * 42
