@@ -16,8 +16,8 @@ class ArmResult(ArmMetrics):
     """An arm of a run: its rates, what it took, and what was measured of it (`steer.measures`).
 
     arm, temperature: what the rows under this name are of. kind: baseline, suffix, cell, control, both,
-    adapter, other, or stopped: a cell with a part of the rows. cut: answers that the limit ended. echo: answers
-    that repeat a suffix. lost: how many values of a measure came out not finite; they are in no mean.
+    adapter, other, or stopped: a cell with a part of the rows. cut: answers that the limit ended. echo:
+    answers that repeat a suffix. lost: how many values of a measure came out not finite; they are in no mean.
     """
 
     arm: str
