@@ -4,31 +4,33 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
-import cli
-from experiments import session
+from experiments import race as racing
+from experiments import vector_sweep
 from experiments.choice import Candidate, Cap, Chosen, choose_in, halves, members
+from experiments.library import open_session
+from experiments.options import Options, VectorChoice
 from experiments.race import STAGES, Rows, hopeless, orders, race
+from experiments.session import Session
+from experiments.sweep_choice import SweepChoice
 from steer import pipeline
-from steer.models import load
+from steer.errors import UserError
 from steer.outcomes import Table, tabulate
-from steer.results import read
+from steer.results import Result, read
+from steer.results.record import Plan
 from steer.show.figures import figures_of
 from steer.show.sections import sections
 from steer.store import RunStore
-from steer.types import SPANS, Judged, JudgeItem, Outcome, Status, Verdict
+from steer.types import SPANS, Choices, Judged, JudgeItem, Option, Outcome, Status, Verdict
 from tests.tiny import LAYERS, WIDTH, checkpoint
-from vectors.files import save_vector
 from vectors.vector import Provenance, SteeringVector
 
 CATEGORY = {f"{'xyz'[i % 3]}{i}": "xyz"[i % 3] for i in range(42)}
@@ -139,7 +141,7 @@ def test_stages_are_as_even_over_categories_as_can_be() -> None:
 # a whole run: the vector is a token's own embedding, and an answer with that token is a hit
 
 TOKEN = "Q"
-GRID = ["--layers", "3", "--magnitudes=-4,-0.02,-0.01,-0.005,0.005,0.01,0.02,4", "--cap-drift", "1e9"]
+GRID = SweepChoice(layers="3", magnitudes="-4,-0.02,-0.01,-0.005,0.005,0.01,0.02,4", cap=Cap(0.1, None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,87 +156,105 @@ class Reads:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def opened(tmp_path_factory: pytest.TempPathFactory) -> tuple[Session, SweepChoice]:
     folder = tmp_path_factory.mktemp("race")
-    loaded = load(str(checkpoint(folder / "tiny")))
+    rows = [{"id": s, "category": c, "system": "", "user": f"Ship order {s}."} for s, c in CATEGORY.items()]
+    (folder / "own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    model, own = checkpoint(folder / "tiny"), folder / "own.jsonl"
+    options = Options(model=str(model), scenarios=str(own), new_tokens=3, quiet=True)
+    session = replace(open_session(options), judge=Reads())
+    loaded: Any = session.loaded
     (token,) = loaded.tokenizer(TOKEN, add_special_tokens=False).input_ids
     axis = loaded.module.get_input_embeddings().weight[token].detach().float()
     made = Provenance(d_model=WIDTH, n_layers=LAYERS, weights=loaded.weights, model="tiny")
-    every = range(LAYERS)
-    norms = {span: dict.fromkeys(every, 6.0) for span in SPANS}
-    save_vector(
-        SteeringVector({n: torch.clone(axis) for n in every}, made, norms=norms), folder / "v.safetensors"
-    )
-    rows = [{"id": s, "category": c, "system": "", "user": f"Ship order {s}."} for s, c in CATEGORY.items()]
-    (folder / "own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    options = [{"text": "a", "hit": True}, {"text": "b", "hit": False}]
-    (folder / "options.jsonl").write_text(
-        "".join(json.dumps({**row, "options": options}) + "\n" for row in rows)
-    )
-    return folder
+    norms = {span: {3: 6.0} for span in SPANS}
+    how = VectorChoice(vector=SteeringVector({3: axis}, made, norms=norms), controls=0, nulls=0)
+    return session, replace(GRID, vector=how)
 
 
 @pytest.fixture(autouse=True)
-def judged(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
-    monkeypatch.setattr(session, "make_judge", lambda *_args, **_options: Reads())
-    monkeypatch.chdir(home)
+def few_side_effects(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vector_sweep, "measure_probes", lambda *_: None)
 
 
-def sweep(patch: pytest.MonkeyPatch, out: Path, *more: str) -> int:
-    flags = ["--model", "tiny", "--vector", "v.safetensors", "--controls", "0", "--nulls", "0"]
-    flags += ["--scenarios", "own.jsonl", "--new-tokens", "3", "--out", str(out), *GRID, *more]
-    patch.setattr(sys, "argv", ["cli.py", "vector-sweep", *flags])
-    return cli.main()
+def sweep(opened: tuple[Session, SweepChoice], out: Path, *, race: bool = True) -> Result:
+    session, choice = opened
+    session = replace(session, options=replace(session.options, out=out))
+    result, _ = vector_sweep.run_sweep(session, replace(choice, race=race))
+    assert isinstance(result, Result)
+    return result
+
+
+def decisions(patch: pytest.MonkeyPatch) -> list[tuple[int, list[bool]]]:
+    """Filled with what a race decides, and of how many rows."""
+    found: list[tuple[int, list[bool]]] = []
+
+    def told(table: Table, *arguments: Any) -> list[bool]:
+        out = hopeless(table, *arguments)
+        found.append((int((~table.has("missing")).sum()), out))
+        return out
+
+    patch.setattr(racing, "hopeless", told)
+    return found
 
 
 @pytest.fixture(scope="module")
-def run(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An undisturbed race."""
+def raced_run(
+    opened: tuple[Session, SweepChoice], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[tuple[int, list[bool]]]]:
+    """An undisturbed race, and its decisions."""
     out = tmp_path_factory.mktemp("raced") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(session, "make_judge", lambda *_args, **_options: Reads())
-        patch.chdir(home)
-        assert sweep(patch, out, "--race", "--json") == 0
-    return out
+        patch.setattr(vector_sweep, "measure_probes", lambda *_: None)
+        decided = decisions(patch)
+        sweep(opened, out)
+    return out, decided
+
+
+@pytest.fixture
+def run(raced_run: tuple[Path, list[tuple[int, list[bool]]]]) -> Path:
+    return raced_run[0]
 
 
 def test_a_raced_sweep_saves_rows_and_chooses_and_reports_what_the_whole_one_does(
-    monkeypatch: pytest.MonkeyPatch, run: Path, tmp_path: Path
+    opened: tuple[Session, SweepChoice], run: Path, tmp_path: Path
 ) -> None:
-    assert sweep(monkeypatch, tmp_path / "whole", "--json") == 0
-    one, other = read(run).sweep, read(tmp_path / "whole").sweep
-    assert one is not None and other is not None  # noqa: PT018
+    one, other = read(run).sweep, sweep(opened, tmp_path / "whole", race=False).sweep
+    assert one is not None
+    assert other is not None
     assert one.race is not None
     assert other.race is None
-    assert (one.race.of, one.race.rows <= 4 * 42) == (8 * 42, True)
+    assert (one.race.of, one.race.rows) == (8 * 42, 2 * 42 + 6 * 14)  # stopped after two stages of eight
     assert one.choice.report is not None
-    assert one.choice.report.gaps["plus-minus"].points_all == pytest.approx(100, abs=10)
     assert one.choice.report == other.choice.report
     assert one.choice.chosen_arms == ("L3+4", "L3-4")
     with RunStore(run, writable=False) as store:
-        rows = [o.arm for o in store.outcomes("reads")]
+        outcomes = store.outcomes("reads")
+    rows, hits = ([o.arm for o in outcomes if o.status in some] for some in (("hit", "miss"), ("hit",)))
     assert one.race.rows == sum(rows.count(cell.arm) for cell in one.cells)
+    points = 100 * (hits.count("L3+4") - hits.count("L3-4")) / 42
+    assert one.choice.report.gaps["plus-minus"].points_all == pytest.approx(points)
 
 
 def test_a_stopped_cell_is_nowhere_shown_as_a_whole_one(run: Path) -> None:
     result = read(run)
     assert result.sweep is not None
     stopped = {cell.arm: cell.stopped_after for cell in result.sweep.cells if cell.stopped_after is not None}
-    assert len(stopped) == 6
-    assert all(0 < n < 42 for n in stopped.values())
-    assert not {cell.arm for cell in result.sweep.cells if cell.gap is None} ^ stopped.keys()
-    assert {result.arms[name].kind for name in stopped} == {"stopped"}
+    assert set(stopped.values()) == {14}
+    assert stopped.keys() == {cell.arm for cell in result.sweep.cells} - {"L3+4", "L3-4"}
+    assert stopped.keys() == {cell.arm for cell in result.sweep.cells if cell.gap is None}
+    assert stopped.keys() == {name for name, arm in result.arms.items() if arm.kind == "stopped"}
     drawn = {one.name: one for one in sections(result, list(result.arms))}
     for name in ("cells", "arms"):
         shown = drawn[name].table
         assert shown is not None
         for row in shown.rows:
             if row[0] in stopped:
-                assert f"stopped after {stopped[row[0]]}" in row
+                assert "stopped after 14" in row
                 assert not any("%" in text or "[" in text for text in row)
     heat = drawn["heat"].table
     assert heat is not None
-    assert sum(f"×{n}" in heat.rows[0] for n in stopped.values()) == 6
+    assert heat.rows[0].count("×14") == 6
     figures = figures_of(result)
     values = {cell["arm"]: cell["value"] for cell in figures["heat-points"].drawing.data["cells"]}
     assert {name for name, value in values.items() if value is None} == stopped.keys()
@@ -246,11 +266,17 @@ class Killed(BaseException):
 
 
 def test_a_race_that_was_stopped_anywhere_and_resumed_is_the_undisturbed_one(
-    monkeypatch: pytest.MonkeyPatch, run: Path, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch,
+    opened: tuple[Session, SweepChoice],
+    raced_run: tuple[Path, list[tuple[int, list[bool]]]],
+    tmp_path: Path,
 ) -> None:
-    """In the first stage, between stages, and while what was chosen is completed."""
+    """In the second stage, and while the leader goes on alone."""
+    run, decided = raced_run
     monkeypatch.setattr(pipeline, "FLUSH_ROWS", 4)
-    plain, stops = RunStore.add_responses, [60, 190, 230, 250]
+    with RunStore(run, writable=False) as store:
+        done = store.done()
+    plain, stops = RunStore.add_responses, [len(done) - n for n in (72, 20)]
 
     def dies(self: RunStore, rows: Any) -> None:
         plain(self, rows)
@@ -261,38 +287,34 @@ def test_a_race_that_was_stopped_anywhere_and_resumed_is_the_undisturbed_one(
     monkeypatch.setattr(RunStore, "add_responses", dies)
     while stops:
         with pytest.raises(Killed):
-            sweep(monkeypatch, tmp_path / "killed", "--race", "--json")
-    assert sweep(monkeypatch, tmp_path / "killed", "--race", "--json") == 0
-    found, expected = read(tmp_path / "killed"), read(run)
-    assert found.sweep == expected.sweep
-    with RunStore(run, writable=False) as one, RunStore(tmp_path / "killed", writable=False) as other:
-        assert one.done() == other.done()
+            sweep(opened, tmp_path / "killed")
+    again = decisions(monkeypatch)
+    found = sweep(opened, tmp_path / "killed")
+    assert again == decided
+    assert found.sweep == read(run).sweep
+    with RunStore(tmp_path / "killed", writable=False) as store:
+        assert store.done() == done
 
 
-@pytest.mark.parametrize(
-    ("more", "message"),
-    [
-        (["--magnitudes=-0.3,0.3,0.5"], "--race: magnitude 0.5 has no other sign in the grid"),
-        (["--scenarios", "options.jsonl"], "--race: options are scored in one pass each"),
-    ],
-)
-def test_a_race_that_could_save_nothing_is_refused_in_one_line(
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    more: list[str],
-    message: str,
+def test_a_race_that_could_save_nothing_is_refused(
+    opened: tuple[Session, SweepChoice], tmp_path: Path
 ) -> None:
-    assert sweep(monkeypatch, tmp_path / "no", "--race", *more) == 2
-    error = capsys.readouterr().err.splitlines()[-1]
-    assert message in error
+    session, choice = opened
+    alone = replace(choice, magnitudes="-0.3,0.3,0.5")
+    with pytest.raises(UserError, match=r"--race: magnitude 0\.5 has no other sign in the grid"):
+        sweep((session, alone), tmp_path / "no")
+    options = Choices((Option("a", True), Option("b", False)))
+    items = tuple(replace(scenario, choices=options) for scenario in session.scenarios)
+    with pytest.raises(UserError, match="--race: options are scored in one pass each"):
+        sweep((replace(session, scenarios=items), choice), tmp_path / "no")
     assert not (tmp_path / "no").exists()
 
 
-def test_the_plan_of_a_race_says_what_is_expected(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert sweep(monkeypatch, tmp_path / "no", "--race", "--dry-run", "--json") == 0
-    plan = json.loads(capsys.readouterr().out)["plan"]
-    assert plan["of these the grid's, whole"] == 8 * 42
-    assert 42 <= plan["with --race at least"] < plan["with --race where one pair stands out"] < 8 * 42
+def test_the_plan_of_a_race_says_what_is_expected(opened: tuple[Session, SweepChoice]) -> None:
+    session, choice = opened
+    session = replace(session, options=replace(session.options, dry_run=True))
+    found, _ = vector_sweep.run_sweep(session, replace(choice, race=True))
+    assert isinstance(found, Plan)
+    assert found.plan["of these the grid's, whole"] == 8 * 42
+    assert found.plan["with --race at least"] == 42
+    assert found.plan["with --race where one pair stands out"] == 4 * 42
