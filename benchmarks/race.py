@@ -71,10 +71,9 @@ def sweeps(runs: int, *, points: float, r: float, alone: bool, seed: int) -> Row
             return replace(table, codes=np.where(ran, table.codes, MISSING))
 
         raced = race(pairs, orders(half, of, seed=draw), CAP, measured)
-        both = [chosen(table, left, half) for left in (raced.left, (pairs, pairs))]
-        if both[0] is None or both[1] is None:
+        fit, whole = chosen(table, raced.left, half), chosen(table, (pairs, pairs), half)
+        if fit is None or whole is None:
             continue  # no cell under the cap: nothing is reported
-        fit, whole = both
         arms = {arm for one in fit for arm in (one.candidate.plus, one.candidate.minus)}
         ran = sum(len(of) if arm in arms else len(rows) for arm, rows in raced.rows.items())
         same = [one.candidate for one in fit] == [one.candidate for one in whole]

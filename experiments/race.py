@@ -127,14 +127,9 @@ def hopeless(table: Table, pairs: Sequence[Candidate], scenarios: Sequence[str],
     rate = hits / np.maximum(rows, 1)
     lead = np.where(known, rate[:, plus] - rate[:, minus], 0.0)
     lost = (rows - valid).sum(0) / (len(scenarios) * rows.max())
-    over = np.array(
-        [
-            excess(pair, max(lost[p], lost[m]), cap) > UNDER
-            for pair, p, m in zip(pairs, plus, minus, strict=True)
-        ]
-    )
-    told = labelled.any(0)
-    able = ~over & told[plus] & told[minus]
+    worse = np.maximum(lost[plus], lost[minus])
+    over = np.array([excess(pair, share, cap) > UNDER for pair, share in zip(pairs, worse, strict=True)])
+    able = ~over & (labelled[:, plus].sum(0) > 0) & (labelled[:, minus].sum(0) > 0)
     if not able.any():
         return over.tolist()
     first = int(np.argmax(np.where(able, lead.sum(0) / known.sum(0), -math.inf)))
