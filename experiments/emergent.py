@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from experiments import narrow as narrow_sets
 from experiments.emergent_choice import EmergentChoice
@@ -91,7 +92,7 @@ def emergent(options: Options, choice: EmergentChoice) -> tuple[Result | Plan, P
         made += _defended(session, site, against)
     made += given
     arms = [one.arm for one in made]
-    config: dict[str, object] = {
+    config: dict[str, Any] = {
         "narrow": summaries_of(pairs, held),
         "recipe": asdict(choice.recipe),
         "layer": layer,
