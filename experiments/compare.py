@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from experiments.choice import CrossFit, NothingChosen, OutOfFold, halves
+from experiments.choice import CrossFit, NothingChosen, OutOfFold, against_baseline, halves, symmetric
 from experiments.comparing import (
     Side,
     both_name,
@@ -23,6 +23,7 @@ from experiments.comparing import (
     tug,
     tune_suffix,
     verdict,
+    verdict_tuned,
 )
 from experiments.exchange import MATCHED
 from experiments.gating import check_gate, gated
@@ -33,8 +34,10 @@ from experiments.options import Options
 from experiments.out_of_fold import described
 from experiments.race import STAGES, check_race, expected, run_race, start
 from experiments.running import EVERYWHERE, add_arms, run_arms
-from experiments.session import Session, open_session
+from experiments.session import Session, open_session, open_task
 from experiments.suffix import suffix_arms
+from experiments.suffix_tries import check_budget, wordings
+from experiments.suffix_tuning import Tuning, describe, race_answers, race_scenarios, tune
 from experiments.sweep_choice import CompareChoice
 from experiments.sweep_plan import PLACES, print_plan
 from experiments.taken_out import Source
@@ -53,6 +56,7 @@ from experiments.vector_source import (
 from experiments.vector_sweep import choose_cells, chosen_arms, run_controls, sweep_magnitudes
 from experiments.vector_sweep import summarise as summarise_sweep
 from steer import judges, results
+from steer import suffixes as suffix_files
 from steer.results.comparison import Comparison, Cost, Together
 from steer.results.estimates import ArmResult
 from steer.results.record import Plan, updated
@@ -73,6 +77,9 @@ def compare(options: Options, choice: CompareChoice) -> tuple[Result | Plan, Pat
         transfer_recipe(choice.vector)
     if choice.mechanism:
         check_choice(choice.vector)
+    if choice.suffix_budget is not None:
+        own = suffix_files.load(options.suffixes, open_task(options).suffixes)
+        check_budget(own, choice.suffix_budget, choice.rewriter)
     with open_session(options) as session:
         return run_compare(session, choice)
 
@@ -91,15 +98,17 @@ def run_compare(session: Session, choice: CompareChoice) -> tuple[Result | Plan,
         together += most_arms(session, choice.vector, len(layers), len(RANKS))
     if choice.race:
         check_race(session, magnitudes)
+    budget = choice.suffix_budget
     numbers = print_plan(
         session,
         cells=len(layers) * len(magnitudes),
-        suffixes=len(suffixes),
+        suffixes=len(suffixes) + (2 * (budget - len(wordings(session.suffixes))) if budget else 0),
         controls=count_controls(session, choice.vector),
         probed=len(suffix_arms(session.suffixes)) + 2 * PLACES,  # chosen cells, and suffixes against them
         extraction=extraction + (transfer_answers(session, choice.vector) if choice.transfer else 0),
         together=together,
         race=expected(session, len(layers) * len(magnitudes), of_layers=len(layers)) if choice.race else {},
+        raced=race_answers(budget, len(race_scenarios(session))) if budget else 0,
     )
     if options.dry_run:
         return Plan(plan=numbers), None
@@ -108,7 +117,8 @@ def run_compare(session: Session, choice: CompareChoice) -> tuple[Result | Plan,
     how = choice.vector
     vector = vector_for(session, how, layers)
     grid = cells(vector, layers, magnitudes, how)
-    arms = [*suffixes, *(cell.arm for cell in grid)]
+    tuning = tune(session, choice, budget) if budget else None
+    arms = [*suffixes, *(tuning.arms if tuning else ()), *(cell.arm for cell in grid)]
     beside = controls_for(session, choice.vector, vector)
     source = prepare(session, choice.vector, vector, layers, RANKS) if choice.mechanism else None
     config: dict[str, Any] = {"vector": vector.id, "cap": asdict(choice.cap), "controls": control_ids(beside)}
@@ -118,7 +128,7 @@ def run_compare(session: Session, choice: CompareChoice) -> tuple[Result | Plan,
     only = start(session, grid) if choice.race else EVERYWHERE
     folder, store = run_arms(session, "compare", arms, before=before, only=only, **config)
     with store:
-        found = _compared(session, store, choice, vector, beside, grid, suffixes, source)
+        found = _compared(session, store, choice, vector, beside, grid, suffixes, source, tuning)
         found = updated(found, sweep=updated(_sweep(found), vector_flags=tuple(flagged(vector, layers))))
         results.write(folder, found)
     if not options.quiet:
@@ -154,6 +164,7 @@ def _compared(
     grid: Sequence[Cell],
     suffixes: Sequence[Arm],
     source: Source | None,
+    tuning: Tuning | None,
 ) -> Result:
     judge = session.judge.name
     drift = measure_drift(session, store, [*suffixes, *(cell.arm for cell in grid)])
@@ -163,7 +174,8 @@ def _compared(
     how, taken = (
         investigate(session, store, choice.vector, source, grid, chosen, choice.cap) if source else (None, ())
     )
-    kinds = dict.fromkeys(taken, "other")
+    tries = tuning.arms if tuning else []
+    kinds = dict.fromkeys([*taken, *(arm.name for arm in tries)], "other")
     if isinstance(chosen.fit, NothingChosen):
         measure_answers(session, store)
         found = summarise_sweep(session, store, grid, chosen, {}, choice.sweep, kinds)
@@ -175,8 +187,12 @@ def _compared(
     known = {arm.name for arm in suffixes} | {cell.arm.name for cell in grid} | controls.keys()
     tug_arms = [arm for name, arm in pulled.arms.items() if name not in known]
     add_arms(session, store, list(pulled.arms.values()))  # a control's, too: on all scenarios here
+    pairs = suffix_pairs(session.suffixes)
+    among = tuning.finalists if tuning else pairs
+    tuned = tune_suffix(store.outcomes(judge), among, chosen.half, choice.cap)
     square = {arm for composite in pulled.square.values() for arm in composite.arms}
-    measure_drift(session, store, [arm for arm in tug_arms if arm.name in square])
+    square |= chosen_arms(tuned) if isinstance(tuned, CrossFit) else set()
+    measure_drift(session, store, [arm for arm in [*tries, *tug_arms] if arm.name in square])
     transferred, read_transfer = (
         run_transfer(session, store, choice.vector, chosen.fit, chosen.half)
         if choice.transfer
@@ -190,16 +206,15 @@ def _compared(
     kinds |= {arm.name: kind_of(arm) for arm in tug_arms} | dict.fromkeys(transferred, "other")
     found = summarise_sweep(session, store, grid, chosen, controls, choice.sweep, kinds)
     outcomes = store.outcomes(judge)
-    pairs = suffix_pairs(session.suffixes)
-    tuned = tune_suffix(outcomes, pairs, chosen.half, choice.cap)
     beside_vector = [*(tuned.pair if isinstance(tuned, CrossFit) else ()), *_opposed(pulled)]
     folded = described(beside_vector, outcomes, chosen.half, found.arms)
     sweep = _sweep(found)
     found = updated(found, sweep=updated(sweep, out_of_fold=sweep.out_of_fold | folded))
     gaps = side_by_side(outcomes, chosen.fit, tuned, pairs)
     by_builder = _by_builder(pulled, outcomes, chosen.half)
+    judged = verdict_tuned if tuning else verdict
     comparison = Comparison(
-        verdict=verdict(gaps, session.task.record.words.noun),
+        verdict=judged(gaps, session.task.record.words.noun),
         sides=gaps,
         exchange=exchange(outcomes, two, found.arms),
         tug=tug(outcomes, two, combine(outcomes, grid, chosen.fit, chosen.half, two), by_builder),
@@ -209,7 +224,18 @@ def _compared(
             outcomes, found.arms, [*(a.name for a in suffixes[1:]), *(c.arm for c in chosen.measured)]
         ),
         transfer=None if read_transfer is None else read_transfer(outcomes),
-        costs=costs(found, vector, len(grid), len(pairs)),
+        costs=costs(
+            found, vector, len(grid), len(tuning.order if tuning else pairs), tuning.answers if tuning else 0
+        ),
+        tries=tuning
+        and describe(
+            tuning,
+            tuned,
+            outcomes,
+            symmetric(chosen.measured) or against_baseline(chosen.measured),
+            chosen.half,
+            choice.cap,
+        ),
     )
     return updated(found, comparison=comparison, mechanism=how)
 
@@ -276,8 +302,11 @@ def combine(
     return found
 
 
-def costs(found: Result, vector: SteeringVector, n_cells: int, n_pairs: int) -> dict[str, Cost]:
-    """What either way of steering costs: a steered answer, and what it took to get there."""
+def costs(found: Result, vector: SteeringVector, n_cells: int, n_pairs: int, raced: int) -> dict[str, Cost]:
+    """What either way of steering costs: a steered answer, and what it took to get there.
+
+    raced: answers of the race that suffixes were tuned by.
+    """
     arms = found.arms
     scenarios = arms["baseline"].n
     details = vector.provenance.details
@@ -305,6 +334,6 @@ def costs(found: Result, vector: SteeringVector, n_cells: int, n_pairs: int) -> 
     sweep = _sweep(found)
     judged = sweep.race.rows if sweep.race else n_cells * scenarios
     return {
-        "suffix": way(["pro", "anti"], 2 * n_pairs, 2 * n_pairs * scenarios, 0, 0),
+        "suffix": way(["pro", "anti"], 2 * n_pairs, 2 * n_pairs * scenarios, raced, 0),
         "vector": way(sweep.choice.chosen_arms, n_cells, judged, generations, vector.provenance.pairs),
     }

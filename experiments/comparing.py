@@ -26,7 +26,7 @@ from experiments.verdicts import further
 from steer.measures import MEASURES
 from steer.metrics import arm_metrics, gaps
 from steer.results.comparison import Exchange, FrontierPoint, SideEffectPair, Sides, Tug, TugMatched, TugPoint
-from steer.results.estimates import ArmResult, Dose, MatchedDose, Reached, TugOfWar, measure_of
+from steer.results.estimates import ArmResult, Dose, GapDifference, MatchedDose, Reached, TugOfWar, measure_of
 from steer.types import Outcome
 
 SIDES = (("pro", 1, "vector +"), ("anti", -1, "vector -"))
@@ -107,9 +107,19 @@ def side_by_side(
 def verdict(sides: Sides, noun: str) -> str:
     """Which of the two moves the model further."""
     found = sides.differences["difference"]
+    return _further("the suffix", found, noun)
+
+
+def verdict_tuned(sides: Sides, noun: str) -> str:
+    """The same of a suffix that was given a budget; of the default one where none could be chosen."""
+    found = sides.differences.get("difference_tuned")
+    return verdict(sides, noun) if found is None else _further("the tuned suffix", found, noun)
+
+
+def _further(suffix: str, found: GapDifference, noun: str) -> str:
     estimate = found.over_all
     return further(
-        "the suffix", "the vector", noun, estimate and estimate.points, estimate and estimate.ci, found.p
+        suffix, "the vector", noun, estimate and estimate.points, estimate and estimate.ci, found.p
     )
 
 

@@ -110,7 +110,7 @@ USELESS_WITH = (("model", "models"), ("contrast", "vector"))
 USELESS_WITHOUT = (
     *(("lora_rank", "lora"), ("lora_learning_rate", "lora"), ("vector", "defence")),
     *(("ray_address", "workers"), ("gpus_per_worker", "workers"), ("mixed_devices", "workers")),
-    *(("alignment_below", "alignment"), ("coherence_above", "alignment")),
+    *(("alignment_below", "alignment"), ("coherence_above", "alignment"), ("rewriter", "suffix_budget")),
 )
 """(A flag, another without which it has nothing to say), by parameter."""
 
@@ -143,7 +143,9 @@ def refuse_overruled(ctx: typer.Context) -> None:
             raise UserError(f"{asked[name]} says nothing beside --{other}: give one of them")
     for name, other in USELESS_WITHOUT:
         if name in asked and other in ctx.params and not ctx.params[other]:
-            raise UserError(f"{asked[name]} says nothing without --{other}: give both or neither")
+            raise UserError(
+                f"{asked[name]} says nothing without --{other.replace('_', '-')}: give both or neither"
+            )
     if "magnitudes" in asked and ctx.params.get("operation") == "ablate":
         raise UserError("--magnitudes says nothing beside --operation ablate: give one of them")
     if ctx.params.get("protocol") == "paper":
@@ -163,7 +165,7 @@ def refuse_strange_endpoint(ctx: typer.Context) -> None:
     from steer.judges.urls import is_openai
 
     url = (ctx.default_map or {}).get("base_url")
-    judges = [str(ctx.params.get(name) or "") for name in ("judge", "alignment")]
+    judges = [str(ctx.params.get(name) or "") for name in ("judge", "alignment", "rewriter")]
     judges += ["openai:"] * (ctx.params.get("protocol") == "paper")
     if url is None or "base_url" in given(ctx) or is_openai(str(url)):
         return

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from experiments.grid import COARSE_LAYERS, COARSE_MAGNITUDES, DEFAULT_MAGNITUDES
 from experiments.options import VectorChoice, flag, flags
-from steer.errors import UserError
+from steer.errors import UserError, choose
+
+REWRITERS = ("openai", "hf")
 
 RACE = "Stop cells on the way that no half can choose any more."
 
@@ -74,11 +76,26 @@ class CoarseChoice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompareChoice(CoarseChoice):
-    """What else is run, and how."""
+    """What else is run, and how. suffix_budget: pairs of suffixes to choose from; None: the set's own."""
 
     race: bool = flag(False, RACE, switch="--race")
     transfer: bool = flag(False, "Vectors a behaviour, on the others.", switch="--transfer")
     mechanism: bool = flag(False, "Whether both take one path, as `mechanism`.", switch="--mechanism")
+    suffix_budget: int | None = flag(None, "Tune the suffix, too: so many pairs are tried.")
+    rewriter: str | None = flag(None, "Some of those by openai:MODEL or hf:MODEL; it sees suffixes alone.")
+
+    def __post_init__(self) -> None:
+        if self.race and self.suffix_budget is not None:
+            raise UserError(
+                "--race --suffix-budget: gap against tries is of cells with all of their rows, and a race "
+                "stops some: leave one out"
+            )
+        if self.rewriter is None:
+            return
+        kind, _, model = self.rewriter.partition(":")
+        choose(kind, REWRITERS, what="rewriter")
+        if not model:
+            raise UserError(f"--rewriter {self.rewriter}: write {kind}:MODEL")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,6 +62,17 @@ def words(text: str) -> list[str]:
     return re.findall(r"\w+(?:['’]\w+)*", text.lower())
 
 
+def content(pair: SuffixPair) -> tuple[str, str]:
+    """What makes two pairs the same: the words of their sides, case and punctuation aside."""
+    return " ".join(words(pair.pro)), " ".join(words(pair.anti))
+
+
+def is_pair(pair: SuffixPair) -> bool:
+    """Whether it has two sides."""
+    pro, anti = content(pair)
+    return bool(pro and anti) and pro != anti
+
+
 def five_grams(text: str) -> set[tuple[str, ...]]:
     """Every run of five consecutive words of a text."""
     found = words(text)

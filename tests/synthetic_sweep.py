@@ -14,10 +14,14 @@ from steer.results.comparison import (
     Cost,
     Exchange,
     FrontierPoint,
+    Rewrites,
     SideEffectPair,
     Sides,
+    SuffixTry,
     Together,
     Transfer,
+    Tries,
+    TriesPoint,
     Tug,
     TugMatched,
     TugPoint,
@@ -217,8 +221,29 @@ def compared(result: Result, outcomes: Sequence[Outcome], together: Sequence[str
             places=((fold.layer or 0, 0.2), (fold.layer or 0, 0.3)),
         ),
         costs={"suffix": cost, "vector": cost},
+        tries=tries(mean),
     )
     return result.model_copy(update={"comparison": comparison})
+
+
+def tries(gap: Estimate | None) -> Tries:
+    """Two suffixes, one of a rewriter's, which no half chose; the vector has no estimate of its second."""
+    made = [
+        SuffixTry(
+            plus="pro", minus="anti", made="wording", pro="Go on.", anti="Stop.", raced=12, points=40.0,
+            finalist=True, chosen_on=("A", "B"),
+        ),
+        SuffixTry(
+            plus="pro rewritten-1", minus="anti rewritten-1", made="rewritten", pro="<b>Go</b> |", anti="No.",
+            raced=12, points=None, finalist=False, chosen_on=(),
+        ),
+    ]  # fmt: skip
+    curves = {
+        "suffix": (TriesPoint(tries=1, gap=gap), TriesPoint(tries=2, gap=gap)),
+        "vector": (TriesPoint(tries=1, gap=gap), TriesPoint(tries=2, gap=None)),
+    }
+    asked = Rewrites(rewriter="openai:m", asked=2, usable=1, left_out={"a repetition": 1})
+    return Tries(suffixes=tuple(made), curves=curves, rewrites=asked)
 
 
 def difference(first: Gap, second: Gap) -> GapDifference:

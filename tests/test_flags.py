@@ -56,6 +56,14 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         ("suffix --temperature warm", "--temperature without a number"),
         ("vector-sweep --operation ablate --magnitudes 0.1", "--magnitudes says nothing beside --operation"),
         ("vector-sweep --operation ablate --screen 2", "--screen: it keeps both signs"),
+        ("compare --suffix-budget 5", "--suffix-budget 5: the suffixes have 6 wordings, a try each: give 6"),
+        ("compare --suffix-budget 8 --rewriter hf:m", "beside 6 wordings it leaves --rewriter nothing"),
+        (
+            "compare --suffix-budget 9 --race",
+            "--race --suffix-budget: gap against tries is of cells with all",
+        ),
+        ("compare --rewriter hf:m", "--rewriter says nothing without --suffix-budget"),
+        ("compare --suffix-budget 9 --rewriter hf", "--rewriter hf: write hf:MODEL"),
         ("compare --operation ablate --transfer", "--transfer runs a vector at either sign"),
     ],
 )

@@ -107,6 +107,51 @@ class Cost(Record):
     judge_calls_to_report: int
 
 
+Made = Literal["wording", "recombined", "shortened", "rewritten"]
+
+
+class SuffixTry(Record):
+    """A pair of suffixes: arms `plus` and `minus`, and where it came in the race.
+
+    raced: extraction scenarios that it was seen on last; points: its gap there, selection, None where it was
+    over the cap. finalist: whether the halves chose from it. chosen_on: the halves that chose it.
+    """
+
+    plus: str
+    minus: str
+    made: Made
+    pro: str
+    anti: str
+    raced: int
+    points: float | None
+    finalist: bool
+    chosen_on: tuple[str, ...]
+
+
+class TriesPoint(Record):
+    """Expected gap, out of fold, of the best of `tries` drawn at random; None: no estimate."""
+
+    tries: int
+    gap: Estimate | None
+
+
+class Rewrites(Record):
+    """What a rewriter was asked for, and why replies were left out."""
+
+    rewriter: str
+    asked: int
+    usable: int
+    left_out: dict[str, int]
+
+
+class Tries(Record):
+    """The tuned suffix. suffixes: by place in the race. curves: gap against tries, `suffix` and `vector`."""
+
+    suffixes: tuple[SuffixTry, ...]
+    curves: dict[str, tuple[TriesPoint, ...]]
+    rewrites: Rewrites | None
+
+
 class Comparison(Record):
     """Suffix against vector. together: arms that carry both, or a suffix elsewhere."""
 
@@ -119,3 +164,4 @@ class Comparison(Record):
     frontier: tuple[FrontierPoint, ...] = ()
     transfer: Transfer | None = None
     costs: dict[str, Cost] = {}
+    tries: Tries | None = None

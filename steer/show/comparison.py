@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from steer.results import Result
-from steer.results.comparison import Comparison, Cost, Exchange, FrontierPoint, Sides, Transfer, Tug
+from steer.results.comparison import Comparison, Cost, Exchange, FrontierPoint, Sides, Transfer, Tries, Tug
 from steer.results.estimates import Reached, TugOfWar
 from steer.show import measured, words
 from steer.show.table import Section, Table
@@ -56,8 +57,58 @@ def side_section(sides: Sides) -> Section:
     )
 
 
+def tries_sections(tries: Tries) -> Iterator[Section]:
+    """Gap against tries of both sides, and every pair of suffixes that was tried."""
+    curves = {name: {point.tries: point.gap for point in points} for name, points in tries.curves.items()}
+    steps = sorted({step for curve in curves.values() for step in curve})
+    yield Section(
+        "tries",
+        "Gap against tries, out of fold (report)",
+        "The gap to expect, in points of all, of the best of so many tries drawn at random. A try is a pair "
+        "of arms on the same scenarios: two suffixes, or a layer at plus and minus a magnitude.",
+        Table(
+            ("tries", *curves),
+            tuple(
+                (str(step), *(words.estimate(c[step]) if step in c else words.NONE for c in curves.values()))
+                for step in steps
+            ),
+        ),
+        "\n".join(_tries_notes(tries)),
+    )
+    rows = tuple(
+        (
+            one.plus,
+            one.made,
+            str(one.raced) if one.raced else words.NONE,
+            words.points(one.points) if one.points is not None else words.NONE,
+            ("chosen" if one.chosen_on else "finalist") if one.finalist else "",
+            one.pro,
+            one.anti,
+        )
+        for one in tries.suffixes
+    )
+    columns = ("suffix", "made by", "halved on", "points there (selection)", "came", "pro", "anti")
+    yield Section("every-try", "Every pair of suffixes that was tried", table=Table(columns, rows), part=True)
+
+
+def _tries_notes(tries: Tries) -> Iterator[str]:
+    made = Counter(one.made for one in tries.suffixes)
+    raced = max(one.raced for one in tries.suffixes)
+    finalists = sum(one.finalist for one in tries.suffixes)
+    ways = ", ".join(f"{n} {how}" for how, n in made.items())
+    yield (
+        f"Suffixes: {ways}; the {finalists} to choose from were left by halving on {raced or 'no'} "
+        "extraction scenarios."
+    )
+    if (asked := tries.rewrites) is not None:
+        left_out = "".join(f", {n} {why}" for why, n in asked.left_out.items())
+        yield f"{asked.rewriter} was asked {asked.asked} times: {asked.usable} pairs of use{left_out}."
+
+
 def comparison_sections(result: Result, found: Comparison) -> Iterator[Section]:
     """All but the sides; the parts that the run has."""
+    if found.tries is not None:
+        yield from tries_sections(found.tries)
     if found.exchange:
         yield from exchange_sections(found.exchange)
     for i, (name, tug) in enumerate(found.tug.items(), start=1):

@@ -14,7 +14,7 @@ from steer.show.sections import Section, sections
 from steer.summary import about_real_models
 
 ON_PAGES = frozenset(
-    {"all-arms", "cells", "together", "categories", "made", "energy", "defence", "config"}
+    {"all-arms", "cells", "together", "categories", "made", "energy", "defence", "config", "every-try"}
     | {"stream-1-layers", "stream-2-layers", "mediation-layers"}
 )
 """Sections that are too long for a screen; `report` and `export` have them."""

@@ -15,7 +15,7 @@ from steer.show import emergent
 from steer.show.figures.arms import Arm, arms_of
 from steer.show.figures.cells import cells_of, heat_figures
 from steer.show.figures.comparison import frontier_figures, spill_figure, transfer_figure
-from steer.show.figures.curves import dial_figure, tug_figure
+from steer.show.figures.curves import dial_figure, tries_figure, tug_figure
 from steer.show.figures.dose import dose_figures
 from steer.show.figures.estimates import (
     arms_figure,
@@ -50,6 +50,8 @@ def _figures(result: Result) -> Iterator[tuple[str, Figure | None]]:
         yield from _of_sweep(result.sweep, arms, noun)
     if compared is not None:
         yield "sides", sides_figure(compared.sides, noun)
+        if compared.tries is not None:
+            yield "tries", tries_figure(compared.tries)
         for i, (name, tug) in enumerate(compared.tug.items(), start=1):
             yield f"tug-{i}", tug_figure(name, tug)
         yield "together", together_figure(compared.together, arms, noun)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from steer.results.comparison import Tug
+from steer.results.comparison import Tries, Tug
 from steer.results.emergent import DialPoint
 from steer.show.figures.arms import Interval, says
 from steer.show.figures.figure import Datum, Drawing, Figure, named, said
@@ -149,6 +149,26 @@ def tug_figure(name: str, tug: Tug) -> Figure | None:
         ("|magnitude|", "effect, points"),
         "Effect of the attack alone and under the defence, by magnitude",
         f"{name}: effect of the vector in points, alone and with the suffix against it.",
+    )
+
+
+def tries_figure(tries: Tries) -> Figure | None:
+    """The expected gap of the best of so many tries, suffix and vector on one axis."""
+    curves = [
+        Curve(
+            name,
+            name,
+            "solid",
+            [(point.tries, point.gap.points, point.gap.ci, "") for point in points if point.gap is not None],
+        )
+        for name, points in tries.curves.items()
+    ]
+    return curve_figure(
+        curves,
+        ("tries", "gap, points"),
+        "Expected gap of the best of so many tries, suffix and vector",
+        "Expected gap of the best of so many tries drawn at random, out of fold, with 95 % intervals.",
+        doubling=True,
     )
 
 
