@@ -25,6 +25,7 @@ import torch
 from steer import models
 from steer.types import LoadedModel
 from vectors.capture import Row, batches, capture, encode
+from vectors.packs import packed
 
 
 def random_rows(vocabulary: int, *, rows: int, shortest: int, longest: int) -> list[Row]:
@@ -42,7 +43,7 @@ def bare(loaded: LoadedModel, rows: Sequence[Row], batch_tokens: int) -> None:
     """The same batches through the decoder stack, nothing read."""
     stack: Any = loaded.module.base_model
     for batch in batches([len(row.ids) for row in rows], batch_tokens=batch_tokens):
-        encoded, _ = encode(loaded, [rows[i].ids for i in batch])
+        encoded, _ = encode(loaded, packed({i: rows[i].ids for i in batch}, share=False))
         with torch.inference_mode():
             stack(**encoded, use_cache=False)
 

@@ -89,6 +89,48 @@ def test_captured_rows_equal_plain_hooks(folders: dict[str, Path], family: str, 
                 torch.testing.assert_close(found[7 + i, layer], hidden[1:-1].mean(0), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_what_rows_begin_with_is_computed_once_and_read_by_each(folders: dict[str, Path], side: str) -> None:
+    loaded = load(folders["qwen3"], side)
+    loaded.module.double()
+    draw = torch.Generator().manual_seed(3)
+
+    def ids(count: int) -> tuple[int, ...]:
+        return tuple(torch.randint(3, 300, (count,), generator=draw).tolist())
+
+    start = ids(30)
+    prompts = [start + ids(4), start + ids(6), ids(20)]
+    answered = [AnsweredRow(prompt, ids(5)) for prompt in prompts for _ in range(3)]
+    whole = [row.prompt_ids + row.answer_ids for row in answered]
+    rows = [
+        Row(t, len(a.prompt_ids) - 2, len(t), i) for i, (t, a) in enumerate(zip(whole, answered, strict=True))
+    ]
+    rows += [Row(prompt, len(prompt) - 1, len(prompt), 9 + i) for i, prompt in enumerate(prompts)]
+    fed: list[int] = []
+    seen = loaded.module.model.layers[0].register_forward_pre_hook(
+        lambda _module, args: fed.append(args[0][..., 0].numel())
+    )
+    found = capture(loaded, rows, layers=[0, 3], slots=12)
+    directions = {layer: torch.randn(loaded.d_model, generator=draw) for layer in (0, 3)}
+    statistics = span_statistics(loaded, answered, directions=directions)
+    seen.remove()
+    # one pack of what begins alike, one of the rest, padded to the longer; twice
+    assert fed == [2 * (30 + 4 + 6 + 6 * 5)] * 2
+    streams = [hooked(loaded.module, row.ids) for row in rows]
+    for place, layer in enumerate((0, 3)):
+        for i, row in enumerate(rows):
+            expected = streams[i][layer][row.start : row.end].mean(0)
+            torch.testing.assert_close(found[i, place], expected, rtol=1e-12, atol=1e-12)
+        unit = directions[layer].double() / directions[layer].double().norm()
+        for span, first in {"all": 1, "last": 0, "generated": 1}.items():
+            starts = [first if span == "all" else len(a.prompt_ids) - 1 + first for a in answered]
+            stretch = torch.cat([streams[i][layer][start:] for i, start in enumerate(starts)])
+            got = statistics[span][layer]
+            assert got.norm == pytest.approx(float(stretch.norm(dim=-1).mean()), rel=1e-5)
+            assert got.projection_mean == pytest.approx(float((stretch @ unit).mean()), rel=1e-4)
+            assert got.positions == len(stretch)
+
+
 def test_last_layer_is_read_before_the_final_norm(folders: dict[str, Path]) -> None:
     loaded = load(folders["qwen3"])
     ids = some_ids(1)[0]

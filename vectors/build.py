@@ -191,10 +191,11 @@ def rank_own(
         tick(2 * len(usable))
         return OwnRanks({}, {}, 0, details)
     stacked = torch.stack([directions[layer] for layer in layers]).double()
-    for where, by_layer in found.items():
-        rows = [_row(a, i, answer=where == "answer") for i, a in enumerate(usable)]
-        values = cached_capture(loaded, rows, layers, len(rows), cache=cache, tick=tick)
-        scores = torch.einsum("ald,ld->al", values.double(), stacked)  # [answer, layer]
+    # an answer's row and its prompt's, one after the other: the one begins with the other
+    rows = [_row(a, 2 * i + place, answer=not place) for i, a in enumerate(usable) for place in (0, 1)]
+    values = cached_capture(loaded, rows, layers, len(rows), cache=cache, tick=tick)
+    for place, (where, by_layer) in enumerate(found.items()):
+        scores = torch.einsum("ald,ld->al", values[place::2].double(), stacked)  # [answer, layer]
         for k, layer in enumerate(layers):
             value, comparisons = trust.within_auc(scores[:, k], labels, categories)
             if value is not None:

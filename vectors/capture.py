@@ -1,23 +1,26 @@
 """Reads the residual stream: token rows in, `[slot, layer, d_model]` on the CPU out, through nnsight.
 
-One forward a batch, reduced over positions inside the trace, stopped after the last layer needed. A row may
-be steered: what is read at a layer is what the next one gets. It does not know contrasts, recipes or files.
+One forward a batch, reduced over positions inside the trace, stopped after the last layer needed. What rows
+begin with is computed once, where the model attends to all that is before a token. A row may be steered: what
+is read at a layer is what the next one gets. It does not know contrasts, recipes or files.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from steer.blocks import decoder_layers, stream, with_stream
 from steer.elsewhere import each
+from steer.engines.support import unsupported
 from steer.errors import UserError
 from steer.interventions import Steering, span_range
 from steer.ropes import NEVER, apart, own_positions
 from steer.tracing import traced
 from steer.types import SPANS, Addition, LoadedModel, Span
+from vectors.packs import Pack, packed, visible
 
 if TYPE_CHECKING:
     from torch import Tensor, dtype
@@ -115,42 +118,55 @@ def batches(
         start += size
 
 
-def encode(loaded: LoadedModel, rows: Sequence[tuple[int, ...]]) -> tuple[dict[str, Tensor], list[int]]:
-    """Pad on the tokenizer's side; returns the forward's inputs and the number of pads before each row."""
+def encode(loaded: LoadedModel, packs: Sequence[Pack]) -> tuple[dict[str, Tensor], list[int]]:
+    """Pad rows on the tokenizer's side; returns the forward's inputs and the number of pads before each row.
+
+    Packs of several rows are right-padded, and say themselves what attends to what.
+    """
     import torch
 
-    width = max(len(ids) for ids in rows)
-    left = loaded.tokenizer.padding_side == "left"
-    offsets = [width - len(ids) if left else 0 for ids in rows]
-    input_ids = torch.zeros(len(rows), width, dtype=torch.long)  # pads are masked: any id will do
-    mask = torch.zeros(len(rows), width, dtype=torch.long)
-    for i, (ids, offset) in enumerate(zip(rows, offsets, strict=True)):
-        input_ids[i, offset : offset + len(ids)] = torch.tensor(ids)
-        mask[i, offset : offset + len(ids)] = 1
-    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    width = max(len(pack.ids) for pack in packs)
+    several = any(len(pack.rows) > 1 for pack in packs)
+    left = loaded.tokenizer.padding_side == "left" and not several
+    offsets = [width - len(pack.ids) if left else 0 for pack in packs]
+    input_ids = torch.zeros(len(packs), width, dtype=torch.long)  # pads are masked: any id will do
+    positions = torch.zeros(len(packs), width, dtype=torch.long)
+    mask = torch.zeros(len(packs), width, dtype=torch.long)
+    for i, (pack, offset) in enumerate(zip(packs, offsets, strict=True)):
+        own = slice(offset, offset + len(pack.ids))
+        input_ids[i, own], positions[i, own] = torch.tensor(pack.ids), torch.tensor(pack.positions)
+        mask[i, own] = 1
+    if several:
+        hidden = ~visible(packs, width)
+        mask = torch.zeros(hidden.shape, dtype=loaded.module.dtype).masked_fill(hidden, float("-inf"))
     encoded = {"input_ids": input_ids, "attention_mask": mask, "position_ids": positions}
     return {name: tensor.to(loaded.module.device) for name, tensor in encoded.items()}, offsets
 
 
 def _trace(
     loaded: LoadedModel,
-    rows: Sequence[tuple[int, ...]],
+    packs: Sequence[Pack],
     layers: Sequence[int],
     read: Callable[[int, Tensor, list[int]], Tensor],
     steering: Steering | None = None,
 ) -> Tensor:
-    """One forward; `read(k, hidden [row, position, d_model], pads before each row)` at the k-th of `layers`.
+    """One forward; `read(k, hidden [pack, column, d_model], pads before each pack)` at the k-th of `layers`.
 
-    Returns the readings stacked along a new first axis: `[layer, ...]` on the CPU.
+    steering: of packs that are one row. Returns the readings stacked along a new first axis: `[layer, ...]`
+    on the CPU.
     """
     import torch
 
     lm, blocks = traced(loaded)
-    encoded, offsets = encode(loaded, rows)
-    apart(loaded.module, rows, max(map(len, rows)))  # `batches` parted them; it sets the frequencies back
+    encoded, offsets = encode(loaded, packs)
+    # `batches` parted them; it sets the frequencies back
+    apart(loaded.module, packs, max(len(pack.ids) for pack in packs))
     edited = [] if steering is None else [layer for layer in steering.layers if layer <= layers[-1]]
     if steering is not None:
-        steering.begin(encoded["position_ids"].masked_fill(encoded["attention_mask"] == 0, -1))
+        positions = torch.full_like(encoded["position_ids"], -1)
+        for i, (pack, offset) in enumerate(zip(packs, offsets, strict=True)):
+            positions[i, offset : offset + len(pack.ids)] = torch.arange(len(pack.ids))
+        steering.begin(positions)
     with torch.inference_mode(), lm.trace(encoded, use_cache=False) as tracer:
         kept: list[Tensor] = []
         for layer in sorted({*layers, *edited}):
@@ -190,22 +206,32 @@ def capture(
         raise ValueError("a slot without a row cannot be averaged")
     wide: dtype = torch.float64 if loaded.module.dtype == torch.float64 else torch.float32
     total = torch.zeros(slots, len(layers), loaded.d_model, dtype=wide)
-    bound = own_positions(loaded.module)
-    for batch in batches([len(row.ids) for row in rows], batch_tokens=batch_tokens, bound=bound):
-        chosen = [rows[i] for i in batch]
+    plain = {i: row.ids for i, row in enumerate(rows) if not row.additions}
+    steered = {i: row.ids for i, row in enumerate(rows) if row.additions}
+    packs = [*_packs(loaded, plain), *packed(steered, share=False)]
+    lengths = [len(pack.ids) for pack in packs]
+    for batch in batches(lengths, batch_tokens=batch_tokens, bound=own_positions(loaded.module)):
+        chosen = [packs[i] for i in batch]
 
-        def read(k: int, hidden: Tensor, offsets: list[int], chosen: list[Row] = chosen) -> Tensor:
+        def read(k: int, hidden: Tensor, offsets: list[int], chosen: list[Pack] = chosen) -> Tensor:
             means = [
-                hidden[i, offset + row.start : offset + row.end].mean(0, dtype=wide)
-                for i, (row, offset) in enumerate(zip(chosen, offsets, strict=True))
+                hidden[i, [offset + c for c in columns[rows[n].start : rows[n].end]]].mean(0, dtype=wide)
+                for i, (pack, offset) in enumerate(zip(chosen, offsets, strict=True))
+                for n, columns in pack.rows.items()
             ]
             return torch.stack(means)  # [row, d_model]
 
-        steering = _steering(loaded, chosen)
-        found = _trace(loaded, [row.ids for row in chosen], layers, read, steering)  # [layer, row, d_model]
-        for i, row in enumerate(chosen):
-            total[row.slot] += found[:, i] / counts[row.slot]
+        steering = _steering(loaded, [rows[next(iter(pack.rows))] for pack in chosen])
+        found = _trace(loaded, chosen, layers, read, steering)  # [layer, row, d_model]
+        for i, n in enumerate(n for pack in chosen for n in pack.rows):
+            total[rows[n].slot] += found[:, i] / counts[rows[n].slot]
     return total
+
+
+def _packs(loaded: LoadedModel, rows: Mapping[int, tuple[int, ...]]) -> list[Pack]:
+    """Packs of rows that are not steered, where a row's positions and what it attends to are its own."""
+    bound = own_positions(loaded.module)
+    return packed(rows, share=not unsupported(loaded) and all(len(ids) < bound for ids in rows.values()))
 
 
 def _steering(loaded: LoadedModel, rows: Sequence[Row]) -> Steering | None:
@@ -244,16 +270,17 @@ def span_statistics(
     units = [directions[layer].double() / directions[layer].double().norm() for layer in layers]
     # [layer, (sum |h|, sum p, sum p^2), span] with p the projection on d/|d|
     sums = torch.zeros(len(layers), 3, len(SPANS), dtype=torch.float64)
-    chosen = list(batches(lengths, batch_tokens=batch_tokens, bound=own_positions(loaded.module)))
-    parts = (
-        ([rows[i].prompt_ids + rows[i].answer_ids for i in batch], [[of[i] for i in batch] for of in spans])
-        for batch in chosen
-    )
-    found_sums = each(loaded, _span_sums, ((ids, inside, layers, units) for ids, inside in parts))
+    packs = _packs(loaded, {i: row.prompt_ids + row.answer_ids for i, row in enumerate(rows)})
+    fed = [len(pack.ids) for pack in packs]
+    chosen = [
+        [packs[i] for i in batch]
+        for batch in batches(fed, batch_tokens=batch_tokens, bound=own_positions(loaded.module))
+    ]
+    found_sums = each(loaded, _span_sums, ((batch, spans, layers, units) for batch in chosen))
     for batch, part in zip(chosen, found_sums, strict=True):
         sums += part
         if progress is not None:
-            progress(len(batch))
+            progress(sum(len(pack.rows) for pack in batch))
     found: dict[Span, dict[int, SpanStatistics]] = {}
     for s, span in enumerate(SPANS):
         count = sum(max(0, end - start) for start, end in spans[s])
@@ -269,26 +296,28 @@ def span_statistics(
 
 def _span_sums(
     loaded: LoadedModel,
-    rows: Sequence[tuple[int, ...]],
+    packs: Sequence[Pack],
     spans: Sequence[Sequence[tuple[int, int]]],
     layers: Sequence[int],
     units: Sequence[Tensor],
 ) -> Tensor:
     """[layer, (sum |h|, sum p, sum p^2), span] fp64 of one batch, with p the projection on `units` (d/|d|).
 
-    spans: [span][row] -> positions [start, end).
+    spans: [span][row number] -> positions [start, end).
     """
     import torch
 
     def read(k: int, hidden: Tensor, offsets: list[int]) -> Tensor:
-        inside = torch.zeros(len(spans), *hidden.shape[:2], dtype=torch.bool)  # [span, row, position]
+        times = torch.zeros(len(spans), *hidden.shape[:2], dtype=torch.float64)  # [span, pack, column]
         for s, of in enumerate(spans):
-            for i, ((start, end), offset) in enumerate(zip(of, offsets, strict=True)):
-                inside[s, i, offset + start : offset + end] = True
+            for i, (pack, offset) in enumerate(zip(packs, offsets, strict=True)):
+                for row, columns in pack.rows.items():
+                    times[s, i, [offset + column for column in columns[slice(*of[row])]]] += 1
         values = hidden.float()
-        n = values.norm(dim=-1).cpu().double()  # [row, position]
+        n = values.norm(dim=-1).cpu().double()  # [pack, column]
         p = (values @ units[k].to(values)).cpu().double()
-        figures = torch.stack((n, p, p * p)).unsqueeze(1)  # [3, 1, row, position]
-        return torch.where(inside, figures, 0.0).sum((-2, -1))  # pads may hold anything, nan too
+        figures = torch.stack((n, p, p * p)).unsqueeze(1)  # [3, 1, pack, column]
+        # pads may hold anything, nan too
+        return torch.where(times > 0, times * figures, 0.0).sum((-2, -1))
 
-    return _trace(loaded, rows, layers, read)
+    return _trace(loaded, packs, layers, read)
