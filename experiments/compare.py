@@ -37,7 +37,7 @@ from experiments.running import EVERYWHERE, add_arms, run_arms
 from experiments.session import Session, open_session, open_task
 from experiments.suffix import suffix_arms
 from experiments.suffix_tries import check_budget, wordings
-from experiments.suffix_tuning import Tuning, describe, race_answers, race_scenarios, tune
+from experiments.suffix_tuning import Tuning, describe, halving_answers, halving_scenarios, tune
 from experiments.sweep_choice import CompareChoice
 from experiments.sweep_plan import PLACES, print_plan
 from experiments.taken_out import Source
@@ -108,7 +108,7 @@ def run_compare(session: Session, choice: CompareChoice) -> tuple[Result | Plan,
         extraction=extraction + (transfer_answers(session, choice.vector) if choice.transfer else 0),
         together=together,
         race=expected(session, len(layers) * len(magnitudes), of_layers=len(layers)) if choice.race else {},
-        raced=race_answers(budget, len(race_scenarios(session))) if budget else 0,
+        halving=halving_answers(budget, len(halving_scenarios(session))) if budget else 0,
     )
     if options.dry_run:
         return Plan(plan=numbers), None
@@ -302,10 +302,10 @@ def combine(
     return found
 
 
-def costs(found: Result, vector: SteeringVector, n_cells: int, n_pairs: int, raced: int) -> dict[str, Cost]:
+def costs(found: Result, vector: SteeringVector, n_cells: int, n_pairs: int, halving: int) -> dict[str, Cost]:
     """What either way of steering costs: a steered answer, and what it took to get there.
 
-    raced: answers of the race that suffixes were tuned by.
+    halving: answers that the tries were halved by.
     """
     arms = found.arms
     scenarios = arms["baseline"].n
@@ -334,6 +334,6 @@ def costs(found: Result, vector: SteeringVector, n_cells: int, n_pairs: int, rac
     sweep = _sweep(found)
     judged = sweep.race.rows if sweep.race else n_cells * scenarios
     return {
-        "suffix": way(["pro", "anti"], 2 * n_pairs, 2 * n_pairs * scenarios, raced, 0),
+        "suffix": way(["pro", "anti"], 2 * n_pairs, 2 * n_pairs * scenarios, halving, 0),
         "vector": way(sweep.choice.chosen_arms, n_cells, judged, generations, vector.provenance.pairs),
     }

@@ -1,7 +1,7 @@
-"""The tuned suffix: a race of its tries on extraction scenarios, and gap against tries, of both sides.
+"""The tuned suffix: successive halving of tries on extraction scenarios, and gap against tries of both sides.
 
-The race halves the tries and doubles the scenarios until few are left; from those the halves of the evaluated
-scenarios choose, as they choose the vector's cell. All tries run on the evaluated scenarios, as all cells do:
+The better half of the tries stays and the scenarios double until few are left; from those the halves of the
+evaluated scenarios choose, as they choose the vector's cell. All tries run on the evaluated scenarios, as all cells do:
 so the expected gap of the best of k of them is computed, not guessed.
 """
 
@@ -32,11 +32,11 @@ FIRST = 12
 """Extraction scenarios that all tries are seen on."""
 
 FINALISTS = 6
-"""Tries that the race ends with, for the halves to choose from."""
+"""Tries that the halving ends with, for the halves to choose from."""
 
 
 @dataclass(frozen=True, slots=True)
-class Raced:
+class Ranked:
     """A try, how many extraction scenarios it was seen on last, and its gap there in points (selection)."""
 
     made: Try
@@ -47,9 +47,9 @@ class Raced:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tuning:
-    """Every try, by place in the race. rewrites: where a rewriter was asked."""
+    """Every try, by place in the halving. rewrites: where a rewriter was asked."""
 
-    order: tuple[Raced, ...]
+    order: tuple[Ranked, ...]
     rewrites: Rewrites | None
 
     @property
@@ -65,12 +65,12 @@ class Tuning:
 
     @property
     def answers(self) -> int:
-        """What the race took."""
-        return race_answers(len(self.order), max(one.scenarios for one in self.order))
+        """What the halving took."""
+        return halving_answers(len(self.order), max(one.scenarios for one in self.order))
 
 
 def rungs(tries: int, scenarios: int) -> list[tuple[int, int]]:
-    """(tries, scenarios) of every rung of a race; none where all are finalists."""
+    """(tries, scenarios) of every rung of a halving; none where all are finalists."""
     found: list[tuple[int, int]] = []
     seen = min(FIRST, scenarios)
     while tries > FINALISTS:
@@ -79,12 +79,12 @@ def rungs(tries: int, scenarios: int) -> list[tuple[int, int]]:
     return found
 
 
-def race_answers(tries: int, scenarios: int) -> int:
-    """Of both arms of a race's tries."""
+def halving_answers(tries: int, scenarios: int) -> int:
+    """Of both arms of a halving's tries."""
     return 2 * sum(n * seen for n, seen in rungs(tries, scenarios))
 
 
-def race_scenarios(session: Session) -> list[Scenario]:
+def halving_scenarios(session: Session) -> list[Scenario]:
     """The extraction scenarios by turns of their categories, so that the first of them are of all."""
     known = [*session.scenarios, *evaluation(session.options)]
     found = extraction_scenarios(extraction_source(session.task), evaluation=known)
@@ -104,7 +104,7 @@ def race_scenarios(session: Session) -> list[Scenario]:
 
 
 def tune(session: Session, choice: CompareChoice, budget: int) -> Tuning:
-    """Make the tries, asking the rewriter if there is one, and race them. Raises UserError."""
+    """Make the tries, asking the rewriter if there is one, and halve them. Raises UserError."""
     check_budget(session.suffixes, budget, choice.rewriter)
     rewritten, account = list[SuffixPair](), None
     if choice.rewriter:
@@ -118,24 +118,24 @@ def tune(session: Session, choice: CompareChoice, budget: int) -> Tuning:
             access=session.options.access,
         )
     tries = make_tries(session.suffixes, budget, seed=session.options.seed, rewritten=rewritten)
-    return Tuning(tuple(race(session, tries, choice.cap)), account)
+    return Tuning(tuple(halve(session, tries, choice.cap)), account)
 
 
-def race(session: Session, tries: Sequence[Try], cap: Cap) -> list[Raced]:
+def halve(session: Session, tries: Sequence[Try], cap: Cap) -> list[Ranked]:
     """The tries, best first: who was left later is before who was not, among those the larger gap.
 
     Its rows lie in a run of their own in the cache, so that it goes on where it was stopped.
     """
-    left = [Raced(one, _candidate(one, i)) for i, one in enumerate(tries)]
-    items = race_scenarios(session)
-    out: list[Raced] = []
+    left = [Ranked(one, _candidate(one, i)) for i, one in enumerate(tries)]
+    items = halving_scenarios(session)
+    out: list[Ranked] = []
     plan = rungs(len(left), len(items))
     if not plan:
         return left
     cap = Cap(cap.nonsense, drift=None)
     session = replace(session, scenarios=tuple(items))
-    config = configuration(session, "suffix-race", [arm for one in left for arm in _arms(one)])
-    with open_store(session, CACHE / "cache" / f"race-{digest(config)[:16]}", config) as store:
+    config = configuration(session, "suffix-halving", [arm for one in left for arm in _arms(one)])
+    with open_store(session, CACHE / "cache" / f"halving-{digest(config)[:16]}", config) as store:
         for (_, seen), (kept, _) in zip(plan, [*plan[1:], (FINALISTS, 0)], strict=True):
             arms = [arm for one in left for arm in _arms(one)]
             add_arms(replace(session, scenarios=tuple(items[:seen])), store, arms)
@@ -145,7 +145,7 @@ def race(session: Session, tries: Sequence[Try], cap: Cap) -> list[Raced]:
     return [*left, *out]
 
 
-def _placed(table: Table, left: Sequence[Raced], among: set[str], cap: Cap) -> list[Raced]:
+def _placed(table: Table, left: Sequence[Ranked], among: set[str], cap: Cap) -> list[Ranked]:
     """By their gap on the scenarios, those over the cap on nonsense last."""
     found = ranking(table, [one.candidate for one in left], among, cap)
     place = {one.candidate.plus: (i, one.points) for i, one in enumerate(found)}
@@ -177,7 +177,7 @@ def describe(
     tries = [one.candidate for one in tuning.order]
     place = {one.plus: max(0, i - FINALISTS + 1) for i, one in enumerate(tries)}
     of_suffix = [
-        sorted(order, key=lambda one: place[one.plus])  # among finalists the half decides, then the race
+        sorted(order, key=lambda one: place[one.plus])  # among finalists the half decides, then the halving
         for order in _orders(outcomes, tries, half, Cap(cap.nonsense, drift=None))
     ]
     of_vector = _orders(outcomes, cells, half, cap)
@@ -191,7 +191,7 @@ def describe(
                 made=one.made.made,
                 pro=one.made.pair.pro,
                 anti=one.made.pair.anti,
-                raced=one.scenarios,
+                seen_on=one.scenarios,
                 points=one.points,
                 finalist=i < FINALISTS,
                 chosen_on=tuple(
@@ -257,6 +257,6 @@ def _candidate(one: Try, number: int) -> Candidate:
     return Candidate(plus, minus, size=float(number))
 
 
-def _arms(one: Raced) -> tuple[Arm, Arm]:
+def _arms(one: Ranked) -> tuple[Arm, Arm]:
     pair = one.made.pair
     return Arm(one.candidate.plus, pair.pro), Arm(one.candidate.minus, pair.anti)

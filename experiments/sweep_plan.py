@@ -30,14 +30,14 @@ def print_plan(
     extraction: int,
     together: int = 0,
     race: Mapping[str, int] = NO_RACE,
-    raced: int = 0,
+    halving: int = 0,
 ) -> dict[str, int | float | str]:
     """Cells, generations, tokens, judge calls, memory and time.
 
     suffixes, cells: arms. controls: their vectors. together: arms of vector and suffix at most.
     race: what is expected of the cells' generations.
     probed: arms that the questions and harmless requests are put to at most.
-    extraction: answers that the vectors are made of. raced: answers of a race of suffixes.
+    extraction: answers that the vectors are made of. halving: answers to halve suffixes by.
     """
     chosen = PLACES * controls
     arms = suffixes + cells + chosen // 2 + together  # a control's arms run on half of the scenarios each
@@ -45,13 +45,13 @@ def print_plan(
         list(plan_arms(session, [arm]).requests.values()) for arm in suffix_arms(session.suffixes)
     )
     if session.choosing:
-        arms += -(-raced // len(session.scenarios))
+        arms += -(-halving // len(session.scenarios))
         numbers = _scoring(session, baseline, arms=arms, cells=cells, suffixes=suffixes, controls=chosen)
         session.screen.plan(numbers)
         return numbers
     asked = load_probes(session)
     probes = probed * (len(asked.questions) + len(asked.harmless))
-    rows = len(session.scenarios) * arms + probes + extraction + raced
+    rows = len(session.scenarios) * arms + probes + extraction + halving
     rate, length = _trial(session, [*baseline, *longest])
     new = rows * session.limits.new
     prompts = sum(len(request.prompt_ids) for request in baseline)
@@ -62,7 +62,7 @@ def print_plan(
         "control arms at most": chosen,
         **({"arms of both together at most": together} if together else {}),
         "answers to extract from at most": extraction,
-        **({"answers to halve the suffixes by": raced} if raced else {}),
+        **({"answers to halve the suffixes by": halving} if halving else {}),
         "answers to questions and harmless requests at most": probes,
         "generations at most": rows,
         **race,

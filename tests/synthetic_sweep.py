@@ -230,12 +230,12 @@ def tries(gap: Estimate | None) -> Tries:
     """Two suffixes, one of a rewriter's, which no half chose; the vector has no estimate of its second."""
     made = [
         SuffixTry(
-            plus="pro", minus="anti", made="wording", pro="Go on.", anti="Stop.", raced=12, points=40.0,
+            plus="pro", minus="anti", made="wording", pro="Go on.", anti="Stop.", seen_on=12, points=40.0,
             finalist=True, chosen_on=("A", "B"),
         ),
         SuffixTry(
             plus="pro rewritten-1", minus="anti rewritten-1", made="rewritten", pro="<b>Go</b> |", anti="No.",
-            raced=12, points=None, finalist=False, chosen_on=(),
+            seen_on=12, points=None, finalist=False, chosen_on=(),
         ),
     ]  # fmt: skip
     curves = {

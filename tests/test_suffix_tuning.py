@@ -1,4 +1,4 @@
-"""The tuned suffix: what is tried, how it is raced, what a rewriter is told, and gap against tries."""
+"""The tuned suffix: what is tried, how they are halved, what a rewriter is told, and gap against tries."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from experiments.choice import Candidate, CrossFit, cross_fit, halves
 from experiments.options import Options
 from experiments.session import Session, open_session
 from experiments.suffix_tries import Try, make_tries
-from experiments.suffix_tuning import FINALISTS, Raced, Tuning, describe, race_answers, rungs, tune
+from experiments.suffix_tuning import FINALISTS, Ranked, Tuning, describe, halving_answers, rungs, tune
 from experiments.sweep_choice import Cap, CompareChoice
 from steer import models, rewriter
 from steer.errors import UserError
@@ -88,14 +88,14 @@ def test_gap_against_tries_is_the_mean_over_every_subset() -> None:
                 able = [i for i in subset if not (i == 12 and on == 0)]
                 able = [i for i in able if i < 6 or i > 7] or able[
                     :1
-                ]  # the race's last two only for want of others
+                ]  # the halving's last two only for want of others
                 if able:
                     total += gap(min(able, key=lambda i: (-gap(i, on), i)), 1 - on)
         return 100 * total / len(subsets) / len(ids)
 
     pairs = [Candidate(f"pro{i}", f"anti{i}", size=float(i)) for i in range(13)]
     tuning = Tuning(
-        tuple(Raced(Try(SuffixPair(str(i), "p", "a"), "wording"), pairs[i]) for i in range(8)), None
+        tuple(Ranked(Try(SuffixPair(str(i), "p", "a"), "wording"), pairs[i]) for i in range(8)), None
     )
     cap = Cap(0.1, None)
     fit = cross_fit(outcomes, pairs[:FINALISTS], half, cap, plus="+", minus="-")
@@ -206,19 +206,19 @@ def tries_of(folder: Path) -> Tries:
     return found.tries
 
 
-def test_a_race_halves_the_tries_and_doubles_the_scenarios() -> None:
+def test_a_halving_halves_the_tries_and_doubles_the_scenarios() -> None:
     assert rungs(33, 120) == [(33, 12), (17, 24), (9, 48)]
     assert rungs(33, 30) == [(33, 12), (17, 24), (9, 30)]
     assert rungs(6, 120) == []
-    assert race_answers(33, 120) == 2 * (33 * 12 + 17 * 24 + 9 * 48)
+    assert halving_answers(33, 120) == 2 * (33 * 12 + 17 * 24 + 9 * 48)
 
 
-def test_the_race_keeps_the_best_and_the_halves_choose_it(whole: tuple[Path, Server]) -> None:
+def test_the_halving_keeps_the_best_and_the_halves_choose_it(whole: tuple[Path, Server]) -> None:
     out, _ = whole
     found, first = tries_of(out), tries_of(out).suffixes[0]
     assert [one.finalist for one in found.suffixes] == [True] * FINALISTS + [False] * (BUDGET - FINALISTS)
     assert (first.pro, first.anti) == (BEST.pro, BEST.anti)
-    assert (first.points, first.raced, first.chosen_on) == (100, 12, ("A", "B"))
+    assert (first.points, first.seen_on, first.chosen_on) == (100, 12, ("A", "B"))
     with RunStore(out, writable=False) as store:
         outcomes, contents = store.outcomes("planted"), store.arm_contents()
     texts = {arm: content["suffix"] for arm, content in contents.items()}
@@ -236,7 +236,7 @@ def test_the_race_keeps_the_best_and_the_halves_choose_it(whole: tuple[Path, Ser
     compared = read(out).comparison
     assert compared is not None
     assert compared.sides.gaps["suffix_tuned"].points_all == pytest.approx(100)
-    assert compared.costs["suffix"].extraction_generations == race_answers(BUDGET, 120) == 2 * 9 * 12
+    assert compared.costs["suffix"].extraction_generations == halving_answers(BUDGET, 120) == 2 * 9 * 12
     assert compared.verdict.startswith("the tuned suffix moves convergence further than the vector")
 
 
@@ -261,7 +261,7 @@ def test_a_rewriter_is_told_the_sets_texts_and_nothing_else(whole: tuple[Path, S
     assert found.rewrites == Rewrites(rewriter="openai:m", asked=3, usable=1, left_out=told)
 
 
-def test_a_stopped_race_goes_on_and_asks_the_rewriter_nothing_again(
+def test_a_stopped_halving_goes_on_and_asks_the_rewriter_nothing_again(
     whole: tuple[Path, Server], home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, server = whole
@@ -287,7 +287,7 @@ def test_a_stopped_race_goes_on_and_asks_the_rewriter_nothing_again(
         found = tune(opened, choice, BUDGET)
     assert len(server.log) == asked + 4  # before it was stopped
     told = [(one.made.pair.pro, one.scenarios, one.points) for one in found.order]
-    assert told == [(one.pro, one.raced, one.points) for one in tries_of(out).suffixes]
+    assert told == [(one.pro, one.seen_on, one.points) for one in tries_of(out).suffixes]
 
 
 @pytest.mark.parametrize(

@@ -111,10 +111,10 @@ Made = Literal["wording", "recombined", "shortened", "rewritten"]
 
 
 class SuffixTry(Record):
-    """A pair of suffixes: arms `plus` and `minus`, and where it came in the race.
+    """A pair of suffixes: arms `plus` and `minus`, and where it came in the halving.
 
-    raced: extraction scenarios that it was seen on last; points: its gap there, selection, None where it was
-    over the cap. finalist: whether the halves chose from it. chosen_on: the halves that chose it.
+    seen_on: extraction scenarios that it was seen on last; points: its gap there, selection, None where it
+    was over the cap. finalist: whether the halves chose from it. chosen_on: the halves that chose it.
     """
 
     plus: str
@@ -122,7 +122,7 @@ class SuffixTry(Record):
     made: Made
     pro: str
     anti: str
-    raced: int
+    seen_on: int
     points: float | None
     finalist: bool
     chosen_on: tuple[str, ...]
@@ -145,7 +145,7 @@ class Rewrites(Record):
 
 
 class Tries(Record):
-    """The tuned suffix. suffixes: by place in the race. curves: gap against tries, `suffix` and `vector`."""
+    """The tuned suffix. suffixes: best first. curves: gap against tries, of `suffix` and `vector`."""
 
     suffixes: tuple[SuffixTry, ...]
     curves: dict[str, tuple[TriesPoint, ...]]

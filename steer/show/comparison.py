@@ -79,7 +79,7 @@ def tries_sections(tries: Tries) -> Iterator[Section]:
         (
             one.plus,
             one.made,
-            str(one.raced) if one.raced else words.NONE,
+            str(one.seen_on) if one.seen_on else words.NONE,
             words.points(one.points) if one.points is not None else words.NONE,
             ("chosen" if one.chosen_on else "finalist") if one.finalist else "",
             one.pro,
@@ -93,11 +93,11 @@ def tries_sections(tries: Tries) -> Iterator[Section]:
 
 def _tries_notes(tries: Tries) -> Iterator[str]:
     made = Counter(one.made for one in tries.suffixes)
-    raced = max(one.raced for one in tries.suffixes)
+    seen = max(one.seen_on for one in tries.suffixes)
     finalists = sum(one.finalist for one in tries.suffixes)
     ways = ", ".join(f"{n} {how}" for how, n in made.items())
     yield (
-        f"Suffixes: {ways}; the {finalists} to choose from were left by halving on {raced or 'no'} "
+        f"Suffixes: {ways}; the {finalists} to choose from were left by halving on {seen or 'no'} "
         "extraction scenarios."
     )
     if (asked := tries.rewrites) is not None:
