@@ -1,8 +1,8 @@
 """The tuned suffix: successive halving of tries on extraction scenarios, and gap against tries of both sides.
 
 The better half of the tries stays and the scenarios double until few are left; from those the halves of the
-evaluated scenarios choose, as they choose the vector's cell. All tries run on the evaluated scenarios, as all cells do:
-so the expected gap of the best of k of them is computed, not guessed.
+evaluated scenarios choose, as they choose the vector's cell. All tries run on the evaluated scenarios, as all
+cells do: so the expected gap of the best of k of them is computed, not guessed.
 """
 
 from __future__ import annotations
