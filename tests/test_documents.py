@@ -65,7 +65,8 @@ NOT_RUN = {
     "python -m benchmarks.half_life": "the same; tests/test_turns.py runs a part of it",
     "python -m benchmarks.agreement": "the same; tests/test_agreement.py runs a part of it",
     "python -m benchmarks.across_models": "the same; tests/test_contrasts.py runs a part of it",
-    "python -m benchmarks.mediation": "minutes: run by hand; tests/test_mediation.py runs a part of it",
+    "python -m benchmarks.mediation --runs 300": "minutes: run by hand; tests/test_mediation.py runs a part",
+    "python -m benchmarks.race": "minutes: run by hand; tests/test_race.py holds its decision",
     "python -m benchmarks.sweep --span last --out benchmarks/results/sweep-last.json": "minutes of an idle "
     "machine: run by hand, its results are recorded",
     "python -m benchmarks.sweep --span all --out benchmarks/results/sweep-all.json": "the same",
