@@ -271,6 +271,7 @@ class Killed(BaseException):
     pass
 
 
+@pytest.mark.slow  # a sweep stopped twice, and ended
 def test_a_race_that_was_stopped_anywhere_and_resumed_is_the_undisturbed_one(
     monkeypatch: pytest.MonkeyPatch,
     opened: tuple[Session, SweepChoice],
