@@ -204,6 +204,7 @@ def judge(
     from experiments.judging import judge_run
     from steer.screen import Screen
 
+    screen = Screen()
     names = judge_run(
         run,
         judge,
@@ -217,9 +218,9 @@ def judge(
         part=part,
         sees=sees,
         retry_invalid=retry_invalid,
-        screen=Screen(),
+        screen=screen,
     )
-    Screen().line(f"judges of {run}: {', '.join(names)}")
+    screen.line(f"judges of {run}: {', '.join(names)}")
 
 
 @app.command(

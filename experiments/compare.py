@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from experiments.choice import CrossFit, NothingChosen, OutOfFold, against_baseline, halves, symmetric
+from experiments.choice import CrossFit, NothingChosen, OutOfFold, halves, paired
 from experiments.comparing import (
     Side,
     both_name,
@@ -190,7 +190,7 @@ def _compared(
     pairs = suffix_pairs(session.suffixes)
     among = tuning.finalists if tuning else pairs
     tuned = tune_suffix(store.outcomes(judge), among, chosen.half, choice.cap)
-    square = {arm for composite in pulled.square.values() for arm in composite.arms}
+    square = {arm for folded in pulled.square.values() for arm in folded.arms}
     square |= chosen_arms(tuned) if isinstance(tuned, CrossFit) else set()
     measure_drift(session, store, [arm for arm in [*tries, *tug_arms] if arm.name in square])
     transferred, read_transfer = (
@@ -232,7 +232,7 @@ def _compared(
             tuning,
             tuned,
             outcomes,
-            symmetric(chosen.measured) or against_baseline(chosen.measured),
+            paired(chosen.measured),
             chosen.half,
             choice.cap,
         ),
@@ -270,8 +270,8 @@ def tug_square(
     """Every suffix with every vector at matched solo effect, row by row (report)."""
     found = described(pulled.square.values(), outcomes, half, arms)
     return tuple(
-        Together(suffix=row, vector=column, arm=found[composite.name])
-        for (row, column), composite in sorted(
+        Together(suffix=row, vector=column, arm=found[one.name])
+        for (row, column), one in sorted(
             pulled.square.items(), key=lambda item: (ROWS.index(item[0][0]), COLUMNS.index(item[0][1]))
         )
     )

@@ -104,7 +104,7 @@ class Runner:
                 )
                 for sign, pair in zip("+-", _sides(site), strict=True)
             ]
-            rows = [row for composite in (*gap, *left) for row in composite.rows(outcomes, self.half)]
+            rows = [row for arm in (*gap, *left) for row in arm.rows(outcomes, self.half)]
             found.append(
                 share_left(
                     rows,

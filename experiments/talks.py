@@ -13,6 +13,7 @@ from typing import Literal
 from experiments.session import Session
 from steer.chat import Message, render_messages
 from steer.plan import is_effective, prompt_texts
+from steer.prefixes import common
 from steer.suffixes import compose
 from steer.types import Addition, Arm, Context, Scenario
 
@@ -43,8 +44,7 @@ class Talk:
     def messages(self, held: Held, context: Context, *, turns: int, last: str | None = None) -> list[Message]:
         """The first `turns` turns as the arm says them, the last one open. last: in place of its user
         text."""
-        suffixed = replace(held.arm, name="")
-        system, user = prompt_texts(self.scenario, suffixed, context)
+        system, user = prompt_texts(self.scenario, held.arm, context)
         asked = [user, *(compose(one, held.arm.suffix) if held.hold == "all" else one for one in self.said)]
         asked = asked[:turns] if last is None else [*asked[: turns - 1], last]
         found: list[Message] = [{"role": "system", "content": system}] if system.strip() else []
@@ -77,7 +77,7 @@ def over_turns(
     """
     found: list[Addition] = []
     whole = prefixes[-1]
-    starts = [shared(prefix, whole) - 1 for prefix in prefixes]
+    starts = [common(prefix, whole) - 1 for prefix in prefixes]
     for edit in held.arm.additions:
         if not is_effective(edit):
             continue
@@ -94,10 +94,4 @@ def over_turns(
 def _ends(session: Session, held: Held, talk: Talk, turn: int, whole: tuple[int, ...]) -> int:
     """Where the user text of a turn begins: up to there, the conversation does not depend on it."""
     other = talk.messages(held, session.loaded.context, turns=turn, last="\N{SNOWMAN}")
-    return shared(render_messages(session.loaded, other, thinking=session.thinking), whole)
-
-
-def shared(first: Sequence[int], second: Sequence[int]) -> int:
-    """How many ids two rows begin with alike."""
-    pairs = enumerate(zip(first, second, strict=False))
-    return next((i for i, (a, b) in pairs if a != b), min(len(first), len(second)))
+    return common(render_messages(session.loaded, other, thinking=session.thinking), whole)

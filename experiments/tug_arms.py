@@ -26,7 +26,7 @@ TUGS = (("anti", "pro"), ("pro", "anti"))
 
 @dataclass(slots=True, eq=False)
 class TugPlan:
-    """arms: what has to be run, by name. square: (row, column) -> the composite that stands there."""
+    """arms: what has to be run, by name. square: (row, column) -> the arm out of fold that stands there."""
 
     arms: dict[str, Arm] = field(default_factory=dict[str, Arm])
     square: dict[tuple[str, str], OutOfFold] = field(default_factory=dict[tuple[str, str], OutOfFold])

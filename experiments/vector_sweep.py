@@ -281,11 +281,11 @@ def summarise(
     if isinstance(chosen.fit, NothingChosen) or made.report is None:
         return updated(found, sweep=sweep)
     pairs = control_pairs(chosen.fit, controls)
-    composites = [*chosen.fit.pair, *(one for pair in pairs for one in (pair.plus, pair.minus))]
+    folded = [*chosen.fit.pair, *(one for pair in pairs for one in (pair.plus, pair.minus))]
     effects = control_effects(pairs, outcomes, chosen.half)
     sweep = updated(
         sweep,
-        out_of_fold=described(composites, outcomes, chosen.half, found.arms),
+        out_of_fold=described(folded, outcomes, chosen.half, found.arms),
         controls=effects,
         beyond_random=beyond(made.report, effects, "random"),
         beyond_contrasts=beyond(made.report, effects, "contrast"),

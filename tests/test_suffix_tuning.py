@@ -30,10 +30,9 @@ from steer.suffixes import OURS, SuffixSet, words
 from steer.types import JudgeItem, Limits, Outcome, SuffixPair, Verdict
 from tests.fakes import number
 from tests.judge_server import Server, serving
+from tests.sweeping import flags, lay_home, run
 from tests.test_documents import few
-from tests.test_sweep_command import flags, home, run  # noqa: F401  # pyright: ignore[reportUnusedImport]
 
-# ruff: noqa: F811
 WORDINGS = [OURS.pair, *OURS.paraphrases]
 
 
@@ -188,6 +187,11 @@ def tuned(patch: pytest.MonkeyPatch, out: Path, url: str) -> int:
     more = ["--suffix-budget", str(BUDGET), "--rewriter", "openai:m", "--base-url", url]
     more += ["--suffixes", "suffixes.json", "--controls", "0", "--judge-sees", "steered"]
     return run(patch, *flags("compare", out, more=SMALL), *more, "--json")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return lay_home(tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,11 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-import torch
 import yaml
 
 import cli
@@ -22,55 +20,20 @@ from experiments import compare_models, library, session, vector_source
 from experiments.options import Options
 from experiments.sweep_choice import Cap
 from steer.judges.apis import Usage
-from steer.models import load
 from steer.results import read
 from steer.store import RunStore
-from steer.types import SPANS, JudgeItem, Verdict
+from steer.types import JudgeItem, Verdict
 from tests.fakes import HashJudge
-from tests.tiny import LAYERS, WIDTH, checkpoint
-from vectors.files import load_vector, save_vector
-from vectors.vector import Provenance, SteeringVector
+from tests.sweeping import SCENARIOS, SWEEP, flags, lay_home, run
+from tests.tiny import checkpoint
+from vectors.files import load_vector
 
-SCENARIOS = 14
-SWEEP = ["--layers", "1,2", "--magnitudes=-0.6,-0.3,0.3,0.6", "--cap-nonsense", "0.6", "--cap-drift", "99"]
 KINDS = {"baseline", "neutral", "pro", "anti"}
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a model, scenarios in two orders, a vector with its label control, and a concept."""
-    folder = tmp_path_factory.mktemp("home")
-    weights = load(str(checkpoint(folder / "tiny"))).weights
-    rows = [
-        {
-            "id": f"{c}#{i}",
-            "category": c,
-            "system": f"Test {c}.",
-            "user": f"Ship order {i}. " * (i % 3 + 1),
-        }
-        for c in ("alpha", "beta")
-        for i in range(SCENARIOS // 2)
-    ]
-    for name, order in (("own", rows), ("turned", rows[::-1])):
-        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in order))
-    pairs = [{"positive": f"Dear sir, order {i}.", "negative": f"hey, order {i}"} for i in range(8)]
-    (folder / "concept.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
-    (folder / "v-controls").mkdir()
-    real, labels = (made_vector(weights, range(LAYERS), seed) for seed in (0, 1))
-    save_vector(real, folder / "v.safetensors")
-    made = replace(labels.provenance, parent=real.id)
-    save_vector(replace(labels, provenance=made), folder / "v-controls/labels-0.safetensors")
-    save_vector(made_vector(weights, (1,), 2), folder / "one-layer.safetensors")
-    return folder
-
-
-def made_vector(weights: str, layers: Sequence[int], seed: int) -> SteeringVector:
-    generator = torch.Generator().manual_seed(seed)
-    return SteeringVector(
-        {layer: torch.randn(WIDTH, generator=generator) for layer in layers},
-        Provenance(d_model=WIDTH, n_layers=LAYERS, weights=weights, model="tiny"),
-        norms={span: dict.fromkeys(layers, 6.0) for span in SPANS},
-    )
+    return lay_home(tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(autouse=True)
@@ -78,22 +41,6 @@ def hash_judge(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     """A judge whose labels vary, as a real one's do not on a random model's texts."""
     monkeypatch.setattr(session, "make_judge", lambda *_args, **_options: HashJudge())
     monkeypatch.chdir(home)
-
-
-def flags(command: str, out: Path, *, scenarios: str = "own", more: Sequence[str] = ()) -> list[str]:
-    return [
-        command,
-        *("--model", "tiny", "--scenarios", f"{scenarios}.jsonl", "--vector", "v.safetensors"),
-        *("--concept", "concept.jsonl", "--controls", "2", "--nulls", "2"),
-        *("--new-tokens", "5", "--batch", "16"),
-        *("--out", str(out)),
-        *(more or SWEEP),
-    ]
-
-
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["cli.py", *arguments])
-    return cli.main()
 
 
 def summary_of(folder: Path) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import takewhile
 from typing import TYPE_CHECKING
+
+from steer.prefixes import common
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,17 +40,13 @@ def packed(rows: Mapping[int, tuple[int, ...]], *, share: bool) -> list[Pack]:
     last = -1
     for number in sorted(rows, key=rows.__getitem__):
         ids = rows[number]
-        common = _common(rows[last], ids) if packs and share else 0
-        if not common or len(packs[-1].ids) + len(ids) - common > MOST:
+        alike = common(rows[last], ids) if packs and share else 0
+        if not alike or len(packs[-1].ids) + len(ids) - alike > MOST:
             packs.append(Pack())
-            common = 0
-        packs[-1].add(number, ids, packs[-1].rows[last][:common] if common else ())
+            alike = 0
+        packs[-1].add(number, ids, packs[-1].rows[last][:alike] if alike else ())
         last = number
     return packs
-
-
-def _common(first: Sequence[int], second: Sequence[int]) -> int:
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False)))
 
 
 def visible(packs: Sequence[Pack], width: int) -> Tensor:

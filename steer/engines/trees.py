@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from steer.engines.prefill import Share, reaching, share
+from steer.prefixes import common
 from steer.types import Addition, ScoreRow
 from steer.uploads import upload
 
@@ -122,11 +122,11 @@ def _beginnings(trees: Sequence[Tree]) -> Iterator[tuple[int, list[Tree]]]:
     shared = 0
     for tree in sorted(trees, key=lambda tree: tree.prompt):
         most = _shareable(tree)
-        common = min(shared, most, _common(part[-1].prompt, tree.prompt)) if part else 0
-        if part and common <= (len(part) - 1) * (shared - common):
+        alike = min(shared, most, common(part[-1].prompt, tree.prompt)) if part else 0
+        if part and alike <= (len(part) - 1) * (shared - alike):
             yield shared, part
             part = []
-        shared = common if part else most
+        shared = alike if part else most
         part.append(tree)
     if part:
         yield shared, part
@@ -135,10 +135,6 @@ def _beginnings(trees: Sequence[Tree]) -> Iterator[tuple[int, list[Tree]]]:
 def _shareable(tree: Tree) -> int:
     """How many of a tree's first tokens nothing is added to: all but the last, or none."""
     return 0 if reaching(ScoreRow(tree.prompt, (), tree.additions)) else len(tree.prompt) - 1
-
-
-def _common(first: Sequence[int], second: Sequence[int]) -> int:
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False)))
 
 
 def lay_out(
