@@ -26,6 +26,7 @@ from steer.plan import digest
 from steer.results.comparison import Rewrites, SuffixTry, Tries, TriesPoint
 from steer.rewriter import rewrite
 from steer.types import Arm, Outcome, Scenario, SuffixPair
+from steer.versions import made_by
 from vectors.contrasts import extraction_scenarios
 
 FIRST = 12
@@ -135,7 +136,8 @@ def halve(session: Session, tries: Sequence[Try], cap: Cap) -> list[Ranked]:
     cap = Cap(cap.nonsense, drift=None)
     session = replace(session, scenarios=tuple(items))
     config = configuration(session, "suffix-halving", [arm for one in left for arm in _arms(one)])
-    with open_store(session, CACHE / "cache" / f"halving-{digest(config)[:16]}", config) as store:
+    key = digest([made_by(), config])[:16]
+    with open_store(session, CACHE / "cache" / f"halving-{key}", config) as store:
         for (_, seen), (kept, _) in zip(plan, [*plan[1:], (FINALISTS, 0)], strict=True):
             arms = [arm for one in left for arm in _arms(one)]
             add_arms(replace(session, scenarios=tuple(items[:seen])), store, arms)

@@ -8,13 +8,15 @@ VERSION = "0.1.0"
 
 PACKAGES = ("torch", "transformers", "nnsight")
 
-CACHED = 2
+CACHED = 3
 """Raised when what a cache holds is made in another way: older entries are then made anew."""
 
 
 def made_by() -> dict[str, str]:
     """What a cache's entries are named after, beside their content."""
-    return {"steergap": VERSION, "cached": str(CACHED), **packages()}
+    from steer.store.schema import SCHEMA  # answers are cached as a run
+
+    return {"steergap": VERSION, "cached": str(CACHED), "store": str(SCHEMA), **packages()}
 
 
 def packages() -> dict[str, str]:

@@ -20,6 +20,7 @@ from steer import models, scenarios, task
 from steer.chat import render
 from steer.errors import UserError
 from steer.screen import Screen
+from steer.store import schema
 from steer.suffixes import NEUTRAL, PARAPHRASES, compose, load
 from steer.types import (
     Context,
@@ -314,6 +315,18 @@ def test_other_weights_never_meet_a_stale_cache(loaded: LoadedModel, source: Pat
     second, engine = run(other, source, tmp_path, contrast="suffix", layers="2")
     assert len(engine.seen) == len(SCENARIOS)
     assert not torch.allclose(first.directions[2], second.directions[2])
+
+
+def test_answers_kept_by_an_older_store_are_made_anew(
+    loaded: LoadedModel, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are a run, which another schema could not open: the same command would end there for good."""
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "SCHEMA", schema.SCHEMA - 1)
+        first, _ = run(loaded, source, tmp_path, contrast="suffix", layers="2")
+    second, engine = run(loaded, source, tmp_path, contrast="suffix", layers="2")
+    assert len(engine.seen) == len(SCENARIOS)
+    assert torch.equal(first.directions[2], second.directions[2])
 
 
 # The response contrast
