@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from steer.blocks import decoder_layers
-from steer.engines.batching import WINDOW, in_batches, input_device, pad_left, with_adapters
+from steer.engines.batching import WINDOW, give_back, in_batches, input_device, pad_left, with_adapters
 from steer.engines.prefill import Branches, steered
 from steer.engines.trees import Family, Tree, families, lay_out
 from steer.interventions import Steering, first_layer
@@ -108,6 +108,7 @@ def score_shared(
         results: dict[int, Tensor] = {}
         for family in families([(i, row) for i, row in numbered if _shareable(row, bound)]):
             results.update(_scored(loaded, window, family, read, batch, follow))
+            give_back()
         alone = [i for i, row in numbered if not _shareable(row, bound)]
         rest = score(loaded, [window[i] for i in alone], read, batch=batch, forward=forward)
         results.update(zip(alone, rest, strict=True))
