@@ -6,6 +6,7 @@ It does not know how steering is applied or how tokens are chosen.
 from __future__ import annotations
 
 import ctypes
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -76,7 +77,7 @@ def give_back() -> None:
     The C library of most Linux systems (glibc) keeps it, and a long run would grow by holes too small for the
     next tensor.
     """
-    if hasattr(library := ctypes.CDLL(None), "malloc_trim"):
+    if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), "malloc_trim"):
         library.malloc_trim(0)
 
 
