@@ -3,9 +3,10 @@
     python -m benchmarks.nulls [--sweeps 500] [--out benchmarks/results/nulls.json]
 
 Layers x magnitudes x signs over the 76 scenarios of `benchmarks.calibration`. The vector's cell is chosen on
-either half, 20 nulls are pushed there, and all are reported on the other half. What any of these directions
-does at a cell is drawn from one law (`WORLDS`), so p should be uniform. It is where a direction's effect at
-one layer says what it is at another; where layers are independent, the vector that chose one is ahead.
+either half, 20 nulls are pushed there or choose cells of their own (`--nulls-choose`), and all are reported
+on the other half. What any of these directions does at a cell is drawn from one law (`WORLDS`), so p should
+be uniform. Pushed at the vector's cells it is where a direction's effect at one layer says what it is at
+another; where layers are independent, the vector that chose one is ahead of them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +22,8 @@ from scipy.stats import kstest, norm
 
 from benchmarks.calibration import CATEGORIES, LAYERS, Row, category_of, cells
 from benchmarks.coverage import versions
-from experiments.choice import Cap, NothingChosen, choose_in, halves, members, placed, symmetric
-from experiments.out_of_fold import bound_of
+from experiments.choice import Cap, Chosen, choose_in, halves, members, symmetric
+from experiments.out_of_fold import TIE, bound_of
 from steer.intervals import Array, contrast, paired_rates
 from steer.outcomes import Table
 from steer.types import STATUSES
@@ -47,53 +49,63 @@ def effects(random: np.random.Generator, spread: float, alike: float) -> Array:
 
 
 def sweep(
-    random: np.random.Generator, spread: float, alike: float, r: float
+    random: np.random.Generator, spread: float, alike: float, r: float, *, choosing: bool
 ) -> tuple[float, float, bool] | None:
-    """(p, p with ties broken at random, whether beyond) of a sweep; None where nothing was chosen."""
+    """(p, p with ties broken at random, whether beyond) of a sweep; None where nothing was chosen.
+
+    choosing: every null runs the grid and chooses as the vector does; else it is pushed at its cells.
+    """
     grid, of = cells(LAYERS, SIZES), category_of()
     half = halves(of, seed=int(random.integers(2**31)))
     base = norm.ppf(np.repeat([rate for _, rate in CATEGORIES], [count for count, _ in CATEGORIES]))
     shared = random.standard_normal((len(of), 1))
     does = effects(random, spread, alike)
+    layers = np.array([LAYERS.index(cell.layer) for cell in grid])
+    sizes = np.array([cell.magnitude for cell in grid]) / max(SIZES)
 
-    def hits(shifts: Array) -> Array:
-        """[scenario, arm]"""
-        own = random.standard_normal((len(of), len(shifts)))
-        return np.sqrt(r) * shared + np.sqrt(1 - r) * own < base[:, None] + shifts
+    def hits(direction: int) -> Array:
+        """[scenario, cell]"""
+        own = random.standard_normal((len(of), len(grid)))
+        return np.sqrt(r) * shared + np.sqrt(1 - r) * own < base[:, None] + does[direction, layers] * sizes
 
-    def shift(direction: int, layer: int, magnitude: float) -> float:
-        return does[direction, LAYERS.index(layer)] * magnitude / max(SIZES)
+    def chosen(hit: Array) -> tuple[Chosen, Chosen] | None:
+        codes = np.where(hit, STATUSES.index("hit"), STATUSES.index("miss"))
+        names = tuple(cell.arm for cell in grid)
+        table = Table(
+            names, tuple(of), tuple(of.values()), np.arange(len(of)), codes, np.full(hit.shape, np.nan)
+        )
+        first, second = (
+            choose_in(table, symmetric(grid), members(half, n), Cap(drift=None), half=n) for n in (0, 1)
+        )
+        return (first, second) if isinstance(first, Chosen) and isinstance(second, Chosen) else None
 
-    hit = hits(np.array([shift(0, cell.layer, cell.magnitude) for cell in grid]))
-    codes = np.where(hit, STATUSES.index("hit"), STATUSES.index("miss"))
-    names = tuple(cell.arm for cell in grid)
-    scenario = np.arange(len(of))
-    table = Table(names, tuple(of), tuple(of.values()), scenario, codes, np.full(codes.shape, np.nan))
-    own, nulls = np.zeros((len(of), 2)), np.zeros((len(of), NULLS, 2))
-    for number in (0, 1):
-        found = choose_in(table, symmetric(grid), members(half, number), Cap(drift=None), half=number)
-        if isinstance(found, NothingChosen):
-            return None
-        layer, size = placed(found.candidate)
-        report = np.array([half[name] != number for name in of])
-        arms = [names.index(name) for name in (found.candidate.plus, found.candidate.minus)]
-        own[report] = hit[report][:, arms]
-        there = [shift(1 + null, layer, sign * size) for null in range(NULLS) for sign in (1, -1)]
-        nulls[report] = hits(np.array(there)).reshape(len(of), NULLS, 2)[report]
+    def reported(hit: Array, fit: tuple[Chosen, Chosen]) -> Array:
+        """[scenario, sign]: under what the other half chose."""
+        index = {cell.arm: number for number, cell in enumerate(grid)}
+        places = [[index[one.candidate.plus], index[one.candidate.minus]] for one in reversed(fit)]
+        return np.stack([hit[i, places[half[name]]] for i, name in enumerate(of)]).astype(float)
+
+    ran = [hits(direction) for direction in range(1 + NULLS)]
+    fit = chosen(ran[0])
+    if fit is None:
+        return None
+    own = reported(ran[0], fit)
+    nulls = [reported(hit, (chosen(hit) if choosing else fit) or fit) for hit in ran[1:]]
     gap, lower, upper = contrast(paired_rates(own[None], np.ones_like(own)[None]), (1, -1))
-    points = 100 * (nulls[..., 0] - nulls[..., 1]).mean(0)
-    bound = bound_of(list(points), 100 * float(gap[0]), (100 * float(lower[0]), 100 * float(upper[0])))
+    points = [100 * (null[:, 0] - null[:, 1]).mean() for null in nulls]
+    bound = bound_of(points, 100 * float(gap[0]), (100 * float(lower[0]), 100 * float(upper[0])))
     assert bound.p is not None
-    larger = int((np.abs(points) > abs(100 * gap[0]) + 1e-9).sum())
+    larger = int((np.abs(points) > abs(100 * gap[0]) + TIE).sum())
     count = bound.p * (1 + NULLS)
     broken = (larger + random.random() * (count - larger)) / (1 + NULLS)
     return bound.p, broken, bool(bound.beyond)
 
 
-def world(runs: int, spread: float, alike: float, *, r: float, seed: int) -> Row:
+def world(runs: int, spread: float, alike: float, *, r: float, choosing: bool, seed: int) -> Row:
     """Uniformity of p (ties broken at random) and how often it is 0.05 or less, or the verdict `beyond`."""
     random = np.random.default_rng(seed)
-    found = [one for _ in range(runs) if (one := sweep(random, spread, alike, r)) is not None]
+    ran = [sweep(random, spread, alike, r, choosing=choosing) for _ in range(runs)]
+    found = [one for one in ran if one is not None]
     p, broken, beyond = (np.array(column) for column in zip(*found, strict=True))
     return {
         "sweeps": len(found),
@@ -112,9 +124,9 @@ def main() -> None:
     options = parser.parse_args()
     found: dict[str, Row] = {}
     for name, (spread, alike) in WORLDS.items():
-        for r in (0.5, 0.9):
-            title = f"{name}, r = {r}"
-            found[title] = world(options.sweeps, spread, alike, r=r, seed=22)
+        for r, choosing in product((0.5, 0.9), (False, True)):
+            title = f"{name}, r = {r}, nulls {'choose their own cells' if choosing else 'at its cells'}"
+            found[title] = world(options.sweeps, spread, alike, r=r, choosing=choosing, seed=22)
             print(title, found[title], flush=True)
     options.out.write_text(json.dumps({"versions": versions(), "found": found}, indent=1) + "\n")
 

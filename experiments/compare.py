@@ -25,6 +25,7 @@ from experiments.comparing import (
     verdict,
     verdict_tuned,
 )
+from experiments.controls import Controls, choosing_arms, run_controls
 from experiments.exchange import MATCHED
 from experiments.gating import check_gate, gated
 from experiments.grid import Cell, cells
@@ -32,7 +33,7 @@ from experiments.measures import mass_kept, measure_answers, measure_drift, meas
 from experiments.mechanism import RANKS, check_choice, investigate, most_arms, prepare
 from experiments.options import Options
 from experiments.out_of_fold import described
-from experiments.race import STAGES, check_race, expected, run_race, start
+from experiments.race import MISS, STAGES, check_race, expected, run_race, start
 from experiments.running import EVERYWHERE, add_arms, run_arms
 from experiments.session import Session, open_session, open_task
 from experiments.suffix import suffix_arms
@@ -53,7 +54,7 @@ from experiments.vector_source import (
     extraction_answers,
     vector_for,
 )
-from experiments.vector_sweep import choose_cells, chosen_arms, run_controls, sweep_magnitudes
+from experiments.vector_sweep import choose_cells, chosen_arms, sweep_magnitudes
 from experiments.vector_sweep import summarise as summarise_sweep
 from steer import judges, results
 from steer import suffixes as suffix_files
@@ -104,6 +105,7 @@ def run_compare(session: Session, choice: CompareChoice) -> tuple[Result | Plan,
         cells=len(layers) * len(magnitudes),
         suffixes=len(suffixes) + (2 * (budget - len(wordings(session.suffixes))) if budget else 0),
         controls=count_controls(session, choice.vector),
+        choosing=choosing_arms(session, choice.sweep, len(layers) * len(magnitudes)),
         probed=len(suffix_arms(session.suffixes)) + 2 * PLACES,  # chosen cells, and suffixes against them
         extraction=extraction + (transfer_answers(session, choice.vector) if choice.transfer else 0),
         together=together,
@@ -124,7 +126,9 @@ def run_compare(session: Session, choice: CompareChoice) -> tuple[Result | Plan,
     config: dict[str, Any] = {"vector": vector.id, "cap": asdict(choice.cap), "controls": control_ids(beside)}
     config["transfer"] = choice.transfer
     if choice.race:
-        config["race"] = STAGES
+        config["race"] = [STAGES, MISS]
+    if choice.nulls_choose:
+        config["nulls"] = "choose"
     only = start(session, grid) if choice.race else EVERYWHERE
     folder, store = run_arms(session, "compare", arms, before=before, only=only, **config)
     with store:
@@ -178,13 +182,13 @@ def _compared(
     kinds = dict.fromkeys([*taken, *(arm.name for arm in tries)], "other")
     if isinstance(chosen.fit, NothingChosen):
         measure_answers(session, store)
-        found = summarise_sweep(session, store, grid, chosen, {}, choice.sweep, kinds)
+        found = summarise_sweep(session, store, grid, chosen, Controls(), choice.sweep, kinds)
         return updated(found, mechanism=how)
-    controls = run_controls(session, store, choice.vector, beside, chosen.fit, chosen.half)
+    controls = run_controls(session, store, choice.sweep, beside, grid, chosen.fit, chosen.half)
     two = sides(store.outcomes(judge), chosen.measured, chosen.fit, chosen.half, choice.cap)
-    random = next((control for control, *_ in controls.values() if control.kind == "random"), None)
+    random = next((control for control in beside if control.kind == "random"), None)
     pulled = plan_tug(session.suffixes, grid, chosen.fit, two, random, choice.vector)
-    known = {arm.name for arm in suffixes} | {cell.arm.name for cell in grid} | controls.keys()
+    known = {arm.name for arm in suffixes} | {arm.name for arm in (*(c.arm for c in grid), *controls.arms)}
     tug_arms = [arm for name, arm in pulled.arms.items() if name not in known]
     add_arms(session, store, list(pulled.arms.values()))  # a control's, too: on all scenarios here
     pairs = suffix_pairs(session.suffixes)

@@ -15,6 +15,7 @@ from typing import Any
 
 from experiments import vector_sweep
 from experiments.choice import CrossFit, halves
+from experiments.controls import Controls
 from experiments.emergent_choice import parse_ranks
 from experiments.extract import extraction_source, plain_contrast
 from experiments.grid import Cell, cells
@@ -105,7 +106,7 @@ def run_mechanism(session: Session, choice: MechanismChoice) -> tuple[Result | P
         told, ran = investigate(session, store, choice.vector, source, grid, chosen, choice.cap)
         measure_answers(session, store)
         kinds = dict.fromkeys(ran, "other")
-        found = vector_sweep.summarise(session, store, grid, chosen, {}, choice.sweep, kinds)
+        found = vector_sweep.summarise(session, store, grid, chosen, Controls(), choice.sweep, kinds)
         assert found.sweep is not None
         flags = tuple(flagged(vector, layers))
         found = updated(found, mechanism=told, sweep=updated(found.sweep, vector_flags=flags))

@@ -120,11 +120,14 @@ def steerability_of(
     return None if table is None else steerability(table, curve)
 
 
-def beyond(report: Folded, controls: Sequence[ControlResult], kind: str) -> BeyondNulls:
+def beyond(
+    report: Folded, controls: Sequence[ControlResult], kind: str, *, choosing: bool = False
+) -> BeyondNulls:
     """Per gap, in points and of choices in nats: the vector among the nulls of a kind (random directions, or
     unrelated contrasts), and whether its interval is beyond their 95th percentile.
 
     The percentile is the order statistic of rank 0.95 (n + 1): with 19 the largest, with fewer there is none.
+    choosing: whether they chose their own cells.
     """
     nulls = [control for control in controls if control.kind == kind]
     points = {
@@ -137,7 +140,7 @@ def beyond(report: Folded, controls: Sequence[ControlResult], kind: str) -> Beyo
         name: bound_of([n for one in nulls if (n := one.shifts[name].nats) is not None], shift.nats, shift.ci)
         for name, shift in report.shifts.items()
     }
-    return BeyondNulls(directions=len(nulls), gaps=points, shifts=nats)
+    return BeyondNulls(directions=len(nulls), gaps=points, shifts=nats, choosing=choosing)
 
 
 def bound_of(effects: Sequence[float], own: float | None, ci: Interval | None) -> Bound:

@@ -13,6 +13,7 @@ from steer.errors import UserError, choose
 REWRITERS = ("openai", "hf")
 
 RACE = "Stop cells on the way that no half can choose any more."
+NULLS = "Every unrelated contrast runs the grid and chooses its own cells, as the vector does."
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class SweepChoice:
     magnitudes: as `experiments.grid.parse_magnitudes` reads them; both signs of a magnitude are
     needed for it to be a candidate. screen: how many cells of the grid are generated for, the others being
     left out by their propensity on items that are not evaluated; None is all. race: see `experiments.race`.
+    nulls_choose: see `experiments.controls`.
     """
 
     layers: str = flag("10-20", "As 10-20, 10,12,14 or all.")
@@ -54,10 +56,20 @@ class SweepChoice:
     cap: Cap = flags(Cap)
     screen: int | None = flag(None, "Generate for so many cells, the best by propensity on other items.")
     race: bool = flag(False, RACE, switch="--race")
+    nulls_choose: bool = flag(False, NULLS, switch="--nulls-choose")
 
     def __post_init__(self) -> None:
         if self.screen == 0:
             raise UserError("--screen 0: it keeps no cell: give an even number from 2, or leave it out")
+        if not self.nulls_choose:
+            return
+        if self.race or self.screen:
+            raise UserError(
+                f"--nulls-choose --{'race' if self.race else 'screen'}: each null is to have what the vector "
+                "had, all cells on all scenarios: leave one out"
+            )
+        if not self.vector.nulls or not self.vector.controls:
+            raise UserError("--nulls-choose with --nulls 0 or --controls 0: there is none to choose")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,12 +91,25 @@ class CompareChoice(CoarseChoice):
     """What else is run, and how. suffix_budget: pairs of suffixes to choose from; None: the set's own."""
 
     race: bool = flag(False, RACE, switch="--race")
+    nulls_choose: bool = flag(False, NULLS, switch="--nulls-choose")
     transfer: bool = flag(False, "Vectors a behaviour, on the others.", switch="--transfer")
     mechanism: bool = flag(False, "Whether both take one path, as `mechanism`.", switch="--mechanism")
     suffix_budget: int | None = flag(None, "Tune the suffix, too: so many pairs are tried.")
     rewriter: str | None = flag(None, "Some of those by openai:MODEL or hf:MODEL; it sees suffixes alone.")
 
+    @property
+    def sweep(self) -> SweepChoice:
+        return SweepChoice(
+            layers=self.layers,
+            magnitudes=self.magnitudes,
+            vector=self.vector,
+            cap=self.cap,
+            race=self.race,
+            nulls_choose=self.nulls_choose,
+        )
+
     def __post_init__(self) -> None:
+        _ = self.sweep  # what a sweep refuses
         if self.race and self.suffix_budget is not None:
             raise UserError(
                 "--race --suffix-budget: gap against tries is of cells with all of their rows, and a race "

@@ -31,16 +31,18 @@ def print_plan(
     together: int = 0,
     race: Mapping[str, int] = NO_RACE,
     halving: int = 0,
+    choosing: int = 0,
 ) -> dict[str, int | float | str]:
     """Cells, generations, tokens, judge calls, memory and time.
 
     suffixes, cells: arms. controls: their vectors. together: arms of vector and suffix at most.
     race: what is expected of the cells' generations.
     probed: arms that the questions and harmless requests are put to at most.
-    extraction: answers that the vectors are made of. halving: answers to halve suffixes by.
+    extraction: answers that the vectors are made of. halving: answers to halve suffixes by. choosing: arms
+    of nulls that choose their own cells.
     """
     chosen = PLACES * controls
-    arms = suffixes + cells + chosen // 2 + together  # a control's arms run on half of the scenarios each
+    arms = suffixes + cells + choosing + chosen // 2 + together  # controls' on a half each
     baseline, *_, longest = (
         list(plan_arms(session, [arm]).requests.values()) for arm in suffix_arms(session.suffixes)
     )
@@ -60,6 +62,7 @@ def print_plan(
         "suffix arms": suffixes,
         "cells": cells,
         "control arms at most": chosen,
+        **({"arms of nulls that choose": choosing} if choosing else {}),
         **({"arms of both together at most": together} if together else {}),
         "answers to extract from at most": extraction,
         **({"answers to halve the suffixes by": halving} if halving else {}),

@@ -9,7 +9,7 @@ from typing import Literal
 
 from experiments.extract import DRAWS, extract, extraction_source, own_answers
 from experiments.extract_plan import answer_tokens, suffixed_answers
-from experiments.grid import cell_name, edit_at
+from experiments.grid import Cell, cell_name, edit_at
 from experiments.options import Options, VectorChoice
 from experiments.session import Session, open_task
 from steer import scenarios as scenario_files
@@ -113,11 +113,11 @@ def count_controls(session: Session, choice: VectorChoice) -> int:
     """Control vectors at most. UserError where there are fewer unrelated contrasts than asked for."""
     if not choice.controls or choice.operation == "clamp":
         return 0
-    return choice.controls + CONTROL_KINDS + len(_null_files(session.task, choice))
+    return choice.controls + CONTROL_KINDS + len(null_contrasts(session.task, choice))
 
 
-def _null_files(task: Task, choice: VectorChoice) -> list[Path]:
-    """None where the task has a language of its own, and no contrasts in it."""
+def null_contrasts(task: Task, choice: VectorChoice) -> list[Path]:
+    """Their files; none where the task has a language of its own, and no contrasts in it."""
     if task.own_language and task.nulls is None:
         return []
     return null_files(task.nulls or NULLS, choice.nulls)
@@ -125,7 +125,7 @@ def _null_files(task: Task, choice: VectorChoice) -> list[Path]:
 
 def _nulls(session: Session, choice: VectorChoice, vector: SteeringVector) -> list[Control]:
     """The task's unrelated contrasts, or ours, as vectors."""
-    files = _null_files(session.task, choice)
+    files = null_contrasts(session.task, choice)
     if choice.nulls and not files:
         session.screen.note(
             f"no unrelated contrasts: the task {session.task.name!r} has none in its language"
@@ -171,15 +171,15 @@ def extraction_answers(session: Session, choice: VectorChoice) -> int:
 
 
 def control_arms(
-    controls: Sequence[Control], layers: Sequence[int], magnitudes: Sequence[float], choice: VectorChoice
-) -> dict[str, tuple[Control, int, float, Arm]]:
-    """Arms of every control at every (layer, magnitude), by name."""
-    found: dict[str, tuple[Control, int, float, Arm]] = {}
+    controls: Sequence[Control], places: Sequence[tuple[int, float]], choice: VectorChoice
+) -> dict[str, tuple[Control, Cell]]:
+    """Every control at every (layer, magnitude), by the name of its arm."""
+    found: dict[str, tuple[Control, Cell]] = {}
     for control in controls:
-        for layer, magnitude in sorted(set(zip(layers, magnitudes, strict=True))):
+        for layer, magnitude in places:
             name = cell_name(layer, magnitude, f"{control.name} ")
             edit = edit_at(control.vector, layer, magnitude, choice)
-            found[name] = (control, layer, magnitude, Arm(name, additions=(edit,)))
+            found[name] = (control, Cell(layer, magnitude, Arm(name, additions=(edit,))))
     return found
 
 

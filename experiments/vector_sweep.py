@@ -17,7 +17,6 @@ from experiments.choice import (
     CrossFit,
     MeasuredCell,
     NothingChosen,
-    OutOfFold,
     asymmetric,
     cross_fit,
     fit_halves,
@@ -25,13 +24,13 @@ from experiments.choice import (
     paired,
 )
 from experiments.choice import Chosen as Selected
+from experiments.controls import Controls, choosing_arms, run_controls
 from experiments.gating import check_gate, gated
-from experiments.grid import ABLATED, Cell, cell_name, cells, parse_magnitudes
+from experiments.grid import ABLATED, Cell, cells, parse_magnitudes
 from experiments.measures import mass_kept, measure_answers, measure_drift, measure_probes
-from experiments.options import Options, VectorChoice
+from experiments.options import Options
 from experiments.out_of_fold import (
     GAPS,
-    ControlPair,
     beyond,
     control_effects,
     described,
@@ -39,16 +38,14 @@ from experiments.out_of_fold import (
     three_pairs,
     three_shifts,
 )
-from experiments.race import STAGES, Raced, check_race, expected, run_race, start
-from experiments.running import EVERYWHERE, add_arms, run_arms
+from experiments.race import MISS, STAGES, Raced, check_race, expected, run_race, start
+from experiments.running import EVERYWHERE, run_arms
 from experiments.screening import check_screen, screen
 from experiments.session import Session, open_session
 from experiments.suffix import suffix_arms
 from experiments.sweep_choice import SweepChoice
 from experiments.sweep_plan import PLACES, print_plan
 from experiments.vector_source import (
-    Control,
-    control_arms,
     control_ids,
     controls_for,
     count_controls,
@@ -65,12 +62,9 @@ from steer.results.result import Result
 from steer.results.sweep import CapUsed, CellResult, Choice, Fold, Folded, Race, Sweep
 from steer.show.terminal import print_result
 from steer.store import RunStore
-from steer.types import Arm, Outcome
+from steer.types import Outcome
 from vectors.capture import parse_layers
 from vectors.vector import flagged
-
-Placed = tuple[Control, int, float, Arm]
-"""A control at a layer and magnitude, and the arm that runs it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,6 +104,7 @@ def run_sweep(session: Session, choice: SweepChoice) -> tuple[Result | Plan, Pat
         cells=count,
         suffixes=len(suffixes),
         controls=count_controls(session, choice.vector),
+        choosing=choosing_arms(session, choice, count),
         probed=len(suffixes) + PLACES,
         extraction=extraction_answers(session, choice.vector),
         race=expected(session, count) if choice.race else {},
@@ -129,7 +124,9 @@ def run_sweep(session: Session, choice: SweepChoice) -> tuple[Result | Plan, Pat
     if screened:
         config["screened"] = {"on": screened.found.identity, "kept": choice.screen}
     if choice.race:
-        config["race"] = STAGES
+        config["race"] = [STAGES, MISS]
+    if choice.nulls_choose:
+        config["nulls"] = "choose"
     only = start(session, grid) if choice.race else EVERYWHERE
     folder, store = run_arms(session, "vector-sweep", arms, before=before, only=only, **config)
     with store:
@@ -137,9 +134,9 @@ def run_sweep(session: Session, choice: SweepChoice) -> tuple[Result | Plan, Pat
         raced = run_race(session, store, grid, drift, choice.cap) if choice.race else None
         outcomes, kept = store.outcomes(session.judge.name), mass_kept(store)
         chosen = choose_cells(outcomes, grid, drift, choice.cap, options.subset_seed, kept=kept, raced=raced)
-        controls: dict[str, Placed] = {}
+        controls = Controls()
         if isinstance(chosen.fit, CrossFit):
-            controls = run_controls(session, store, choice.vector, beside, chosen.fit, chosen.half)
+            controls = run_controls(session, store, choice, beside, grid, chosen.fit, chosen.half)
             best = chosen_arms(chosen.fit)
             measure_probes(session, store, [a for a in arms if a.name in best or a in suffixes])
         measure_answers(session, store)
@@ -213,39 +210,12 @@ def chosen_arms(fit: CrossFit) -> set[str]:
     return {name for c in fit.chosen for name in (c.candidate.plus, c.candidate.minus)}
 
 
-def run_controls(
-    session: Session,
-    store: RunStore,
-    choice: VectorChoice,
-    beside: Sequence[Control],
-    fit: CrossFit,
-    half: Mapping[str, int],
-) -> dict[str, Placed]:
-    """Controls at both signs of the cells that were chosen on either half, with their drift.
-
-    On the scenarios of the other half alone: they are reported, and choose nothing.
-    """
-    places: dict[tuple[int, float], set[str]] = {}
-    for number, c in enumerate(fit.chosen):
-        assert c.candidate.layer is not None, "symmetric candidates are cells"
-        assert c.candidate.magnitude is not None, "symmetric candidates are cells"
-        others = {scenario for scenario, h in half.items() if h != number}
-        for sign in (-1,) if choice.operation == "ablate" else (1, -1):
-            places.setdefault((c.candidate.layer, sign * c.candidate.magnitude), set()).update(others)
-    layers, magnitudes = zip(*sorted(places), strict=True)
-    found = control_arms(beside, layers, magnitudes, choice)
-    arms = [arm for *_, arm in found.values()]
-    add_arms(session, store, arms, only={n: places[layer, size] for n, (_, layer, size, _) in found.items()})
-    measure_drift(session, store, arms)
-    return found
-
-
 def summarise(
     session: Session,
     store: RunStore,
     grid: Sequence[Cell],
     chosen: Chosen,
-    controls: dict[str, Placed],
+    controls: Controls,
     choice: SweepChoice,
     kinds: Mapping[str, str] = summaries.NO_KINDS,
 ) -> Result:
@@ -255,7 +225,7 @@ def summarise(
     """
     whole = [cell.arm for cell in chosen.measured]
     every = {cell.arm.name: "cell" if cell.arm.name in whole else "stopped" for cell in grid}
-    every |= dict.fromkeys(controls, "control") | dict(kinds)
+    every |= {arm.name: "control" for arm in controls.arms} | dict(kinds)
     found = summaries.summarise(store, session.judge.name, every)
     outcomes = store.outcomes(session.judge.name)
     against = dict(zip(whole, gaps(outcomes, [(name, "baseline") for name in whole]), strict=True))
@@ -280,15 +250,14 @@ def summarise(
     sweep = Sweep(cells=cells, halves=chosen.half, choice=made, race=race)
     if isinstance(chosen.fit, NothingChosen) or made.report is None:
         return updated(found, sweep=sweep)
-    pairs = control_pairs(chosen.fit, controls)
-    folded = [*chosen.fit.pair, *(one for pair in pairs for one in (pair.plus, pair.minus))]
-    effects = control_effects(pairs, outcomes, chosen.half)
+    folded = [*chosen.fit.pair, *(one for pair in controls.pairs for one in (pair.plus, pair.minus))]
+    effects = control_effects(controls.pairs, outcomes, chosen.half)
     sweep = updated(
         sweep,
         out_of_fold=described(folded, outcomes, chosen.half, found.arms),
         controls=effects,
         beyond_random=beyond(made.report, effects, "random"),
-        beyond_contrasts=beyond(made.report, effects, "contrast"),
+        beyond_contrasts=beyond(made.report, effects, "contrast", choosing=controls.choosing),
     )
     if found.propensity is not None:
         slope = steerability_of(chosen.fit, chosen.measured, outcomes, chosen.half)
@@ -305,23 +274,6 @@ def folds_of(fit: CrossFit | NothingChosen) -> dict[str, list[str]]:
             for arm in (one.candidate.plus, one.candidate.minus):
                 found.setdefault(arm, []).append(half)
     return found
-
-
-def control_pairs(fit: CrossFit, controls: dict[str, Placed]) -> list[ControlPair]:
-    """Every control at the chosen cells, put together as the vector's arms are."""
-    kinds = {control.name: control.kind for control, *_ in controls.values()}
-    places = [(chosen.candidate.layer, chosen.candidate.magnitude) for chosen in fit.chosen]
-
-    def signed(name: str, sign: int) -> OutOfFold:
-        ran = (
-            cell_name(layer, sign * size, f"{name} ")
-            for layer, size in places
-            if layer is not None and size is not None
-        )
-        first, second = (arm if arm in controls else "baseline" for arm in ran)  # ablated: one sign only
-        return OutOfFold(f"{name} {'+' if sign > 0 else '-'}", (first, second))
-
-    return [ControlPair(name, kind, signed(name, 1), signed(name, -1)) for name, kind in kinds.items()]
 
 
 def describe_choice(outcomes: Sequence[Outcome], chosen: Chosen, cap: Cap) -> Choice:

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 from steer import chat, models
 from steer.atomic import write_atomically
 from steer.errors import UserError
-from steer.judges.apis import Form, Question
+from steer.judges.apis import Form, Question, Usage
 from steer.judges.prompting import read, schema
 from steer.plan import digest, fitted
 from steer.results.comparison import Rewrites
@@ -59,7 +59,11 @@ class Reply(BaseModel):
 
 
 class _Stored(BaseModel):
+    """Replies to the questions that were asked, and what tokens those took."""
+
     replies: list[Reply | None]
+    input_tokens: int
+    output_tokens: int
 
 
 Ask = Callable[[Sequence[Question]], list[Reply | None]]
@@ -75,31 +79,43 @@ def rewrite(
     """
     own = [suffixes.pair, *suffixes.paraphrases]
     questions = _questions(own)[: 2 * wanted]
-    asked = [spec, access.get("base_url"), wanted, [[q.instructions, q.message] for q in questions]]
-    path = cache / f"rewrites-{digest(asked)[:16]}.json"
-    stored = path.is_file()
+    asked = [[q.instructions, q.message] for q in questions]
+    identity = digest([list(_Stored.model_fields), spec, access.get("base_url"), wanted, asked])
+    path = cache / f"rewrites-{identity[:16]}.json"
+    known = path.is_file()
     try:
-        if stored:
-            replies = _Stored.model_validate_json(read_text(path, received=True)).replies
+        if known:
+            stored = _Stored.model_validate_json(read_text(path, received=True))
         else:
             kind, _, model = spec.partition(":")
-            ask = _local(model) if kind == "hf" else _remote(model, access)
+            spent = Usage()
+            ask = _local(model, spent) if kind == "hf" else _remote(model, access, spent)
             replies = ask(questions[:wanted])
             if short := wanted - len(_usable(replies, own, loaded)[0]):
                 replies += ask(questions[wanted : wanted + short])
+            stored = _Stored(
+                replies=replies, input_tokens=spent.input_tokens, output_tokens=spent.output_tokens
+            )
     except ValidationError as error:
         raise UserError(f"{path} is damaged: remove it, and the rewriter is asked again") from error
     except UserError as error:
         raise UserError(f"--rewriter {spec}: {error}") from error
-    pairs, left_out = _usable(replies, own, loaded)
+    pairs, left_out = _usable(stored.replies, own, loaded)
     if not pairs:
         said = ", ".join(f"{n} × {why}" for why, n in left_out.most_common())
         raise UserError(
-            f"--rewriter {spec}: none of its {len(replies)} replies can be used ({said}): name another"
+            f"--rewriter {spec}: none of its {len(stored.replies)} replies can be used ({said}): name another"
         )
-    if not stored:
-        write_atomically(path, _Stored(replies=replies).model_dump_json().encode())
-    return pairs, Rewrites(rewriter=spec, asked=len(replies), usable=len(pairs), left_out=dict(left_out))
+    if not known:
+        write_atomically(path, stored.model_dump_json().encode())
+    return pairs, Rewrites(
+        rewriter=spec,
+        asked=len(stored.replies),
+        usable=len(pairs),
+        left_out=dict(left_out),
+        input_tokens=stored.input_tokens,
+        output_tokens=stored.output_tokens,
+    )
 
 
 def _questions(own: Sequence[SuffixPair]) -> list[Question]:
@@ -141,10 +157,10 @@ def _usable(
     return pairs, left_out
 
 
-def _remote(model: str, access: Access) -> Ask:
+def _remote(model: str, access: Access, spent: Usage) -> Ask:
     from steer.judges.endpoint import Endpoint, Unanswered
 
-    endpoint = Endpoint(model, **(access | {"max_calls": None}))
+    endpoint = Endpoint(model, usage=spent, **(access | {"max_calls": None}))
     form = Form("rewrite", schema(Reply), lambda text: read(text, Reply))
 
     def ask(questions: Sequence[Question]) -> list[Reply | None]:
@@ -159,7 +175,7 @@ def _remote(model: str, access: Access) -> Ask:
     return ask
 
 
-def _local(spec: str) -> Ask:
+def _local(spec: str, spent: Usage) -> Ask:
     from steer.engines import make_engine
 
     loaded = models.load(spec)
@@ -177,6 +193,8 @@ def _local(spec: str) -> Ask:
             prompt, stop = requests[response.key].prompt_ids, loaded.stop_ids
             answer = chat.read_answer(loaded.tokenizer, response.output_ids, stop, prompt)
             found[response.key] = read(answer.text, Reply)
+            spent.input_tokens += len(prompt)
+            spent.output_tokens += len(response.output_ids)
         return [found[question.id] for question in questions]
 
     return ask

@@ -85,7 +85,7 @@ def test_what_is_stopped_is_told_from_the_rows_by_hand(seed: int) -> None:
         n = len(both) + 1  # half a scenario either way
         centre = sum(behind) / n
         spread = math.sqrt((sum(x * x for x in behind) / n - centre**2) / n * (1 - len(both) / 20))
-        if centre + NormalDist().inv_cdf(1 - 0.05 / 5) * spread < 0:
+        if centre + NormalDist().inv_cdf(1 - 0.2 / 5) * spread < 0:
             expected.add(name)
     told = hopeless(table(found, ran), pairs, own, CAP)
     assert {name for name, out in zip("abcdef", told, strict=True) if out} == expected

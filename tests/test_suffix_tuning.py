@@ -262,7 +262,10 @@ def test_a_rewriter_is_told_the_sets_texts_and_nothing_else(whole: tuple[Path, S
     assert [one.pro for one in found.suffixes if one.made == "rewritten"] == [f"{OWN.pair.pro} Go."]
     marks = "with hidden characters, or marks of the chat"
     told = {"a repetition": 1, marks: 1}
-    assert found.rewrites == Rewrites(rewriter="openai:m", asked=3, usable=1, left_out=told)
+    # the question that finds how it is asked counts too
+    assert found.rewrites == Rewrites(
+        rewriter="openai:m", asked=3, usable=1, left_out=told, input_tokens=40, output_tokens=12
+    )
 
 
 def test_a_stopped_halving_goes_on_and_asks_the_rewriter_nothing_again(

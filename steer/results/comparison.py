@@ -136,12 +136,14 @@ class TriesPoint(Record):
 
 
 class Rewrites(Record):
-    """What a rewriter was asked for, and why replies were left out."""
+    """What a rewriter was asked for, why replies were left out, and what tokens it took."""
 
     rewriter: str
     asked: int
     usable: int
     left_out: dict[str, int]
+    input_tokens: int = 0
+    output_tokens: int = 0
 
 
 class Tries(Record):

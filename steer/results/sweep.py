@@ -96,11 +96,15 @@ class Bound(Record):
 
 
 class BeyondNulls(Record):
-    """The vector among nulls of a kind. directions: how many; gaps: in points; shifts: in nats."""
+    """The vector among nulls of a kind. directions: how many; gaps: in points; shifts: in nats.
+
+    choosing: each chose its cells as the vector did; else they are pushed at the vector's.
+    """
 
     directions: int
     gaps: dict[str, Bound]
     shifts: dict[str, Bound] = {}
+    choosing: bool = False
 
 
 class ScreenedCell(Record):

@@ -102,7 +102,9 @@ def _tries_notes(tries: Tries) -> Iterator[str]:
     )
     if (asked := tries.rewrites) is not None:
         left_out = "".join(f", {n} {why}" for why, n in asked.left_out.items())
-        yield f"{asked.rewriter} was asked {asked.asked} times: {asked.usable} pairs of use{left_out}."
+        spent = f"{asked.input_tokens:,} tokens in, {asked.output_tokens:,} out"
+        asks = f"{asked.rewriter} was asked {asked.asked} times ({spent})"
+        yield f"{asks}: {asked.usable} pairs of use{left_out}."
 
 
 def comparison_sections(result: Result, found: Comparison) -> Iterator[Section]:

@@ -105,14 +105,21 @@ def control_sections(sweep: Sweep, few: int | None = None) -> Iterator[Section]:
     yield Section(
         "controls",
         "Effect and controls, points of all, out of fold (report)",
-        "Directions that mean nothing, or something else, in the vector's place, pushed as hard, with 95 % "
-        f"intervals; of {words.ENOUGH} or more of a kind, 95 % stay within their 95th percentile. p: which "
-        "share of them, the vector among them, goes at least as far.",
+        "Directions that mean nothing, or something else, in the vector's place, pushed as hard"
+        f"{_but_choosing(sweep)}, with 95 % intervals; of {words.ENOUGH} or more of a kind, 95 % stay within "
+        "their 95th percentile. p: which share of them, the vector among them, goes at least as far.",
         Table(("in the vector's place", "kind", *words.GAPS.values()), tuple(rows)),
         "\n".join(notes),
     )
     if report.shifts:
         yield _control_nats(report, shown, families(sweep))
+
+
+def _but_choosing(sweep: Sweep) -> str:
+    """Where the controls were not pushed at the vector's cells."""
+    found = sweep.beyond_contrasts
+    own = found is not None and found.choosing
+    return " (unrelated contrasts chose their own cells, as the vector did)" if own else ""
 
 
 def _null_rows(

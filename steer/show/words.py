@@ -196,7 +196,8 @@ def rank(found: BeyondNulls, family: Family, *, in_nats: bool = False) -> tuple[
     """Title and texts, a gap each: where |the vector| stands among the nulls, and the permutation p."""
     bounds = found.shifts if in_nats else found.gaps
     some = [bounds[gap] for gap in GAPS]
-    title = f"vector among {found.directions} {family.short}: percentile, p"
+    own = " at their own cells" if found.choosing else ""
+    title = f"vector among {found.directions} {family.short}{own}: percentile, p"
     return title, [
         NONE if one.percentile is None or one.p is None else f"{one.percentile:.0f}, {p_value(one.p)}"
         for one in some
