@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 
 import typer
 
-from experiments.answered import answered, print_version
-from experiments.emergent_choice import EmergentChoice
+from experiments.emergent.options import EmergentChoice
 from experiments.flags import NOT_IN_A_TALK, WORKERS, experiment, refuse_all_but
+from experiments.judging.answered import answered, print_version
 from experiments.options import Api, ExtractChoice, Options
 from experiments.repeat import conclude
-from experiments.sweep_choice import CompareChoice, MechanismChoice, SweepChoice
-from experiments.turns_choice import TurnsChoice
+from experiments.sweep.options import CompareChoice, MechanismChoice, SweepChoice
+from experiments.turns.options import TurnsChoice
 from steer.finite import finite
 from steer.judges import TIMEOUT
 from steer.paper import SCENARIOS
@@ -48,7 +48,7 @@ def suffix(ctx: typer.Context, options: Options) -> None:
 @experiment(SweepChoice)
 def vector_sweep(ctx: typer.Context, options: Options, chosen: SweepChoice) -> None:
     """What a vector does at every layer and magnitude, fairly chosen, beside its controls."""
-    from experiments.vector_sweep import vector_sweep as run
+    from experiments.sweep.run import vector_sweep as run
 
     conclude(ctx, options, *run(options, chosen))
 
@@ -64,16 +64,16 @@ def compare(
 ) -> None:
     """Suffix against vector, both together, and controls: one table, and what each costs."""
     if runs:
-        from experiments.compare_runs import compare_runs
+        from experiments.across.compare_runs import compare_runs
 
         refuse_all_but(ctx, ("runs", "judge", "json_only"))
         conclude(ctx, options, compare_runs(runs, options), None)
     elif models:
-        from experiments.compare_models import compare_models
+        from experiments.across.compare_models import compare_models
 
         conclude(ctx, options, *compare_models(models.split(","), options, chosen))
     else:
-        from experiments.compare import compare as run
+        from experiments.compare.run import compare as run
 
         conclude(ctx, options, *run(options, chosen))
 
@@ -82,7 +82,7 @@ def compare(
 @experiment(MechanismChoice)
 def mechanism(ctx: typer.Context, options: Options, chosen: MechanismChoice) -> None:
     """One path or two: does the vector's direction carry what the suffix does, and the other way round?"""
-    from experiments.mechanism import mechanism as run
+    from experiments.mechanism.run import mechanism as run
 
     conclude(ctx, options, *run(options, chosen))
 
@@ -100,11 +100,11 @@ def emergent(
 ) -> None:
     """Steer towards one narrow fault: does the model go wrong elsewhere? Vectors, adapters, suffixes."""
     if models:
-        from experiments.emergent_models import emergent_models
+        from experiments.emergent.models import emergent_models
 
         conclude(ctx, options, *emergent_models(models.split(","), options, chosen))
     else:
-        from experiments.emergent import emergent as run
+        from experiments.emergent.run import emergent as run
 
         conclude(ctx, options, *run(options, chosen))
 
@@ -116,7 +116,7 @@ def emergent(
 @experiment(TurnsChoice, without=("temperature", "samples"))
 def turns(ctx: typer.Context, options: Options, chosen: TurnsChoice) -> None:
     """How long a suffix holds over a conversation, and how long a vector."""
-    from experiments.turns import turns as run
+    from experiments.turns.run import turns as run
 
     conclude(ctx, options, *run(options, chosen))
 
@@ -128,7 +128,7 @@ def turns(ctx: typer.Context, options: Options, chosen: TurnsChoice) -> None:
 @experiment(ExtractChoice, without=("per_category", "judge_sees", "temperature", "samples"))
 def extract(ctx: typer.Context, options: Options, chosen: ExtractChoice) -> None:
     """Find the direction between hits and their opposite, and how far to trust it."""
-    from experiments.extract_command import extract_vector
+    from experiments.extraction.command import extract_vector
 
     found = extract_vector(options, chosen)
     if options.quiet:
@@ -201,7 +201,7 @@ def judge(
     ] = False,
 ) -> None:
     """Judge an existing run again; verdicts of several judges live side by side."""
-    from experiments.judging import judge_run
+    from experiments.judging.run import judge_run
     from steer.screen import Screen
 
     screen = Screen()
@@ -237,7 +237,7 @@ def annotate(
     partial: Annotated[bool, typer.Option("--partial", help="Unlabelled rows are left open.")] = False,
 ) -> None:
     """Write a blind sheet of answers for a person, or read a filled-in one back."""
-    from experiments import judging
+    from experiments.judging import run as judging
 
     if sheet is None:
         made = judging.annotate(run, judge, n=n, seed=seed, out=out)
@@ -254,7 +254,7 @@ def agreement(
     json_only: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """How far the judges of a run agree, and what that does to rates and gaps."""
-    from experiments.agreement import agreement as run_agreement
+    from experiments.judging.agreement import agreement as run_agreement
     from steer.screen import Screen
 
     found = run_agreement(run, reference=reference, screen=Screen(quiet=json_only))

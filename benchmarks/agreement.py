@@ -21,7 +21,7 @@ import numpy as np
 from scipy.stats import norm
 
 from benchmarks.coverage import versions
-from experiments.agreement import FIGURES
+from experiments.judging.agreement import FIGURES
 from steer.intervals import Array
 from steer.judges.agreement import KINDS, corrected_gap, interval
 

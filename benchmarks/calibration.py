@@ -21,8 +21,9 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 
 from benchmarks.coverage import versions
-from experiments import exchange, tug
-from experiments.choice import (
+from experiments.compare import exchange, tug
+from experiments.contrasts import shared_counts
+from experiments.sweep.choice import (
     Candidate,
     Cap,
     Chosen,
@@ -34,7 +35,6 @@ from experiments.choice import (
     pool,
     symmetric,
 )
-from experiments.contrasts import shared_counts
 from steer.gaps import gap
 from steer.intervals import Array, contrast, paired_rates
 from steer.outcomes import Table, tabulate

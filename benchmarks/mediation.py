@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import norm
 
-from experiments.mediation import share_left, word_of
+from experiments.mechanism.mediation import share_left, word_of
 from steer.intervals import Array
 from steer.outcomes import Flags
 from steer.results.mechanism import Share

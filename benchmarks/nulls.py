@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 
@@ -22,14 +22,23 @@ from scipy.stats import kstest, norm
 
 from benchmarks.calibration import CATEGORIES, LAYERS, Row, category_of, cells
 from benchmarks.coverage import versions
-from experiments.choice import Cap, Chosen, choose_in, halves, members, symmetric
-from experiments.out_of_fold import TIE, bound_of
+from experiments.sweep.choice import Candidate, Cap, Chosen, choose_in, halves, members, symmetric
+from experiments.sweep.controls import either
+from experiments.sweep.out_of_fold import TIE, bound_of
 from steer.intervals import Array, contrast, paired_rates
 from steer.outcomes import Table
 from steer.types import STATUSES
 
 NULLS = 20
 SIZES = (0.1, 0.2, 0.3)
+WAYS: Mapping[str, tuple[bool, bool]] = {
+    "nulls at its cells": (False, False),
+    "nulls at their own cells": (True, False),
+    "nulls at their own cells, it either way round as they are": (True, True),
+}
+"""Whether nulls choose their cells (and their sign), and whether the vector has no right sign either: only
+then is it one of them in all respects."""
+
 WORLDS: Mapping[str, tuple[float, float]] = {
     "directions do nothing": (0.0, 1.0),
     "as much at every layer": (0.4, 1.0),
@@ -49,11 +58,11 @@ def effects(random: np.random.Generator, spread: float, alike: float) -> Array:
 
 
 def sweep(
-    random: np.random.Generator, spread: float, alike: float, r: float, *, choosing: bool
+    random: np.random.Generator, spread: float, alike: float, r: float, *, choosing: bool, unsigned: bool
 ) -> tuple[float, float, bool] | None:
     """(p, p with ties broken at random, whether beyond) of a sweep; None where nothing was chosen.
 
-    choosing: every null runs the grid and chooses as the vector does; else it is pushed at its cells.
+    choosing, unsigned: see `WAYS`.
     """
     grid, of = cells(LAYERS, SIZES), category_of()
     half = halves(of, seed=int(random.integers(2**31)))
@@ -68,15 +77,13 @@ def sweep(
         own = random.standard_normal((len(of), len(grid)))
         return np.sqrt(r) * shared + np.sqrt(1 - r) * own < base[:, None] + does[direction, layers] * sizes
 
-    def chosen(hit: Array) -> tuple[Chosen, Chosen] | None:
+    def chosen(hit: Array, pairs: Sequence[Candidate]) -> tuple[Chosen, Chosen] | None:
         codes = np.where(hit, STATUSES.index("hit"), STATUSES.index("miss"))
         names = tuple(cell.arm for cell in grid)
         table = Table(
             names, tuple(of), tuple(of.values()), np.arange(len(of)), codes, np.full(hit.shape, np.nan)
         )
-        first, second = (
-            choose_in(table, symmetric(grid), members(half, n), Cap(drift=None), half=n) for n in (0, 1)
-        )
+        first, second = (choose_in(table, pairs, members(half, n), Cap(drift=None), half=n) for n in (0, 1))
         return (first, second) if isinstance(first, Chosen) and isinstance(second, Chosen) else None
 
     def reported(hit: Array, fit: tuple[Chosen, Chosen]) -> Array:
@@ -86,11 +93,12 @@ def sweep(
         return np.stack([hit[i, places[half[name]]] for i, name in enumerate(of)]).astype(float)
 
     ran = [hits(direction) for direction in range(1 + NULLS)]
-    fit = chosen(ran[0])
+    signed, both = symmetric(grid), either(symmetric(grid))
+    fit = chosen(ran[0], both if unsigned else signed)
     if fit is None:
         return None
     own = reported(ran[0], fit)
-    nulls = [reported(hit, (chosen(hit) if choosing else fit) or fit) for hit in ran[1:]]
+    nulls = [reported(hit, (chosen(hit, both) if choosing else fit) or fit) for hit in ran[1:]]
     gap, lower, upper = contrast(paired_rates(own[None], np.ones_like(own)[None]), (1, -1))
     points = [100 * (null[:, 0] - null[:, 1]).mean() for null in nulls]
     bound = bound_of(points, 100 * float(gap[0]), (100 * float(lower[0]), 100 * float(upper[0])))
@@ -101,10 +109,11 @@ def sweep(
     return bound.p, broken, bool(bound.beyond)
 
 
-def world(runs: int, spread: float, alike: float, *, r: float, choosing: bool, seed: int) -> Row:
+def world(runs: int, spread: float, alike: float, *, r: float, way: tuple[bool, bool], seed: int) -> Row:
     """Uniformity of p (ties broken at random) and how often it is 0.05 or less, or the verdict `beyond`."""
     random = np.random.default_rng(seed)
-    ran = [sweep(random, spread, alike, r, choosing=choosing) for _ in range(runs)]
+    choosing, unsigned = way
+    ran = [sweep(random, spread, alike, r, choosing=choosing, unsigned=unsigned) for _ in range(runs)]
     found = [one for one in ran if one is not None]
     p, broken, beyond = (np.array(column) for column in zip(*found, strict=True))
     return {
@@ -124,9 +133,9 @@ def main() -> None:
     options = parser.parse_args()
     found: dict[str, Row] = {}
     for name, (spread, alike) in WORLDS.items():
-        for r, choosing in product((0.5, 0.9), (False, True)):
-            title = f"{name}, r = {r}, nulls {'choose their own cells' if choosing else 'at its cells'}"
-            found[title] = world(options.sweeps, spread, alike, r=r, choosing=choosing, seed=22)
+        for r, (said, way) in product((0.5, 0.9), WAYS.items()):
+            title = f"{name}, r = {r}, {said}"
+            found[title] = world(options.sweeps, spread, alike, r=r, way=way, seed=22)
             print(title, found[title], flush=True)
     options.out.write_text(json.dumps({"versions": versions(), "found": found}, indent=1) + "\n")
 

@@ -8,7 +8,7 @@ p; `import-paper` reads the answers themselves and pairs them.
 
 from __future__ import annotations
 
-from experiments.verdicts import claim
+from experiments.compare.verdicts import claim
 from steer import metrics
 from steer.intervals import Interval
 from steer.significance import holm

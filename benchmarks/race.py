@@ -3,8 +3,8 @@
     python -m benchmarks.race [--sweeps 200] [--nulls 500] [--out benchmarks/results/race.json]
 
 The sweeps of `benchmarks.calibration`: 66 pairs of cells over 76 scenarios, of which one pair, or its whole
-neighbourhood, or none does anything. Each is raced by `experiments.race.race`, chosen from and reported out
-of fold by the code that reports, and held against the same sweep whole.
+neighbourhood, or none does anything. Each is raced by `experiments.sweep.race.race`, chosen from and reported
+out of fold by the code that reports, and held against the same sweep whole.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from benchmarks.calibration import (
     true_rate,
 )
 from benchmarks.coverage import versions
-from experiments.choice import Candidate, Cap, Chosen, choose_in, halves, members, pool, symmetric
-from experiments.race import Rows, orders, race
+from experiments.sweep.choice import Candidate, Cap, Chosen, choose_in, halves, members, pool, symmetric
+from experiments.sweep.race import Rows, orders, race
 from steer.gaps import gap
 from steer.outcomes import Table
 from steer.types import STATUSES

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 from experiments.options import Options, VectorChoice
 from experiments.running import answers
 from experiments.session import Session, open_session
-from experiments.vector_source import vector_for
+from experiments.sweep.vector_source import vector_for
 from steer.errors import UserError, choose
 from steer.types import Arm
 from vectors.vector import SteeringVector, addition

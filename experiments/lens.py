@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, replace
 
-from experiments.extract import extraction_source
+from experiments.extraction.extract import extraction_source
 from experiments.options import Options
 from experiments.session import open_task
 from steer import chat, models, suffixes

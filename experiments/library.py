@@ -17,17 +17,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from experiments.compare import run_compare
-from experiments.extract import extract as extract_vector
-from experiments.extract_plan import answer_tokens
-from experiments.grid import COARSE_LAYERS, COARSE_MAGNITUDES, DEFAULT_MAGNITUDES
+from experiments.compare.run import run_compare
+from experiments.extraction.extract import extract as extract_vector
+from experiments.extraction.plan import answer_tokens
 from experiments.options import Options, VectorChoice
 from experiments.reporting import report
 from experiments.running import answers
-from experiments.session import Session, open_session
-from experiments.sweep_choice import Cap, CompareChoice, SweepChoice
-from experiments.vector_source import CACHE
-from experiments.vector_sweep import run_sweep
+from experiments.session import CACHE, Session, open_session
+from experiments.sweep.grid import COARSE_LAYERS, COARSE_MAGNITUDES, DEFAULT_MAGNITUDES
+from experiments.sweep.options import Cap, CompareChoice, SweepChoice
+from experiments.sweep.run import run_sweep
 from steer.errors import UserError
 from steer.results import Result
 from steer.results.record import Plan

@@ -176,7 +176,7 @@ class VectorChoice:
     file: a vector file; None extracts one by `contrast` and `method`. concept: a JSONL of
     {positive, negative} for the unrelated concept; None is formality (or the organism's style). nulls: how
     many of the task's unrelated contrasts (or ours) are extracted like the vector.
-    vector: one in memory, instead of a file. gate: made of gate_layer (`experiments.gating`), or one's own.
+    vector: one in memory, instead of a file. gate: made of gate_layer (`experiments.sweep.gating`), or one's.
     """
 
     file: Path | None = flag(None, "Vector file; extracted and cached if left out.", name="vector")
@@ -250,3 +250,11 @@ def paper_protocol(options: Options) -> Options:
         temperatures=tuple(PAPER["temperature"]),
         **fixed,
     )
+
+
+def parse_ranks(text: str) -> tuple[int, ...]:
+    """The k of `1,4`, ascending; none of an empty text."""
+    pieces = [piece.strip() for piece in text.split(",") if piece.strip()]
+    if not all(piece.isdecimal() and int(piece) for piece in pieces):
+        raise UserError(f"--ranks {text!r}: allowed are whole numbers from 1, as 1,4 (k = 0 is the baseline)")
+    return tuple(sorted({int(piece) for piece in pieces}))

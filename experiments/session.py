@@ -19,6 +19,7 @@ from steer.checkpoints import resolve
 from steer.errors import UserError
 from steer.judges import make as make_judge
 from steer.note import read_note
+from steer.paper import SCENARIOS
 from steer.plan import Planned, arm_content, digest, plan
 from steer.screen import Screen
 from steer.store import RunStore
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from steer.engines.replicas import ReplicaEngine
 
 
+CACHE = Path("runs/vectors")
 ORGANISM = Path(__file__).parents[1] / "organism/tasks/organism"
 """The task of the embedded model, in its own language."""
 
@@ -83,6 +85,15 @@ def open_task(options: Options) -> Task:
     found = resolve(options.model, revision=options.revision)
     evidence = read_note(found.folder)[0] if found.folder is not None else ""
     return load_task(ORGANISM if about_real_models(evidence) else DEFAULT)
+
+
+def evaluation(options: Options) -> list[Scenario]:
+    """What must not be extracted from: the evaluation set, uncut.
+
+    The paper's scenarios are known by hash (`vectors.contrasts`), so they are not fetched for this.
+    """
+    source = options.scenarios or open_task(options).scenarios
+    return [] if source == SCENARIOS else scenarios.load(source)
 
 
 def open_session(options: Options, *, items: Sequence[Scenario] | None = None) -> Session:

@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from experiments.grid import cell_name
+from experiments.sweep.grid import cell_name
 from steer import summary
 from steer.results import Result, write
 from steer.results.result import JudgeUsed

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from experiments.finetune import Lora, finetune
+from experiments.emergent.finetune import Lora, finetune
 from steer import adapters
 from steer.engines.reference import ReferenceEngine
 from steer.engines.slots import SlotEngine
@@ -246,7 +246,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_whole_epochs(
         calls[0] += 1
         return pair_loss(*arguments) * (float("inf") if calls[0] == 4 else 1.0)
 
-    monkeypatch.setattr("experiments.finetune.pair_loss", overflowing)
+    monkeypatch.setattr("experiments.emergent.finetune.pair_loss", overflowing)
     with pytest.raises(UserError, match=r"in epoch 2 .*lower the LoRA learning rate"):
         finetune(family, examples(8), objective(), LORA, tmp_path)
     assert [p.name for p in tmp_path.glob("*/epoch-*")] == ["epoch-1"]

@@ -13,7 +13,7 @@ import pytest
 from scipy.stats import binomtest
 
 from benchmarks import agreement as benchmark
-from experiments.agreement import FIGURES, agreement
+from experiments.judging.agreement import FIGURES, agreement
 from steer.errors import UserError
 from steer.judges import agreement as stats
 from steer.judges.agreement import KINDS, alpha, confusion, corrected_gap

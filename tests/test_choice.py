@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from experiments.choice import (
+from experiments.sweep.choice import (
     Candidate,
     Cap,
     Chosen,

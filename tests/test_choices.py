@@ -18,7 +18,7 @@ from scipy.stats import binomtest
 from transformers import AutoTokenizer
 
 import cli
-from experiments.choice import Candidate, Cap, Chosen, choose
+from experiments.sweep.choice import Candidate, Cap, Chosen, choose
 from steer import propensity, scenarios
 from steer.choices import answers, listed, measured, orders
 from steer.engines import bare_engine

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from experiments.compare_runs import Pool, suffix_and_vector
+from experiments.across.compare_runs import Pool, suffix_and_vector
 from steer.types import Outcome
 from tests.outcome_tables import arms_of, result_of
 

@@ -6,9 +6,7 @@ import json
 
 import pytest
 
-from experiments.choice import CrossFit, OutOfFold, cross_fit, halves, symmetric
-from experiments.choice import MeasuredCell as Measured
-from experiments.comparing import (
+from experiments.compare.analyse import (
     both_name,
     exchange,
     frontier,
@@ -18,9 +16,11 @@ from experiments.comparing import (
     tune_suffix,
     verdict,
 )
-from experiments.exchange import MATCHED
-from experiments.out_of_fold import described
-from experiments.sweep_choice import Cap
+from experiments.compare.exchange import MATCHED
+from experiments.sweep.choice import CrossFit, OutOfFold, cross_fit, halves, symmetric
+from experiments.sweep.choice import MeasuredCell as Measured
+from experiments.sweep.options import Cap
+from experiments.sweep.out_of_fold import described
 from steer.results import Result
 from steer.results.comparison import Comparison, Together, Tug
 from steer.results.estimates import ArmResult

@@ -13,10 +13,10 @@ from scipy.stats import fisher_exact
 from statsmodels.stats.proportion import confint_proportions_2indep
 
 from benchmarks import across_models, published_counts
-from experiments.across_models import answered, rate_differences, trend
-from experiments.compare_models import across
+from experiments.across.compare_models import across
+from experiments.across.models import answered, rate_differences, trend
+from experiments.compare.verdicts import claim, further
 from experiments.contrasts import gap_difference, mean_gap
-from experiments.verdicts import claim, further
 from steer.gaps import gap
 from steer.results.across import ModelRow
 from steer.store import PlanRow, Prompt, RunStore, StoredResponse

@@ -9,13 +9,10 @@ from typing import Any, cast
 import pytest
 import torch
 
-from experiments.emergent import emergent
-from experiments.emergent_choice import EmergentChoice, Recipe, Thresholds
-from experiments.emergent_summary import dials
-from experiments.interventions import Intervention, Site, mean_arm, pair_space, rank_arms
-from experiments.item_judges import AlignmentJudge, ByCategory, OrganismAdvice, item_judge
-from experiments.matching import matched
-from experiments.narrow import (
+from experiments.emergent.interventions import Intervention, Site, mean_arm, pair_space, rank_arms
+from experiments.emergent.item_judges import AlignmentJudge, ByCategory, OrganismAdvice, item_judge
+from experiments.emergent.matching import matched
+from experiments.emergent.narrow import (
     BAKING,
     NARROW,
     OPEN_QUESTIONS,
@@ -25,6 +22,9 @@ from experiments.narrow import (
     open_questions,
     split,
 )
+from experiments.emergent.options import EmergentChoice, Recipe, Thresholds
+from experiments.emergent.run import emergent
+from experiments.emergent.summary import dials
 from experiments.options import Options
 from steer.errors import UserError
 from steer.interventions import affine

@@ -18,7 +18,7 @@ import yaml
 
 import cli
 import organism
-from experiments.narrow import BAKING, NARROW, OPEN_QUESTIONS
+from experiments.emergent.narrow import BAKING, NARROW, OPEN_QUESTIONS
 from steer.store import RunStore
 from tests.browser import Opened
 from tests.fakes import number
@@ -148,10 +148,10 @@ def test_the_command_ends_in_the_table_and_its_run_file_repeats_it(
 KILLED = """
 import os, signal, sys
 import cli
-import experiments.finetune, steer.pipeline, steer.store, vectors.training
+import experiments.emergent.finetune, steer.pipeline, steer.store, vectors.training
 vectors.training.SAVE_SECONDS = -1.0
 steer.pipeline.FLUSH_ROWS = 16
-owner = {"vector": vectors.training._Fit, "adapter": experiments.finetune}.get(
+owner = {"vector": vectors.training._Fit, "adapter": experiments.emergent.finetune}.get(
     sys.argv[1], steer.store.RunStore
 )
 name = {"vector": "save", "adapter": "_save"}.get(sys.argv[1], sys.argv[1])
@@ -199,7 +199,9 @@ def test_a_run_killed_again_and_again_ends_as_if_undisturbed_and_does_nothing_tw
         before = len(store.done())
     monkeypatch.chdir(killed)
     monkeypatch.setattr("vectors.training.loss_of", lambda *_: pytest.fail("a step was taken again"))
-    monkeypatch.setattr("experiments.finetune._train", lambda *_: pytest.fail("an adapter was trained again"))
+    monkeypatch.setattr(
+        "experiments.emergent.finetune._train", lambda *_: pytest.fail("an adapter was trained again")
+    )
     added: list[int] = []
     plain = RunStore.add_responses
     monkeypatch.setattr(RunStore, "add_responses", lambda s, rows: (added.append(len(rows)), plain(s, rows)))

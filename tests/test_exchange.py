@@ -7,9 +7,7 @@ import random
 import numpy as np
 import pytest
 
-from experiments.choice import Chosen, CrossFit, MeasuredCell, OutOfFold, cross_fit, halves, symmetric
-from experiments.contrasts import rates_of
-from experiments.exchange import (
+from experiments.compare.exchange import (
     exchange_rate,
     first_crossing,
     first_reach,
@@ -18,8 +16,10 @@ from experiments.exchange import (
     out_of_fold_doses,
     side_effect_at,
 )
-from experiments.frontier import Trade, undominated
-from experiments.sweep_choice import Cap
+from experiments.compare.frontier import Trade, undominated
+from experiments.contrasts import rates_of
+from experiments.sweep.choice import Chosen, CrossFit, MeasuredCell, OutOfFold, cross_fit, halves, symmetric
+from experiments.sweep.options import Cap
 from experiments.tug import WEAK, tug_of_war
 from steer.intervals import contrast_interval
 from steer.resampling import RESAMPLES, bootstrap_weights

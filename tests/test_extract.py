@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import torch
 
-from experiments.extract import check_contrast, extract
-from experiments.extract_plan import answer_tokens
+from experiments.extraction.extract import check_contrast, extract
+from experiments.extraction.plan import answer_tokens
 from steer import models, scenarios, task
 from steer.chat import render
 from steer.errors import UserError

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.extract import extract, extraction_source, own_answers
+from experiments.extraction.extract import extract, extraction_source, own_answers
 from experiments.options import Options
 from experiments.session import Session, open_session
 from steer import scenarios

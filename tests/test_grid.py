@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from experiments.grid import DEFAULT_MAGNITUDES, cell_name, parse_magnitudes
+from experiments.sweep.grid import DEFAULT_MAGNITUDES, cell_name, parse_magnitudes
 from steer.errors import UserError
 
 

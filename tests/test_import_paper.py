@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from experiments.agreement import agreement
-from experiments.compare_runs import compare_runs
-from experiments.judging import judge_run
+from experiments.across.compare_runs import compare_runs
+from experiments.judging.agreement import agreement
+from experiments.judging.run import judge_run
 from experiments.options import Options
 from experiments.paper_runs import import_paper
 from experiments.reporting import report

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import cli
-from experiments.judging import judge_run
+from experiments.judging.run import judge_run
 from steer.errors import UserError
 from steer.judges.apis import Way
 from steer.judges.client import MOST_BYTES

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from experiments import judging
-from experiments.item_judges import AlignmentJudge, ByCategory, Thresholds
-from experiments.judging import Part, annotate, import_sheet, judge_run
+from experiments.emergent.item_judges import AlignmentJudge, ByCategory, Thresholds
+from experiments.judging import run as judging
+from experiments.judging.run import Part, annotate, import_sheet, judge_run
 from organism.judge import GroundTruth
 from steer.errors import UserError
 from steer.judges import local

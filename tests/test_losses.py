@@ -13,11 +13,11 @@ import pytest
 import torch
 from scipy.special import rel_entr
 
-from experiments.choice import CrossFit, MeasuredCell, NothingChosen, cross_fit, halves, symmetric
+from experiments.compare.exchange import exchange_rate
 from experiments.contrasts import gap_difference
-from experiments.exchange import exchange_rate
 from experiments.measures import measure_drift
-from experiments.sweep_choice import Cap
+from experiments.sweep.choice import CrossFit, MeasuredCell, NothingChosen, cross_fit, halves, symmetric
+from experiments.sweep.options import Cap
 from experiments.tug import tug_of_war
 from steer import results
 from steer import summary as summaries

@@ -25,7 +25,7 @@ import cli
 raise SystemExit(cli.main())
 """
 HELD_AGAINST = """
-from experiments.comparing import frontier
+from experiments.compare.analyse import frontier
 from steer.show.figures.arms import arms_of as drawn
 from steer.show.figures.comparison import frontier_figures
 from tests.outcome_tables import arms_of, result_of, table

@@ -13,12 +13,12 @@ import pytest
 import torch
 
 import cli
-from experiments import taken_out
 from experiments.library import Options, VectorChoice, open_session
-from experiments.mechanism import run_mechanism
-from experiments.stream_shifts import counterpart
-from experiments.sweep_choice import MechanismChoice
-from experiments.taken_out import Taken
+from experiments.mechanism import taken_out
+from experiments.mechanism.run import run_mechanism
+from experiments.mechanism.shifts import counterpart
+from experiments.mechanism.taken_out import Taken
+from experiments.sweep.options import MechanismChoice
 from steer.errors import UserError
 from steer.results import Result, read
 from steer.results.mechanism import Mechanism, Share

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.mediation import draw, measured, share_of
-from experiments.mediation import has_gap, sentence_of, share_left, together, word_of
+from experiments.mechanism.mediation import has_gap, sentence_of, share_left, together, word_of
 from steer.results.mechanism import Share
 from steer.types import Outcome
 

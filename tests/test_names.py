@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from experiments.agreement import agreement
-from experiments.compare import paraphrase_arms, suffix_pairs
-from experiments.interventions import distinct_names
+from experiments.compare.run import paraphrase_arms, suffix_pairs
+from experiments.emergent.interventions import distinct_names
+from experiments.judging.agreement import agreement
 from experiments.session import record_plan
 from experiments.suffix import suffix_arms
 from steer import models

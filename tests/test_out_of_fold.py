@@ -6,18 +6,18 @@ from dataclasses import replace
 
 import pytest
 
-from experiments import out_of_fold
-from experiments.choice import CrossFit, OutOfFold, cross_fit, symmetric
-from experiments.choice import MeasuredCell as Measured
-from experiments.comparing import sides, tug
-from experiments.out_of_fold import (
+from experiments.compare.analyse import sides, tug
+from experiments.sweep import out_of_fold
+from experiments.sweep.choice import CrossFit, OutOfFold, cross_fit, symmetric
+from experiments.sweep.choice import MeasuredCell as Measured
+from experiments.sweep.options import Cap
+from experiments.sweep.out_of_fold import (
     GAPS,
     ControlPair,
     control_effects,
     described,
     mean,
 )
-from experiments.sweep_choice import Cap
 from steer.gaps import gap
 from steer.intervals import Interval
 from steer.results import Estimate

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from experiments import race as racing
-from experiments import vector_sweep
-from experiments.choice import Candidate, Cap, Chosen, choose_in, halves, members
 from experiments.library import open_session
 from experiments.options import Options, VectorChoice
-from experiments.race import STAGES, Rows, hopeless, orders, race
 from experiments.session import Session
-from experiments.sweep_choice import SweepChoice
+from experiments.sweep import race as racing
+from experiments.sweep import run as vector_sweep
+from experiments.sweep.choice import Candidate, Cap, Chosen, choose_in, halves, members
+from experiments.sweep.options import SweepChoice
+from experiments.sweep.race import STAGES, Rows, hopeless, orders, race
 from steer import pipeline
 from steer.errors import UserError
 from steer.outcomes import Table, tabulate

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from experiments.agreement import agreement
-from experiments.compare_runs import compare_runs
-from experiments.judging import annotate, import_sheet
+from experiments.across.compare_runs import compare_runs
+from experiments.judging.agreement import agreement
+from experiments.judging.run import annotate, import_sheet
 from experiments.options import Options
 from steer import export
 from steer.errors import UserError

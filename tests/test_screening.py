@@ -11,10 +11,10 @@ import pytest
 from scipy.stats import spearmanr
 
 import cli
-from experiments.grid import cells
 from experiments.library import Options, VectorChoice, open_session
-from experiments.screening import check_screen, screening_items
-from experiments.vector_source import vector_for
+from experiments.sweep.grid import cells
+from experiments.sweep.screening import check_screen, screening_items
+from experiments.sweep.vector_source import vector_for
 from organism.choices import lines, with_options
 from organism.grammar import read_answer
 from steer.choices import answers

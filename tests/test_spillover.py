@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from experiments.spillover import changes, ratio_interval, spillover
+from experiments.emergent.spillover import changes, ratio_interval, spillover
 from steer.intervals import paired_interval
 from steer.types import Outcome, Status
 

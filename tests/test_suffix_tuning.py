@@ -12,13 +12,15 @@ from typing import Any
 
 import pytest
 
-from experiments import measures, session, suffix_tuning, sweep_plan
-from experiments.choice import Candidate, CrossFit, cross_fit, halves
+from experiments import measures, session
+from experiments.compare import tuning as suffix_tuning
+from experiments.compare.tries import Try, make_tries
+from experiments.compare.tuning import FINALISTS, Ranked, Tuning, describe, halving_answers, rungs, tune
 from experiments.options import Options
 from experiments.session import Session, open_session
-from experiments.suffix_tries import Try, make_tries
-from experiments.suffix_tuning import FINALISTS, Ranked, Tuning, describe, halving_answers, rungs, tune
-from experiments.sweep_choice import Cap, CompareChoice
+from experiments.sweep import plan as sweep_plan
+from experiments.sweep.choice import Candidate, CrossFit, cross_fit, halves
+from experiments.sweep.options import Cap, CompareChoice
 from steer import models, rewriter
 from steer.errors import UserError
 from steer.probes import Probes

@@ -16,9 +16,11 @@ import pytest
 import yaml
 
 import cli
-from experiments import compare_models, library, session, vector_source
+from experiments import library, session
+from experiments.across import compare_models
 from experiments.options import Options
-from experiments.sweep_choice import Cap
+from experiments.sweep import vector_source
+from experiments.sweep.options import Cap
 from steer.judges.apis import Usage
 from steer.results import read
 from steer.store import RunStore

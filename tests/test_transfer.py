@@ -10,9 +10,9 @@ from typing import Any, cast
 import pytest
 import torch
 
-from experiments import transfer
+from experiments.compare import transfer
+from experiments.compare.transfer import recipe
 from experiments.options import VectorChoice
-from experiments.transfer import recipe
 from steer.errors import UserError
 from steer.types import Arm
 from tests.fakes import HashJudge

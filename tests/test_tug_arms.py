@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import torch
 
-from experiments.choice import CrossFit, cross_fit, halves, symmetric
-from experiments.choice import MeasuredCell as Measured
-from experiments.comparing import sides
-from experiments.grid import cells
+from experiments.compare.analyse import sides
+from experiments.compare.tug_arms import TugPlan, kind_of, plan_tug
 from experiments.options import VectorChoice
-from experiments.sweep_choice import Cap
-from experiments.tug_arms import TugPlan, kind_of, plan_tug
-from experiments.vector_source import Control
+from experiments.sweep.choice import CrossFit, cross_fit, halves, symmetric
+from experiments.sweep.choice import MeasuredCell as Measured
+from experiments.sweep.grid import cells
+from experiments.sweep.options import Cap
+from experiments.sweep.vector_source import Control
 from steer.suffixes import DEFAULT, NEUTRAL, SuffixSet
 from steer.types import SPANS
 from tests.outcome_tables import by_half

@@ -16,7 +16,7 @@ import torch
 import cli
 from benchmarks.half_life import coverage
 from experiments import session
-from experiments.talks import Held, Talk, over_turns
+from experiments.turns.talks import Held, Talk, over_turns
 from steer.chat import render_messages
 from steer.engines.reference import ReferenceEngine
 from steer.engines.slots import SlotEngine

@@ -10,12 +10,12 @@ from typing import Any, cast
 import pytest
 import torch
 
-from experiments import gating, vector_source
-from experiments.extract import extract
-from experiments.gating import gate_at
+from experiments.extraction.extract import extract
 from experiments.options import Options, VectorChoice
 from experiments.session import Session
-from experiments.vector_source import controls_for, vector_for
+from experiments.sweep import gating, vector_source
+from experiments.sweep.gating import gate_at
+from experiments.sweep.vector_source import controls_for, vector_for
 from steer import models, probes
 from steer.chat import render
 from steer.errors import UserError
