@@ -21,7 +21,8 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 
 from benchmarks.coverage import versions
-from experiments.compare import exchange, tug
+from experiments import tug
+from experiments.compare import exchange
 from experiments.contrasts import shared_counts
 from experiments.sweep.choice import (
     Candidate,
