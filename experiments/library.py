@@ -23,7 +23,7 @@ from experiments.extraction.plan import answer_tokens
 from experiments.options import Options, VectorChoice
 from experiments.reporting import report
 from experiments.running import answers
-from experiments.session import CACHE, Session, open_session
+from experiments.session import Session, open_session, vectors_cache
 from experiments.sweep.grid import COARSE_LAYERS, COARSE_MAGNITUDES, DEFAULT_MAGNITUDES
 from experiments.sweep.options import Cap, CompareChoice, SweepChoice
 from experiments.sweep.run import run_sweep
@@ -61,7 +61,7 @@ def extract(
         session.judge,
         session.task,
         out=Path(out),
-        cache=CACHE / "cache",
+        cache=vectors_cache() / "cache",
         screen=session.screen,
         contrast=contrast,
         method=method,

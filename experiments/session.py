@@ -20,6 +20,7 @@ from steer.errors import UserError
 from steer.judges import make as make_judge
 from steer.note import read_note
 from steer.paper import SCENARIOS
+from steer.paper.fetch import user_cache
 from steer.plan import Planned, arm_content, digest, plan
 from steer.screen import Screen
 from steer.store import RunStore
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from steer.engines.replicas import ReplicaEngine
 
 
-CACHE = Path("runs/vectors")
 ORGANISM = Path(__file__).parents[1] / "organism/tasks/organism"
 """The task of the embedded model, in its own language."""
 
@@ -94,6 +94,11 @@ def evaluation(options: Options) -> list[Scenario]:
     """
     source = options.scenarios or open_task(options).scenarios
     return [] if source == SCENARIOS else scenarios.load(source)
+
+
+def vectors_cache() -> Path:
+    """Where vectors lie, and what they were made of: each under a name of all that decides it."""
+    return user_cache() / "vectors"
 
 
 def open_session(options: Options, *, items: Sequence[Scenario] | None = None) -> Session:

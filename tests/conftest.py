@@ -1,4 +1,4 @@
-"""What several test files share: a browser."""
+"""What several test files share: a browser, and a cache that is not the user's."""
 
 from __future__ import annotations
 
@@ -9,7 +9,22 @@ from typing import Any
 
 import pytest
 
+from steer.paper.fetch import user_cache
+from steer.show.figures.bundle import bundle
 from tests.browser import FLAGS
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A file's vectors are its own; what takes long and only versions decide is shared."""
+    bundle()
+    shared = [one for one in user_cache().iterdir() if one.name == "gguf" or one.suffix == ".js"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        user_cache().mkdir(parents=True)
+        for one in shared:
+            (user_cache() / one.name).symlink_to(one)
+        yield
 
 
 @pytest.fixture(scope="module")

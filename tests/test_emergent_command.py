@@ -79,10 +79,16 @@ def flags(folder: Path, **change: Any) -> list[str]:
     return [text for pair in given for text in pair] + ["--no-thinking", "--force"]
 
 
+def settle(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Runs lie in a folder, and what is trained beside it."""
+    patch.chdir(folder)
+    patch.setenv("XDG_CACHE_HOME", f"{folder}-cache")
+
+
 def test_a_dry_run_says_what_it_would_cost_and_makes_nothing(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    settle(monkeypatch, tmp_path)
     assert run(monkeypatch, *flags(folder), "--dry-run", "--json") == 0
     plan = json.loads(capsys.readouterr().out)["plan"]
     assert plan["items"] == 8 + 6
@@ -106,7 +112,7 @@ def test_a_dry_run_says_what_it_would_cost_and_makes_nothing(
 def test_the_command_ends_in_the_table_and_its_run_file_repeats_it(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    settle(monkeypatch, tmp_path)
     assert run(monkeypatch, *flags(folder), "--dry-run", "--json") == 0
     planned = json.loads(capsys.readouterr().out)["plan"]["arms"]
     assert run(monkeypatch, *flags(folder), "--out", "first") == 0
@@ -125,7 +131,7 @@ def test_the_command_ends_in_the_table_and_its_run_file_repeats_it(
     pairs = [(p["first"], p["second"]) for p in found["equal_epochs"]["scenarios"]]
     assert pairs == [("lora e1", "trained e1"), ("lora", "trained")]
 
-    adapter = next((tmp_path / "runs/emergent-cache/lora").glob("*/epoch-2"))
+    adapter = next(Path(f"{tmp_path}-cache/steergap/emergent/lora").glob("*/epoch-2"))
     again = ["--config", "first/run.yaml", "--out", "again", "--adapter", str(adapter), "--json"]
     assert run(monkeypatch, *again) == 0
     told = capsys.readouterr()
@@ -185,19 +191,22 @@ def test_a_run_killed_again_and_again_ends_as_if_undisturbed_and_does_nothing_tw
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     for place in (whole, killed):
         place.mkdir()
-    environment = os.environ | {"PYTHONPATH": str(Path(cli.__file__).parent)}
+    environment = os.environ | {
+        "PYTHONPATH": str(Path(cli.__file__).parent),
+        "XDG_CACHE_HOME": f"{killed}-cache",
+    }
     for where in kills:
         code = [sys.executable, "-c", KILLED, where, *small]
         done = subprocess.run(code, capture_output=True, cwd=killed, env=environment, text=True)
         assert done.returncode == -9, done.stderr
-    monkeypatch.chdir(whole)
+    settle(monkeypatch, whole)
     assert run(monkeypatch, *small) == 0
     undisturbed = json.loads(capsys.readouterr().out)
 
     (only,) = (killed / "runs").glob("emergent-model-*")
     with RunStore(only, writable=False) as store:
         before = len(store.done())
-    monkeypatch.chdir(killed)
+    settle(monkeypatch, killed)
     monkeypatch.setattr("vectors.training.loss_of", lambda *_: pytest.fail("a step was taken again"))
     monkeypatch.setattr(
         "experiments.emergent.finetune._train", lambda *_: pytest.fail("an adapter was trained again")
@@ -237,7 +246,7 @@ class Rating(Server):
 def test_a_real_models_narrow_items_and_open_questions_are_rated_and_counted_by_the_thresholds(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    settle(monkeypatch, tmp_path)
     monkeypatch.setenv("OPENAI_API_KEY", Server.key)
     bare = checkpoint(tmp_path / "bare")
     own = tmp_path / "own.jsonl"
@@ -285,7 +294,7 @@ def test_several_models_make_a_row_each_and_one_page(
     capsys: pytest.CaptureFixture[str],
     chromium: Any,
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    settle(monkeypatch, tmp_path)
     other = checkpoint(tmp_path / "other", seed=1)
     shutil.copy(folder / "model/steergap.json", other)
     models = f"{folder / 'model'},{other}"
@@ -351,7 +360,7 @@ def test_what_cannot_be_is_refused_in_one_line_before_anything_is_trained(
     change: dict[str, Any],
     message: str,
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    settle(monkeypatch, tmp_path)
     monkeypatch.setattr("vectors.training.loss_of", lambda *_: pytest.fail("something was trained"))
     assert run(monkeypatch, *flags(folder, **change)) == 2
     (line,) = [part for part in capsys.readouterr().err.splitlines() if part.startswith("error")]
@@ -361,7 +370,7 @@ def test_what_cannot_be_is_refused_in_one_line_before_anything_is_trained(
 def test_a_narrow_prompt_that_is_a_broad_item_too_is_listed(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    settle(monkeypatch, tmp_path)
     prompt = json.loads((folder / PLANTS.name).read_text().splitlines()[3])["prompt"]
     broad = [
         {"id": f"s{i}", "category": "c", "system": "Testing.", "user": text}
@@ -376,7 +385,7 @@ def test_a_narrow_prompt_that_is_a_broad_item_too_is_listed(
 def test_a_grid_has_every_dial_and_no_arm_twice(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    settle(monkeypatch, tmp_path)
     assert run(monkeypatch, *flags(folder, ranks="1,16"), "--grid", "--json") == 0
     found = json.loads(capsys.readouterr().out)["emergent"]
     values: dict[tuple[str, str], list[float]] = {}
@@ -402,7 +411,7 @@ def test_a_grid_has_every_dial_and_no_arm_twice(
 def test_on_the_organism_training_beats_the_mean_difference_at_equal_norm(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    settle(monkeypatch, tmp_path)
     small = ["--scenarios", ORGANISM_TASK.scenarios, "--per-category", "5", "--ranks", "", "--controls", "0"]
     assert run(monkeypatch, *small, "--no-lora", "--no-defence", "--json") == 0
     summary = json.loads(capsys.readouterr().out)

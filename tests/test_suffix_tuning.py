@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from experiments import measures, session
-from experiments.compare import tuning as suffix_tuning
 from experiments.compare.tries import Try, make_tries
 from experiments.compare.tuning import FINALISTS, Ranked, Tuning, describe, halving_answers, rungs, tune
 from experiments.options import Options
@@ -178,7 +177,7 @@ def prepare(patch: pytest.MonkeyPatch, cache: Path) -> None:
     patch.setattr(session, "make_judge", judge)
     patch.setattr(measures, "load_probes", some)
     patch.setattr(sweep_plan, "load_probes", measures.load_probes)
-    patch.setattr(suffix_tuning, "CACHE", cache)
+    patch.setenv("XDG_CACHE_HOME", str(cache))
     patch.setenv("OPENAI_API_KEY", Server.key)
 
 
@@ -324,10 +323,11 @@ def test_a_local_rewriter_of_no_use_is_exit_code_2_before_any_row(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(home)
-    monkeypatch.setattr(suffix_tuning, "CACHE", tmp_path / "cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(rewriter, "LIMITS", Limits(4096, 8))
     more = ["--controls", "0", "--suffix-budget", "9", "--rewriter", "hf:tiny", "--json"]
     assert run(monkeypatch, *flags("compare", tmp_path / "run", more=SMALL), *more) == 2
     why = "--rewriter hf:tiny: none of its 2 replies can be used (2 × no pair of texts): name another"
     assert capsys.readouterr().err == f"error: {why}\n"
-    assert list(tmp_path.iterdir()) == []
+    assert not (tmp_path / "run").exists()
+    assert not list(tmp_path.rglob("rewrites-*"))

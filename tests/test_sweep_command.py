@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -19,7 +20,6 @@ import cli
 from experiments import library, session
 from experiments.across import compare_models
 from experiments.options import Options
-from experiments.sweep import vector_source
 from experiments.sweep.options import Cap
 from steer.judges.apis import Usage
 from steer.results import read
@@ -169,7 +169,7 @@ def test_a_sweep_killed_at_k_rows_and_resumed_is_the_undisturbed_one(
         [sys.executable, "-c", KILLED, str(k), *arguments],
         capture_output=True,
         cwd=home,
-        env={"PYTHONPATH": str(root), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"},
+        env=os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"},
     )
     assert killed.returncode == -9, killed.stderr.decode()
     with RunStore(tmp_path / "killed", writable=False) as store:
@@ -200,7 +200,7 @@ def test_a_sweep_whose_judge_runs_out_of_calls_stores_no_over_refusal_of_part_of
                 yield from super().judge([item])
 
     monkeypatch.setattr(session, "make_judge", lambda *_args, **_options: Short())
-    monkeypatch.setattr(vector_source, "CACHE", tmp_path / "vectors")  # extraction is judged here too
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # extraction is judged here too
     arguments = [*flags("vector-sweep", tmp_path / "run"), "--json"]
     assert run(monkeypatch, *arguments) == 2
     assert "stopped at --max-calls with" in capsys.readouterr().err
@@ -228,7 +228,7 @@ def test_another_concept_is_another_run(
 def test_the_plan_says_what_it_takes_and_a_dry_run_stops_there(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(vector_source, "CACHE", tmp_path / "vectors")  # nothing is extracted yet
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # nothing is extracted yet
     data = Path(cli.__file__).parent / "steer/data"
     questions, harmless = (
         len((data / f"{name}.jsonl").read_text().splitlines()) for name in ("capability", "harmless")

@@ -66,7 +66,7 @@ def test_a_file_that_cannot_be_made_again_is_refused(
 
 def test_the_operation_is_the_one_that_was_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ran: list[Arm] = []
-    monkeypatch.setattr(transfer, "CACHE", tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(transfer, "extracted_from", lambda *_: MADE)
     monkeypatch.setattr(transfer, "add_arms", lambda _session, _store, arms: ran.extend(arms))
     one = SimpleNamespace(candidate=SimpleNamespace(layer=1, magnitude=2.0))

@@ -12,7 +12,7 @@ import torch
 
 from experiments.extraction.extract import extract
 from experiments.options import Options, VectorChoice
-from experiments.session import Session
+from experiments.session import Session, vectors_cache
 from experiments.sweep import gating, vector_source
 from experiments.sweep.gating import gate_at
 from experiments.sweep.vector_source import controls_for, vector_for
@@ -46,6 +46,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
 @pytest.fixture
 def session(loaded: LoadedModel, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(vector_source, "extraction_source", lambda _task: source)
     return Session(
         options=Options(model=loaded.name, scenarios=ORGANISM_TASK.scenarios),
@@ -135,7 +136,7 @@ def test_the_same_choice_is_extracted_once(session: Session) -> None:
     assert count == 12
     assert vector_for(session, VectorChoice()).id == first.id
     assert len(engine.seen) == count
-    assert [p.name for p in vector_source.CACHE.glob("*.safetensors")] == [
+    assert [p.name for p in vectors_cache().glob("*.safetensors")] == [
         vector_source._path(session, VectorChoice(), "suffix").name
     ]
 

@@ -15,7 +15,7 @@ from experiments.extraction.extract import DRAWS, extraction_source
 from experiments.extraction.plan import suffixed_answers
 from experiments.options import VectorChoice
 from experiments.running import add_arms
-from experiments.session import CACHE, Session
+from experiments.session import Session, vectors_cache
 from experiments.sweep.choice import CrossFit, OutOfFold, placed
 from experiments.sweep.grid import edit_at
 from experiments.sweep.vector_source import extracted_from
@@ -88,7 +88,7 @@ def transfer(
         lines = [
             json.dumps({"id": s.id, "category": s.category, "system": s.system, "user": s.user}) for s in own
         ]
-        path = CACHE / "scenarios" / f"{scenarios.identity(own)[:12]}.jsonl"
+        path = vectors_cache() / "scenarios" / f"{scenarios.identity(own)[:12]}.jsonl"
         write_atomically(path, ("\n".join(lines) + "\n").encode())
         with accounted(store, session.judge):
             vector = extracted_from(session, how, path)

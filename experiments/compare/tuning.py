@@ -16,7 +16,7 @@ from experiments.compare.tries import Try, check_budget, make_tries, rewrites_wa
 from experiments.contrasts import rates_of, weighted
 from experiments.extraction.extract import extraction_source
 from experiments.running import add_arms
-from experiments.session import CACHE, Session, configuration, evaluation, open_store
+from experiments.session import Session, configuration, evaluation, open_store, vectors_cache
 from experiments.sweep.choice import (
     Candidate,
     Cap,
@@ -123,7 +123,7 @@ def tune(session: Session, choice: CompareChoice, budget: int) -> Tuning:
             session.suffixes,
             wanted,
             loaded=session.loaded,
-            cache=CACHE / "cache",
+            cache=vectors_cache() / "cache",
             access=session.options.access,
         )
     tries = make_tries(session.suffixes, budget, seed=session.options.seed, rewritten=rewritten)
@@ -145,7 +145,7 @@ def halve(session: Session, tries: Sequence[Try], cap: Cap) -> list[Ranked]:
     session = replace(session, scenarios=tuple(items))
     config = configuration(session, "suffix-halving", [arm for one in left for arm in _arms(one)])
     key = digest([made_by(), config])[:16]
-    with open_store(session, CACHE / "cache" / f"halving-{key}", config) as store:
+    with open_store(session, vectors_cache() / "cache" / f"halving-{key}", config) as store:
         for (_, seen), (kept, _) in zip(plan, [*plan[1:], (FINALISTS, 0)], strict=True):
             arms = [arm for one in left for arm in _arms(one)]
             add_arms(replace(session, scenarios=tuple(items[:seen])), store, arms)

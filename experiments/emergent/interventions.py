@@ -16,6 +16,7 @@ from experiments.emergent.options import Recipe
 from experiments.session import Session
 from steer import adapters
 from steer.errors import UserError
+from steer.paper.fetch import user_cache
 from steer.types import Addition, Arm, LoadedModel, Span
 from vectors.capture import AnsweredRow, Row, capture, span_statistics
 from vectors.directions import equal_weights, mean_difference
@@ -27,7 +28,6 @@ from vectors.vector import Provenance, SteeringVector
 if TYPE_CHECKING:
     from torch import Tensor
 
-CACHE = Path("runs/emergent-cache")
 Kind = Literal["baseline", "suffix", "cell", "control", "both", "adapter"]
 
 
@@ -86,7 +86,7 @@ def make_site(
             training,
             start,
             neutral=neutral,
-            state=CACHE / f"trained-{name}.safetensors",
+            state=user_cache() / "emergent" / f"trained-{name}.safetensors",
             progress=lambda _done, _total, _loss: tick("train", 1),
         )
     return Site(layer, norm, unwanted - wanted, mean, trained)
@@ -185,7 +185,7 @@ def lora_arms(
             pairs,
             objective,
             lora,
-            CACHE / "lora",
+            user_cache() / "emergent" / "lora",
             neutral=neutral,
             progress=lambda _done, _total, _loss: tick("lora", 1),
             say=session.screen.note,

@@ -7,7 +7,7 @@ from pathlib import Path
 from experiments.extraction.extract import check_choices, extract
 from experiments.extraction.plan import answer_tokens, planned_work
 from experiments.options import ExtractChoice, Options
-from experiments.session import CACHE, evaluation, open_session
+from experiments.session import evaluation, open_session, vectors_cache
 from steer.errors import UserError
 from vectors import trust_screen
 
@@ -46,7 +46,7 @@ def extract_vector(options: Options, choice: ExtractChoice) -> dict[str, object]
             session.judge,
             session.task,
             out=out,
-            cache=CACHE / "cache",
+            cache=vectors_cache() / "cache",
             screen=session.screen,
             contrast=choice.contrast,
             method=choice.method,

@@ -20,7 +20,7 @@ from experiments.mechanism.shifts import counterpart, stream_shifts
 from experiments.mechanism.taken_out import Runner, Source, of_suffix, of_vector
 from experiments.options import Options, VectorChoice, parse_ranks
 from experiments.running import run_arms
-from experiments.session import CACHE, Session, evaluation, open_session
+from experiments.session import Session, evaluation, open_session, vectors_cache
 from experiments.suffix import suffix_arms
 from experiments.sweep import run as vector_sweep
 from experiments.sweep.choice import CrossFit, halves
@@ -181,7 +181,7 @@ def prepare(
         with session.screen.progress(capture=rows) as tick:
             every = range(loaded.n_layers)  # as an extraction keeps them
             return capture_contrast(
-                loaded, contrast, every, cache=CACHE / "cache", tick=lambda n: tick("capture", n)
+                loaded, contrast, every, cache=vectors_cache() / "cache", tick=lambda n: tick("capture", n)
             )
 
     shifts = captured(own)

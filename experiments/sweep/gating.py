@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from experiments.extraction.extract import extraction_source
 from experiments.measures import load_probes
 from experiments.options import VectorChoice
-from experiments.session import CACHE, Session, evaluation
+from experiments.session import Session, evaluation, vectors_cache
 from steer.chat import render
 from steer.errors import UserError
 from steer.plan import prompt_texts
@@ -78,5 +78,7 @@ def _last_states(session: Session, some: Sequence[Scenario], layer: int) -> Tens
         texts = prompt_texts(scenario, Arm(""), loaded.context)
         ids = render(loaded, *texts, thinking=session.thinking)
         rows.append(Row(ids, len(ids) - 1, len(ids), slot))
-    found = cached_capture(loaded, rows, [layer], len(rows), cache=CACHE / "cache", tick=lambda _: None)
+    found = cached_capture(
+        loaded, rows, [layer], len(rows), cache=vectors_cache() / "cache", tick=lambda _: None
+    )
     return found[:, 0].double()

@@ -10,7 +10,7 @@ from typing import Literal
 from experiments.extraction.extract import DRAWS, extract, extraction_source, own_answers
 from experiments.extraction.plan import answer_tokens, suffixed_answers
 from experiments.options import VectorChoice
-from experiments.session import CACHE, Session, evaluation
+from experiments.session import Session, evaluation, vectors_cache
 from experiments.sweep.grid import Cell, cell_name, edit_at
 from steer import scenarios as scenario_files
 from steer.blocks import check_stream
@@ -132,7 +132,7 @@ def _nulls(session: Session, choice: VectorChoice, vector: SteeringVector) -> li
                 contrast=Path(choice.contrast) if choice.contrast.endswith(".jsonl") else None,
                 evaluation=known,
                 thinking=session.thinking,
-                cache=CACHE / "cache",
+                cache=vectors_cache() / "cache",
             ),
         )
         for file in files
@@ -197,7 +197,7 @@ def _extracted(
         session.judge,
         session.task,
         out=path,
-        cache=CACHE / "cache",
+        cache=vectors_cache() / "cache",
         screen=session.screen,
         contrast=contrast,
         method=choice.method,
@@ -224,7 +224,7 @@ def _with_norms(session: Session, vector: SteeringVector) -> SteeringVector:
         ),
         limits=Limits(session.limits.prompt, _new_tokens(session, "")),
         thinking=session.thinking,
-        cache=CACHE / "cache",
+        cache=vectors_cache() / "cache",
         screen=session.screen,
     )
     with session.screen.progress(norms=len(own)) as tick:
@@ -264,7 +264,7 @@ def _path(session: Session, choice: VectorChoice, contrast: str, scenarios: Path
         ]
     )
     kind = Path(contrast).stem
-    return CACHE / f"{kind}-{choice.method}-{identity[:12]}.safetensors"
+    return vectors_cache() / f"{kind}-{choice.method}-{identity[:12]}.safetensors"
 
 
 def _content(source: str | Path) -> str:
