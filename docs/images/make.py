@@ -22,9 +22,9 @@ def main(run: Path) -> None:
         )
         page = browser.new_page(viewport=VIEW, device_scale_factor=1.25, color_scheme="light")
         page.goto((run / "report.html").resolve().as_uri())
-        page.locator("figure[data-figure='arms'] svg.marks").first.wait_for()
-        page.wait_for_timeout(500)
         page.set_viewport_size({"width": VIEW["width"], "height": 1350})
+        page.locator("figure svg.marks").first.wait_for()
+        page.wait_for_timeout(500)
         page.screenshot(path=FOLDER / "report.png")
         page.set_viewport_size(VIEW)
         page.evaluate(
