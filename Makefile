@@ -22,7 +22,7 @@ demo: .venv/ready
 # A model of 135 M parameters: 20 scenarios, eight cells, 20 random directions.
 demo-real: .venv/real
 	$(BIN)/python cli.py compare --task tone --model smollm2-135m --contrast choice --per-category 4 \
-		--layers 20,25 --magnitudes=-0.4,-0.2,0.2,0.4 --controls 20 --nulls 0 --new-tokens 24
+		--layers 10,20 --magnitudes=-0.4,-0.2,0.2,0.4 --controls 20 --nulls 0 --new-tokens 64
 
 # Two workers of one thread each: tiny models are slower on threads that wait for one another.
 test: .venv/ready

@@ -230,7 +230,7 @@ def test_a_raced_sweep_saves_rows_and_chooses_and_reports_what_the_whole_one_doe
     assert other is not None
     assert one.race is not None
     assert other.race is None
-    assert (one.race.of, one.race.rows) == (8 * 42, 2 * 42 + 6 * 9)  # one stage of 3 on a half, two on the other
+    assert (one.race.of, one.race.rows) == (8 * 42, 2 * 42 + 6 * 9)  # a half one stage, a half two
     assert one.choice.report is not None
     assert one.choice.report == other.choice.report
     assert one.choice.chosen_arms == ("L3+4", "L3-4")
