@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from experiments import session
+from experiments.compare import run as compare_run
+from experiments.sweep import run as sweep_run
+from experiments.sweep.options import CompareChoice
 from steer.store import RunStore
 from tests.fakes import HashJudge
 from tests.sweeping import SCENARIOS, SWEEP, flags, lay_home, run
@@ -27,6 +30,8 @@ def hash_judge(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     """A judge whose labels vary, as a real one's do not on a random model's texts."""
     monkeypatch.setattr(session, "make_judge", lambda *_args, **_options: HashJudge())
     monkeypatch.chdir(home)
+    for command in (sweep_run, compare_run):  # questions and harmless requests choose nothing
+        monkeypatch.setattr(command, "measure_probes", lambda *_: None)
 
 
 def chosen_by_hand(run: Path, prefix: str, half: int) -> tuple[str, str]:
@@ -50,15 +55,13 @@ def chosen_by_hand(run: Path, prefix: str, half: int) -> tuple[str, str]:
     return min(ranked)[3]
 
 
-@pytest.mark.parametrize("command", ["vector-sweep", "compare"])
+@pytest.mark.parametrize("command", ["vector-sweep", pytest.param("compare", marks=pytest.mark.slow)])
 def test_every_null_is_reported_at_the_cells_that_it_chose_itself_on_the_other_half(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = [*flags(command, tmp_path / "run"), "--nulls-choose"]
-    assert run(monkeypatch, *arguments, "--dry-run", "--json") == 0
-    assert json.loads(capsys.readouterr().out)["plan"]["arms of nulls that choose"] == 16
-    assert run(monkeypatch, *arguments) == 0
+    assert run(monkeypatch, *flags(command, tmp_path / "run"), "--nulls-choose") == 0
     shown = " ".join(capsys.readouterr().out.split())
+    assert "arms of nulls that choose 16" in shown
     assert "vector among 2 unrelated at their own cells: percentile, p" in shown
     page = (tmp_path / "run/report.html").read_text()
     assert "(unrelated contrasts chose their own cells, as the vector did)" in page
@@ -80,6 +83,10 @@ def test_every_null_is_reported_at_the_cells_that_it_chose_itself_on_the_other_h
 
 
 PREFIXES = tuple(f"null {name} " for name in NULLS)
+
+
+def test_a_comparison_tells_its_sweep_that_nulls_choose() -> None:
+    assert CompareChoice(nulls_choose=True).sweep.nulls_choose
 
 
 @pytest.mark.parametrize(
