@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from experiments import measures, session
+from experiments.compare.curves import curve
 from experiments.compare.tries import Try, make_tries
 from experiments.compare.tuning import FINALISTS, Ranked, Tuning, describe, halving_answers, rungs, tune
 from experiments.options import Options
@@ -331,3 +332,39 @@ def test_a_local_rewriter_of_no_use_is_exit_code_2_before_any_row(
     assert capsys.readouterr().err == f"error: {why}\n"
     assert not (tmp_path / "run").exists()
     assert not list(tmp_path.rglob("rewrites-*"))
+
+
+def test_curves_of_two_seeds_agree_within_intervals_that_know_of_the_draws() -> None:
+    """Six wordings that both have, six tries of a seed's own; without the draws the intervals are too narrow."""
+    draw = random.Random(5)
+    ids = [f"s{i:02}" for i in range(40)]
+    half = halves(dict.fromkeys(ids, "c"), seed=0)
+    hard = {s: draw.random() for s in ids}
+
+    def rows(arm: str, rate: float) -> list[Outcome]:
+        return [
+            Outcome(arm, s, "c", 0, "hit" if (hard[s] + draw.random()) / 2 < rate else "miss") for s in ids
+        ]
+
+    pairs = [Candidate(f"pro{i}", f"anti{i}", size=float(i)) for i in range(12)]
+    fixed = [row for i in range(6) for row in rows(f"pro{i}", 0.3 + 0.1 * i) + rows(f"anti{i}", 0.2)]
+
+    def point(*, known: bool) -> tuple[float, float]:
+        own = [
+            row
+            for i in range(6, 12)
+            for row in rows(f"pro{i}", draw.random()) + rows(f"anti{i}", draw.random())
+        ]
+        outcomes = [*(Outcome("baseline", s, "c", 0, "miss") for s in ids), *fixed, *own]
+        made = {one.plus for one in pairs[6:]} if known else set[str]()
+        (found,) = curve(outcomes, [pairs, pairs], half, 12, [1], made)
+        assert found.gap is not None
+        return found.gap.ci
+
+    agree = {
+        known: sum(one[0] <= other[1] and other[0] <= one[1] for one, other in
+                   ((point(known=known), point(known=known)) for _ in range(60)))
+        for known in (True, False)
+    }  # fmt: skip
+    assert agree[True] >= 57
+    assert agree[False] < agree[True]

@@ -10,10 +10,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import comb
 
+from experiments.compare.curves import curve
 from experiments.compare.tries import Try, check_budget, make_tries, rewrites_wanted
-from experiments.contrasts import rates_of, weighted
 from experiments.extraction.extract import extraction_source
 from experiments.running import add_arms
 from experiments.session import Session, configuration, evaluation, open_store, vectors_cache
@@ -23,7 +22,6 @@ from experiments.sweep.choice import (
     Chosen,
     CrossFit,
     NothingChosen,
-    OutOfFold,
     choose_in,
     members,
 )
@@ -31,7 +29,7 @@ from experiments.sweep.options import CompareChoice
 from steer.errors import UserError
 from steer.outcomes import Table, tabulate
 from steer.plan import digest
-from steer.results.comparison import Rewrites, SuffixTry, Tries, TriesPoint
+from steer.results.comparison import Rewrites, SuffixTry, Tries
 from steer.rewriter import rewrite
 from steer.types import Arm, Outcome, Scenario, SuffixPair
 from steer.versions import made_by
@@ -191,6 +189,7 @@ def describe(
         for order in _orders(outcomes, tries, half, Cap(cap.nonsense, drift=None))
     ]
     of_vector = _orders(outcomes, cells, half, cap)
+    drawn = {one.candidate.plus for one in tuning.order if one.made.made != "wording"}
     most = max(len(tries), len(cells))
     steps = sorted({len(tries), len(cells)} | {2**i for i in range(most.bit_length())})
     return Tries(
@@ -211,7 +210,7 @@ def describe(
             for i, one in enumerate(tuning.order)
         ),
         curves={
-            "suffix": curve(outcomes, of_suffix, half, len(tries), steps),
+            "suffix": curve(outcomes, of_suffix, half, len(tries), steps, drawn),
             "vector": curve(outcomes, of_vector, half, len(cells), steps),
         },
         rewrites=tuning.rewrites,
@@ -224,41 +223,6 @@ def _orders(
     """The tries that may be chosen on either half, best first."""
     table = tabulate(outcomes, list(dict.fromkeys(arm for one in tries for arm in (one.plus, one.minus))))
     return [[one.candidate for one in ranking(table, tries, members(half, n), cap)] for n in (0, 1)]
-
-
-def curve(
-    outcomes: Sequence[Outcome],
-    orders: Sequence[Sequence[Candidate]],
-    half: Mapping[str, int],
-    tries: int,
-    steps: Sequence[int],
-) -> tuple[TriesPoint, ...]:
-    """The expected gap of the best of k tries drawn at random from `tries`, at every step up to that.
-
-    orders[h]: the tries that may be chosen on half h, best first; the other half reports. That the r-th of
-    them is the best of k has the chance C(tries - r, k - 1) / C(tries, k). Where none of k may be chosen
-    nothing is done to the model: a gap of 0.
-    """
-    rows: list[Outcome] = []
-    arms: list[str] = []
-    nothing = Candidate("baseline", "baseline")
-    places = max(map(len, orders))
-    for place in range(places):
-        first, second = (order[place] if place < len(order) else nothing for order in orders)
-        pair = (first.plus, second.plus), (first.minus, second.minus)
-        for sign, (one, other) in zip("+-", pair, strict=True):
-            arm = OutOfFold(f"{place} {sign}", (one, other))
-            rows += arm.rows(outcomes, half)
-            arms.append(arm.name)
-    if not arms:
-        return ()
-    rates = rates_of(rows, arms, "all")
-    found: list[TriesPoint] = []
-    for k in (step for step in steps if step <= tries):
-        chances = [comb(tries - 1 - place, k - 1) / comb(tries, k) for place in range(places)]
-        gap = weighted(rates, [sign * chance for chance in chances for sign in (1, -1)])
-        found.append(TriesPoint(tries=k, gap=gap))
-    return tuple(found)
 
 
 def _candidate(one: Try, number: int) -> Candidate:
