@@ -335,7 +335,7 @@ def test_a_local_rewriter_of_no_use_is_exit_code_2_before_any_row(
 
 
 def test_curves_of_two_seeds_agree_within_intervals_that_know_of_the_draws() -> None:
-    """Six wordings that both have, six tries of a seed's own; without the draws the intervals are too narrow."""
+    """Six wordings that both have, six tries of a seed's own; intervals without the draws are too narrow."""
     draw = random.Random(5)
     ids = [f"s{i:02}" for i in range(40)]
     half = halves(dict.fromkeys(ids, "c"), seed=0)
