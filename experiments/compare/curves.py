@@ -13,7 +13,7 @@ import numpy as np
 
 from experiments.contrasts import rates_of, weighted
 from experiments.sweep.choice import Candidate, OutOfFold, members
-from steer.intervals import Array
+from steer.intervals import Array, Z
 from steer.outcomes import tabulate
 from steer.results import Estimate
 from steer.results.comparison import TriesPoint
@@ -21,7 +21,6 @@ from steer.types import Outcome
 
 DRAWS = 500
 """Resamples of the tries that were drawn."""
-Z = 1.959964
 
 
 def curve(
@@ -54,7 +53,7 @@ def curve(
     if not arms:
         return ()
     rates = rates_of(rows, arms, "all")
-    redrawn = _redrawn(outcomes, orders, half, drawn)
+    redrawn = _redrawn(outcomes, orders, half, sorted(drawn)) if drawn else []
     found: list[TriesPoint] = []
     for k in (step for step in steps if step <= tries):
         chances = [comb(tries - 1 - place, k - 1) / comb(tries, k) for place in range(tries)]
@@ -67,23 +66,23 @@ def _redrawn(
     outcomes: Sequence[Outcome],
     orders: Sequence[Sequence[Candidate]],
     half: Mapping[str, int],
-    drawn: Collection[str],
+    drawn: Sequence[str],
 ) -> list[tuple[Array, Array]]:
-    """For either half, what each try of its order adds to the gap, in points, on the half that reports
-    [try], and how often each is there in every resample [resample, try]."""
-    names = sorted(drawn)
-    random = np.random.default_rng(0)
-    often = random.multinomial(len(names), [1 / len(names)] * len(names), DRAWS) if names else None
+    """For a half that may choose any: what each try of its order adds to the gap, in points, on the half
+    that reports [try], and how often each is there in every resample [resample, try]."""
+    often = np.random.default_rng(0).multinomial(len(drawn), [1 / len(drawn)] * len(drawn), DRAWS)
     found: list[tuple[Array, Array]] = []
     for number, order in enumerate(orders):
-        table = tabulate(outcomes, [arm for one in order for arm in (one.plus, one.minus)] or ["baseline"])
+        if not order:
+            continue
+        table = tabulate(outcomes, [arm for one in order for arm in (one.plus, one.minus)])
         report = np.isin(table.scenario, [table.scenarios.index(s) for s in members(half, 1 - number)])
         hits = (table.has("hit") & report[:, None]).sum(0) / len(table.scenario)
-        points = 100 * (hits[0::2] - hits[1::2])[: len(order)]
+        points = 100 * (hits[0::2] - hits[1::2])
         times = np.ones((DRAWS, len(order)))
         for place, one in enumerate(order):
-            if often is not None and one.plus in drawn:
-                times[:, place] = often[:, names.index(one.plus)]
+            if one.plus in drawn:
+                times[:, place] = often[:, drawn.index(one.plus)]
         found.append((points, times))
     return found
 

@@ -8,9 +8,8 @@ tug of war. `experiments.compare.analyse` computes what is said of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from experiments.compare.analyse import (
     Side,
@@ -45,12 +44,11 @@ from experiments.sweep.grid import Cell, cells
 from experiments.sweep.options import CompareChoice
 from experiments.sweep.out_of_fold import described
 from experiments.sweep.plan import PLACES, print_plan
-from experiments.sweep.race import MISS, STAGES, check_race, expected, run_race, start
-from experiments.sweep.run import choose_cells, chosen_arms, sweep_magnitudes
+from experiments.sweep.race import check_race, expected, run_race, start
+from experiments.sweep.run import choose_cells, chosen_arms, sweep_magnitudes, what_decides
 from experiments.sweep.run import summarise as summarise_sweep
 from experiments.sweep.vector_source import (
     Control,
-    control_ids,
     controls_for,
     count_controls,
     extraction_answers,
@@ -123,12 +121,7 @@ def run_compare(session: Session, choice: CompareChoice) -> tuple[Result | Plan,
     arms = [*suffixes, *(tuning.arms if tuning else ()), *(cell.arm for cell in grid)]
     beside = controls_for(session, choice.vector, vector)
     source = prepare(session, choice.vector, vector, layers, RANKS) if choice.mechanism else None
-    config: dict[str, Any] = {"vector": vector.id, "cap": asdict(choice.cap), "controls": control_ids(beside)}
-    config["transfer"] = choice.transfer
-    if choice.race:
-        config["race"] = [STAGES, MISS]
-    if choice.nulls_choose:
-        config["nulls"] = "choose"
+    config = what_decides(choice.sweep, vector, beside) | {"transfer": choice.transfer}
     only = start(session, grid) if choice.race else EVERYWHERE
     folder, store = run_arms(session, "compare", arms, before=before, only=only, **config)
     with store:

@@ -9,9 +9,8 @@ own mean shift taken out. Beside it, where either moves the stream.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from experiments.extraction.extract import extraction_source, plain_contrast
 from experiments.measures import mass_kept, measure_answers, measure_drift
@@ -29,7 +28,6 @@ from experiments.sweep.grid import Cell, cells
 from experiments.sweep.options import Cap, MechanismChoice
 from experiments.sweep.plan import print_plan
 from experiments.sweep.vector_source import (
-    control_ids,
     controls_for,
     count_controls,
     extraction_answers,
@@ -90,11 +88,7 @@ def run_mechanism(session: Session, choice: MechanismChoice) -> tuple[Result | P
     source = prepare(session, choice.vector, vector, layers, ranks)
     grid = cells(vector, layers, magnitudes, choice.vector)
     arms = [*suffixes, *(cell.arm for cell in grid)]
-    config: dict[str, Any] = {
-        "vector": vector.id,
-        "cap": asdict(choice.cap),
-        "controls": control_ids(source.beside),
-    }
+    config = vector_sweep.what_decides(choice.sweep, vector, source.beside)
     folder, store = run_arms(session, "mechanism", arms, before=before, **config, ranks=list(ranks))
     with store:
         drift = measure_drift(session, store, arms)

@@ -46,6 +46,7 @@ from experiments.sweep.plan import PLACES, print_plan
 from experiments.sweep.race import MISS, STAGES, Raced, check_race, expected, run_race, start
 from experiments.sweep.screening import check_screen, screen
 from experiments.sweep.vector_source import (
+    Control,
     control_ids,
     controls_for,
     count_controls,
@@ -64,7 +65,7 @@ from steer.show.terminal import print_result
 from steer.store import RunStore
 from steer.types import Outcome
 from vectors.capture import parse_layers
-from vectors.vector import flagged
+from vectors.vector import SteeringVector, flagged
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,13 +121,9 @@ def run_sweep(session: Session, choice: SweepChoice) -> tuple[Result | Plan, Pat
     grid = screened.cells if screened else grid
     arms = [*suffixes, *(cell.arm for cell in grid)]
     beside = controls_for(session, choice.vector, vector)
-    config: dict[str, Any] = {"vector": vector.id, "cap": asdict(choice.cap), "controls": control_ids(beside)}
+    config = what_decides(choice, vector, beside)
     if screened:
         config["screened"] = {"on": screened.found.identity, "kept": choice.screen}
-    if choice.race:
-        config["race"] = [STAGES, MISS]
-    if choice.nulls_choose:
-        config["nulls"] = "choose"
     only = start(session, grid) if choice.race else EVERYWHERE
     folder, store = run_arms(session, "vector-sweep", arms, before=before, only=only, **config)
     with store:
@@ -149,6 +146,16 @@ def run_sweep(session: Session, choice: SweepChoice) -> tuple[Result | Plan, Pat
     if not options.quiet:
         print_result(session.screen, found, folder)
     return found, folder
+
+
+def what_decides(choice: SweepChoice, vector: SteeringVector, beside: Sequence[Control]) -> dict[str, Any]:
+    """Of a run's configuration, what the vector, its controls and its choice add."""
+    config: dict[str, Any] = {"vector": vector.id, "cap": asdict(choice.cap), "controls": control_ids(beside)}
+    if choice.race:
+        config["race"] = [STAGES, MISS]
+    if choice.nulls_choose:
+        config["nulls"] = "choose"
+    return config
 
 
 def sweep_magnitudes(options: Options, choice: SweepChoice) -> tuple[float, ...]:
